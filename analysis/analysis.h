@@ -1,0 +1,14 @@
+/*
+ * analysis.h: events and verdicts -> numbers and pictures.
+ *
+ * The one public header of this folder.
+ */
+#ifndef AUTHTAPE_ANALYSIS_H
+#define AUTHTAPE_ANALYSIS_H
+
+#include "replay/replay.h"
+
+/* Subcommands of this folder. */
+extern const struct at_command at_cmd_report;
+
+#endif

@@ -1,0 +1,49 @@
+/* authtape.c: the front door. The table of subcommands and nothing else. */
+#include <string.h>
+
+#include "analysis/analysis.h"
+#include "formats/formats.h"
+#include "replay/replay.h"
+#include "tracer/tracer.h"
+
+static const struct at_command *const commands[] = {
+    NULL,
+};
+
+static int help(FILE *to)
+{
+    fputs("authtape records authorization traffic, replays it against a reference machine and reports on it.\n\n"
+          "usage: authtape COMMAND [OPTION]... [FILE]...\n\n",
+          to);
+    for (size_t i = 0; commands[i]; i++)
+        fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n'authtape COMMAND --help' tells more. Exit status: 0 nothing found, 1 divergences or damage found, "
+          "2 trouble.\n",
+          to);
+    return at_cli_finish(AT_EXIT_NONE);
+}
+
+int main(int argc, char **argv)
+{
+    const char *names[sizeof commands / sizeof commands[0]] = {0};
+    size_t n = 0;
+    if (argc < 2) {
+        help(stderr);
+        return AT_EXIT_TROUBLE;
+    }
+    const char *word = argv[1];
+    if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help"))
+        return help(stdout);
+    if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
+        puts("authtape " AT_VERSION);
+        return at_cli_finish(AT_EXIT_NONE);
+    }
+    for (size_t i = 0; commands[i]; i++) {
+        names[n++] = commands[i]->name;
+        if (!strcmp(word, commands[i]->name))
+            return commands[i]->run(commands[i], argc - 1, argv + 1);
+    }
+    const char *near = at_closest(word, names, n);
+    return near ? at_cli_trouble("no command '%s'; did you mean '%s'?", word, near)
+                : at_cli_trouble("no command '%s'; 'authtape --help' lists them", word);
+}

@@ -1,0 +1,189 @@
+/* buf.c: error words, string views, growing buffers. */
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/formats.h"
+
+const char *at_err_text(enum at_err err)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        AT_ERR_MAP(X)
+#undef X
+    };
+    return (size_t)err < sizeof texts / sizeof texts[0] ? texts[err] : "unknown error";
+}
+
+enum at_err at_fail(struct at_why *why, enum at_err err, const char *fmt, ...)
+{
+    if (why) {
+        va_list args;
+        va_start(args, fmt);
+        vsnprintf(why->text, sizeof why->text, fmt, args);
+        va_end(args);
+    }
+    return err;
+}
+
+struct at_str at_str(const char *c_string)
+{
+    return (struct at_str){.ptr = c_string, .len = c_string ? strlen(c_string) : 0};
+}
+
+bool at_str_eq(struct at_str a, struct at_str b)
+{
+    return a.len == b.len && (a.len == 0 || !memcmp(a.ptr, b.ptr, a.len));
+}
+
+int at_str_cmp(struct at_str a, struct at_str b)
+{
+    size_t n = a.len < b.len ? a.len : b.len;
+    int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+bool at_str_starts(struct at_str s, struct at_str prefix)
+{
+    return s.len >= prefix.len && (prefix.len == 0 || !memcmp(s.ptr, prefix.ptr, prefix.len));
+}
+
+size_t at_str_find(struct at_str s, struct at_str needle)
+{
+    if (needle.len == 0)
+        return 0;
+    if (s.len < needle.len)
+        return SIZE_MAX;
+    const char *hit = memmem(s.ptr, s.len, needle.ptr, needle.len);
+    return hit ? (size_t)(hit - s.ptr) : SIZE_MAX;
+}
+
+/* RFC 3629, section 4. */
+size_t at_utf8_sequence(struct at_str s)
+{
+    const uint8_t *p = (const uint8_t *)s.ptr;
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    size_t len = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    if (s.len < len)
+        return 0;
+    uint8_t low = 0x80, high = 0xbf; /* of the second byte: no overlong forms, no surrogates, nothing past U+10FFFF */
+    if (p[0] == 0xe0)
+        low = 0xa0;
+    else if (p[0] == 0xed)
+        high = 0x9f;
+    else if (p[0] == 0xf0)
+        low = 0x90;
+    else if (p[0] == 0xf4)
+        high = 0x8f;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < len; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return len;
+}
+
+bool at_utf8_valid(struct at_str s)
+{
+    while (s.len) {
+        size_t n = at_utf8_sequence(s);
+        if (n == 0)
+            return false;
+        s.ptr += n;
+        s.len -= n;
+    }
+    return true;
+}
+
+/* Multiply and fold, eight bytes at a time. */
+uint64_t at_hash(const void *data, size_t len, uint64_t seed)
+{
+    const uint64_t k = 0x9fb21c651e98df25u;
+    const uint8_t *p = data;
+    uint64_t h = seed ^ (len * k);
+    for (; len >= 8; p += 8, len -= 8) {
+        h = (h ^ at_get_u64le(p)) * k;
+        h ^= h >> 32;
+    }
+    uint64_t tail = 0;
+    for (size_t i = 0; i < len; i++)
+        tail |= (uint64_t)p[i] << (8 * i);
+    h = (h ^ tail) * k;
+    h ^= h >> 35;
+    h *= k;
+    return h ^ h >> 28;
+}
+
+enum at_err at_buf_reserve(struct at_buf *b, size_t more_bytes)
+{
+    if (b->cap - b->len >= more_bytes)
+        return AT_OK;
+    if (more_bytes > SIZE_MAX / 4 || b->len > SIZE_MAX / 4)
+        return AT_NOMEM;
+    size_t cap = b->cap < 64 ? 64 : b->cap * 2;
+    if (cap < b->len + more_bytes)
+        cap = b->len + more_bytes;
+    char *ptr = realloc(b->ptr, cap);
+    if (!ptr)
+        return AT_NOMEM;
+    b->ptr = ptr;
+    b->cap = cap;
+    return AT_OK;
+}
+
+enum at_err at_buf_add(struct at_buf *b, const void *data, size_t len)
+{
+    enum at_err err = at_buf_reserve(b, len);
+    if (err)
+        return err;
+    if (len)
+        memcpy(b->ptr + b->len, data, len);
+    b->len += len;
+    return AT_OK;
+}
+
+enum at_err at_buf_str(struct at_buf *b, struct at_str s)
+{
+    return at_buf_add(b, s.ptr, s.len);
+}
+
+enum at_err at_buf_printf(struct at_buf *b, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    enum at_err err = n < 0 ? AT_BAD : at_buf_reserve(b, (size_t)n + 1);
+    if (!err) {
+        vsnprintf(b->ptr + b->len, (size_t)n + 1, fmt, again);
+        b->len += (size_t)n;
+    }
+    va_end(again);
+    va_end(args);
+    return err;
+}
+
+void at_buf_drop(struct at_buf *b, size_t front_bytes)
+{
+    if (front_bytes >= b->len) {
+        b->len = 0;
+        return;
+    }
+    memmove(b->ptr, b->ptr + front_bytes, b->len - front_bytes);
+    b->len -= front_bytes;
+}
+
+void at_buf_free(struct at_buf *b)
+{
+    free(b->ptr);
+    *b = (struct at_buf){0};
+}
+
+struct at_str at_buf_view(const struct at_buf *b)
+{
+    return (struct at_str){.ptr = b->ptr ? b->ptr : "", .len = b->len};
+}

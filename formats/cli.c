@@ -1,0 +1,232 @@
+/* cli.c: the command line that all subcommands share: options by table, --help, messages. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "formats/formats.h"
+
+static void print_help(const struct at_command *c)
+{
+    const char *line = c->usage;
+    for (bool first = true; *line; first = false) {
+        size_t n = strcspn(line, "\n");
+        printf("%s authtape %s %.*s\n", first ? "usage:" : "      ", c->name, (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+    printf("\n%s\n\n", c->summary);
+    for (const struct at_option *o = c->options; o && o->name; o++) {
+        char left[80];
+        char letter[8] = "    ";
+        if (o->letter)
+            snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        printf("  %-28s  ", left);
+        if (strlen(left) > 28)
+            printf("\n%32s", "");
+        for (const char *p = o->help; *p; p++) {
+            putchar(*p);
+            if (*p == '\n')
+                printf("%32s", "");
+        }
+        putchar('\n');
+    }
+    printf("  %-28s  show this\n", "-h, --help");
+    if (c->details)
+        printf("\n%s\n", c->details);
+}
+
+void at_cli_begin(struct at_cli *cli, const struct at_command *command, int argc, char **argv)
+{
+    *cli = (struct at_cli){.command = command, .argv = argv, .cursor = 1};
+    cli->operands = calloc((size_t)argc + 1, sizeof *cli->operands); /* lives as long as the process */
+    if (!cli->operands)
+        abort();
+}
+
+static int stop(struct at_cli *cli, int status)
+{
+    cli->status = status;
+    return AT_CLI_EXIT;
+}
+
+static int take_arg(struct at_cli *cli, const struct at_option *o, const char *given, const char *inline_arg)
+{
+    cli->arg = inline_arg;
+    if (!o->arg && inline_arg)
+        return stop(cli, at_cli_usage(cli->command, "option '%s' takes no argument", given));
+    if (o->arg && !inline_arg) {
+        cli->arg = cli->argv[cli->cursor];
+        if (!cli->arg)
+            return stop(cli, at_cli_usage(cli->command, "option '%s' needs an argument (%s)", given, o->arg));
+        cli->cursor++;
+    }
+    return o->id;
+}
+
+static int unknown_option(struct at_cli *cli, const char *given)
+{
+    const char *names[64];
+    size_t n = 0;
+    for (const struct at_option *o = cli->command->options; o && o->name && n < 63; o++)
+        names[n++] = o->name;
+    names[n++] = "help";
+    const char *near = at_closest(given + strspn(given, "-"), names, n);
+    if (near)
+        return stop(cli, at_cli_trouble("%s: no option '%s'; did you mean '--%s'?", cli->command->name, given, near));
+    return stop(cli, at_cli_usage(cli->command, "no option '%s'", given));
+}
+
+static int long_option(struct at_cli *cli, char *word)
+{
+    size_t n = strcspn(word + 2, "=");
+    const char *inline_arg = word[2 + n] ? word + 3 + n : NULL;
+    if (n == 4 && !strncmp(word + 2, "help", 4)) {
+        print_help(cli->command);
+        return stop(cli, at_cli_finish(AT_EXIT_NONE));
+    }
+    for (const struct at_option *o = cli->command->options; o && o->name; o++)
+        if (strlen(o->name) == n && !strncmp(o->name, word + 2, n))
+            return take_arg(cli, o, word, inline_arg);
+    word[2 + n] = 0;
+    return unknown_option(cli, word);
+}
+
+static int short_option(struct at_cli *cli, char *word)
+{
+    if (word[1] == 'h') {
+        print_help(cli->command);
+        return stop(cli, at_cli_finish(AT_EXIT_NONE));
+    }
+    for (const struct at_option *o = cli->command->options; o && o->name; o++) {
+        if (o->letter != word[1])
+            continue;
+        if (word[2] && !o->arg)
+            return stop(cli, at_cli_usage(cli->command, "options cannot be joined in '%s'", word));
+        return take_arg(cli, o, word, word[2] ? word + 2 : NULL);
+    }
+    return unknown_option(cli, word);
+}
+
+int at_cli_next(struct at_cli *cli)
+{
+    while (cli->argv[cli->cursor]) {
+        char *word = cli->argv[cli->cursor++];
+        if (!strcmp(word, "--")) {
+            while (cli->argv[cli->cursor])
+                cli->operands[cli->n_operands++] = cli->argv[cli->cursor++];
+            break;
+        }
+        if (word[0] == '-' && word[1] == '-')
+            return long_option(cli, word);
+        if (word[0] == '-' && word[1])
+            return short_option(cli, word);
+        cli->operands[cli->n_operands++] = word;
+    }
+    return AT_CLI_DONE;
+}
+
+int at_cli_trouble(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fflush(stdout);
+    fputs("authtape: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return AT_EXIT_TROUBLE;
+}
+
+int at_cli_file_trouble(const char *path, const struct at_why *why)
+{
+    return at_cli_trouble("%s: %s", strcmp(path, "-") ? path : "standard input", why->text);
+}
+
+int at_cli_usage(const struct at_command *command, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    return at_cli_trouble("%s: %s; try 'authtape %s --help'", command->name, text, command->name);
+}
+
+bool at_cli_number(const struct at_cli *cli, const char *option, uint64_t min, uint64_t max, uint64_t *out)
+{
+    char *end = NULL;
+    errno = 0;
+    uint64_t n = strtoull(cli->arg, &end, 10);
+    uint64_t unit = 1;
+    if (*end == 'k' || *end == 'K')
+        unit = 1024;
+    else if (*end == 'M')
+        unit = 1024 * 1024;
+    else if (*end == 'G')
+        unit = (uint64_t)1024 * 1024 * 1024;
+    if (unit > 1)
+        end++;
+    if (cli->arg[0] < '0' || cli->arg[0] > '9' || *end || errno || n > UINT64_MAX / unit || n * unit < min ||
+        n * unit > max) {
+        at_cli_usage(cli->command, "'--%s %s': a number from %llu to %llu is needed", option, cli->arg,
+                     (unsigned long long)min, (unsigned long long)max);
+        return false;
+    }
+    *out = n * unit;
+    return true;
+}
+
+/* Levenshtein distance, cut off at the length of the rows. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[65], n = strlen(b);
+    if (n > 64 || strlen(a) > 64)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+const char *at_closest(const char *word, const char *const *names, size_t n)
+{
+    const char *best = NULL;
+    size_t least = strlen(word) / 2 + 1; /* at least half of the word has to be right */
+    for (size_t i = 0; i < n; i++) {
+        size_t d = distance(word, names[i]);
+        if (d < least) {
+            least = d;
+            best = names[i];
+        }
+    }
+    return best;
+}
+
+bool at_cli_color(FILE *to)
+{
+    const char *no = getenv("NO_COLOR");
+    return (!no || !*no) && isatty(fileno(to));
+}
+
+int at_cli_finish(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno == EPIPE)
+        return status;
+    return at_cli_trouble("standard output: %s", strerror(errno));
+}

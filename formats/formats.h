@@ -1,0 +1,506 @@
+/*
+ * formats.h: what an authorization event is, and how it is kept.
+ *
+ * The one public header of this folder. It stands on libc, zlib and cJSON only. Nothing here prints, exits, reads a
+ * clock or keeps a global; only the parts under "Files" and "Command line" touch the outside.
+ *
+ * Ownership: a `struct at_str` is a borrowed view; each comment says until when it is valid. A `*_close` or `*_free`
+ * takes the address of the handle, sets it to NULL and accepts NULL.
+ */
+#ifndef AUTHTAPE_FORMATS_H
+#define AUTHTAPE_FORMATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define AT_VERSION "0.1.0"
+#define AT_MUST_USE __attribute__((warn_unused_result))
+#define AT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* ------------------------------------------------------------------------------------------------- Errors ---- */
+
+/* name, text. Values are append-only. AT_END is not a failure: there is no more to read. AT_AGAIN: give more bytes. */
+#define AT_ERR_MAP(X)                                                                                                  \
+    X(OK, "no error")                                                                                                  \
+    X(END, "end of input")                                                                                             \
+    X(AGAIN, "more input is needed")                                                                                   \
+    X(NOMEM, "out of memory")                                                                                          \
+    X(IO, "input/output error")                                                                                        \
+    X(BAD, "malformed input")                                                                                          \
+    X(DAMAGED, "damaged tape")                                                                                         \
+    X(NEWER, "made by a newer version")                                                                                \
+    X(LIMIT, "over a limit")                                                                                           \
+    X(NOTFOUND, "not found")                                                                                           \
+    X(CLOSED, "output closed by its reader")                                                                           \
+    X(STOP, "stopped on request")
+
+enum at_err {
+#define X(name, text) AT_##name,
+    AT_ERR_MAP(X)
+#undef X
+};
+
+/* A short English text for `err`; static. */
+const char *at_err_text(enum at_err err);
+
+/* Why something failed, in words for a person: "what, where", without the file's name and without a full stop. */
+struct at_why {
+    char text[320];
+};
+
+/* Sets the words (cut to fit) and returns `err`, so that a failing function can end in one line. `why` may be NULL. */
+enum at_err at_fail(struct at_why *why, enum at_err err, const char *fmt, ...) AT_PRINTF(3, 4);
+
+/* ------------------------------------------------------------------------------------- Strings and buffers ---- */
+
+/* A borrowed view; not NUL-terminated. ptr == NULL means absent, len == 0 with a pointer means empty. */
+struct at_str {
+    const char *ptr;
+    size_t len;
+};
+
+#define AT_STR(literal) ((struct at_str){.ptr = (literal), .len = sizeof(literal) - 1})
+#define AT_STR_FMT(s) (int)(s).len, (s).ptr /* for "%.*s" */
+
+struct at_str at_str(const char *c_string); /* NULL gives an absent view */
+bool at_str_eq(struct at_str a, struct at_str b);
+int at_str_cmp(struct at_str a, struct at_str b); /* by bytes, shorter first on a tie */
+bool at_str_starts(struct at_str s, struct at_str prefix);
+/* The offset of the first `needle` in `s`, SIZE_MAX where there is none. */
+size_t at_str_find(struct at_str s, struct at_str needle);
+bool at_utf8_valid(struct at_str s); /* RFC 3629 */
+/* The length of the UTF-8 sequence at the start of `s` (1…4), 0 where it is broken. `s` must not be empty. */
+size_t at_utf8_sequence(struct at_str s);
+uint64_t at_hash(const void *data, size_t len, uint64_t seed); /* fast, unkeyed: for tables, not for secrets */
+
+/* A file of data built into the program (profiles, dialects): made by formats/embed.sh. A list ends with a NULL name. */
+struct at_blob {
+    const char *name; /* the file's name without folder and extension */
+    struct at_str text;
+};
+
+/* A growing byte buffer. Zero-initialised is empty. Every append either succeeds or leaves the buffer as it was. */
+struct at_buf {
+    char *ptr;
+    size_t len, cap;
+};
+
+AT_MUST_USE enum at_err at_buf_reserve(struct at_buf *b, size_t more_bytes);
+AT_MUST_USE enum at_err at_buf_add(struct at_buf *b, const void *data, size_t len);
+AT_MUST_USE enum at_err at_buf_str(struct at_buf *b, struct at_str s);
+AT_MUST_USE enum at_err at_buf_printf(struct at_buf *b, const char *fmt, ...) AT_PRINTF(2, 3);
+void at_buf_drop(struct at_buf *b, size_t front_bytes); /* removes from the front */
+void at_buf_free(struct at_buf *b);
+struct at_str at_buf_view(const struct at_buf *b); /* valid until the buffer changes */
+
+static inline uint16_t at_get_u16le(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static inline uint16_t at_get_u16be(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
+static inline uint32_t at_get_u32le(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+static inline uint32_t at_get_u32be(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
+}
+static inline uint64_t at_get_u64le(const uint8_t *p)
+{
+    return (uint64_t)at_get_u32le(p) | (uint64_t)at_get_u32le(p + 4) << 32;
+}
+static inline uint64_t at_get_u64be(const uint8_t *p)
+{
+    return (uint64_t)at_get_u32be(p) << 32 | (uint64_t)at_get_u32be(p + 4);
+}
+static inline void at_put_u16le(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+static inline void at_put_u32le(uint8_t *p, uint32_t v)
+{
+    at_put_u16le(p, (uint16_t)v);
+    at_put_u16le(p + 2, (uint16_t)(v >> 16));
+}
+static inline void at_put_u64le(uint8_t *p, uint64_t v)
+{
+    at_put_u32le(p, (uint32_t)v);
+    at_put_u32le(p + 4, (uint32_t)(v >> 32));
+}
+
+/* Strings to small numbers 0, 1, 2 … in order of first sight. Views of interned strings live as long as the table. */
+struct at_intern;
+AT_MUST_USE enum at_err at_intern_new(struct at_intern **out);
+void at_intern_free(struct at_intern **table);
+AT_MUST_USE enum at_err at_intern_add(struct at_intern *table, struct at_str s, uint32_t *id); /* AT_LIMIT: 2^31 */
+bool at_intern_find(const struct at_intern *table, struct at_str s, uint32_t *id);
+struct at_str at_intern_get(const struct at_intern *table, uint32_t id); /* absent for an id never given */
+uint32_t at_intern_count(const struct at_intern *table);
+void at_intern_clear(struct at_intern *table); /* forgets all; views become invalid */
+
+/* --------------------------------------------------------------------------------------------------- JSON ---- */
+
+/*
+ * A strict scanner (RFC 8259) over text in memory: what has to be kept to the letter (unknown fields, message bodies)
+ * is cut out of the text instead of being parsed and printed again. Nesting is limited to AT_JSON_DEPTH.
+ */
+#define AT_JSON_DEPTH 128
+
+/* The length of the JSON value at the start of `s` (leading white space included); 0 where there is none. */
+size_t at_json_skip(struct at_str s);
+/* True if `s` is exactly one JSON value, white space around it aside. */
+bool at_json_valid(struct at_str s);
+/* Appends the valid value `s` without white space between its tokens, so that it fits on a line. */
+AT_MUST_USE enum at_err at_json_compact(struct at_buf *out, struct at_str s);
+/* The raw text (quotes included) of member `name` of the object in the valid text `s`; absent where there is none. */
+struct at_str at_json_member(struct at_str s, const char *name);
+
+/* Walks the members of a valid object text: raw key (quotes included) and raw value. */
+struct at_json_iter {
+    struct at_str rest;
+    bool begun;
+};
+void at_json_iter_begin(struct at_json_iter *it, struct at_str object);
+bool at_json_iter_next(struct at_json_iter *it, struct at_str *raw_key, struct at_str *raw_value);
+
+/* Appends `s` as a JSON string in quotes. Bytes that are not UTF-8 become U+FFFD. */
+AT_MUST_USE enum at_err at_json_quote(struct at_buf *out, struct at_str s);
+
+/* ------------------------------------------------------------------------------------------------- Events ---- */
+
+/* SPEC of the fields: authtape(5). name on the wire. Values are kept in tapes: append-only. */
+#define AT_KIND_MAP(X)                                                                                                 \
+    X(START, 1, "start")                                                                                               \
+    X(CALL, 2, "call")                                                                                                 \
+    X(RETURN, 3, "return")                                                                                             \
+    X(PROMPT, 4, "prompt")                                                                                             \
+    X(DECISION, 5, "decision")                                                                                         \
+    X(SETTINGS, 6, "settings")                                                                                         \
+    X(SETTINGS_PAGE, 7, "settings-page")                                                                               \
+    X(RESET, 8, "reset")                                                                                               \
+    X(GAP, 9, "gap")                                                                                                   \
+    X(END, 10, "end")
+
+enum at_kind {
+#define X(name, value, text) AT_KIND_##name = value,
+    AT_KIND_MAP(X)
+#undef X
+};
+
+const char *at_kind_text(enum at_kind kind); /* NULL for an unknown kind */
+enum at_kind at_kind_find(struct at_str text); /* 0 for an unknown text */
+
+/* What a recording can see besides calls; the bit in a mask is 1u << value. */
+enum at_sight { AT_SEES_PROMPTS, AT_SEES_DECISIONS, AT_SEES_SETTINGS, AT_SEES_RESETS };
+#define AT_SIGHTS 4
+const char *at_sight_text(enum at_sight sight);
+bool at_sight_find(struct at_str text, enum at_sight *out);
+
+enum at_answer { AT_ANSWER_ALLOW = 1, AT_ANSWER_DENY = 2, AT_ANSWER_DISMISS = 3 };
+const char *at_answer_text(enum at_answer answer);
+enum at_answer at_answer_find(struct at_str text); /* 0 for an unknown text */
+
+/* Which optional fields an event has. */
+enum {
+    AT_HAS_PLATFORM = 1u << 0,
+    AT_HAS_PACKET = 1u << 1,
+    AT_HAS_CALL = 1u << 2,
+    AT_HAS_SCOPE = 1u << 3,
+    AT_HAS_SCOPE_ARRAY = 1u << 4, /* with AT_HAS_SCOPE: it was an array */
+    AT_HAS_ERRNO = 1u << 5,
+    AT_HAS_AUTH_SETTING = 1u << 6,
+    AT_HAS_FRESH = 1u << 7,
+    AT_HAS_OBSERVES = 1u << 8,
+    AT_HAS_LOST_BYTES = 1u << 9,
+};
+
+struct at_setting {
+    struct at_str scope;
+    bool granted;
+};
+
+/* One event. All views are valid until whoever gave the event is asked for the next one. */
+struct at_event {
+    int64_t t_us; /* microseconds since the Unix epoch, UTC */
+    enum at_kind kind;
+    uint32_t has; /* AT_HAS_… */
+    struct at_str app, user, stream; /* always there */
+    struct at_str platform;
+    uint64_t packet; /* 1-based */
+    struct at_str call; /* call, return; prompt: optional */
+    struct at_str api; /* call: without "wx." */
+    const struct at_str *scopes; /* call (any number), prompt and settings (one), decision (none or one) */
+    size_t n_scopes;
+    struct at_str err_msg; /* return */
+    int64_t err_no; /* return */
+    const struct at_setting *settings; /* authSetting: return, settings-page */
+    size_t n_settings;
+    enum at_answer answer; /* decision */
+    bool granted; /* settings */
+    bool fresh; /* start */
+    uint8_t observes[AT_SIGHTS]; /* start: enum at_sight, in the order given, none twice */
+    uint8_t n_observes;
+    uint64_t lost_bytes; /* gap */
+    struct at_str extra; /* unknown fields as the text of a JSON object, members verbatim; absent where none */
+};
+
+/* Checks that an event made by a program has what its kind needs. AT_BAD with the reason otherwise. */
+AT_MUST_USE enum at_err at_event_check(const struct at_event *ev, struct at_why *why);
+
+/* Appends the event as one NDJSON line, newline included. */
+AT_MUST_USE enum at_err at_event_to_json(const struct at_event *ev, struct at_buf *out);
+
+/*
+ * Reads NDJSON lines. The parser owns what the events point to; an event is valid until the next call.
+ * AT_BAD: the line is malformed, `why` says how. A field that is no field of the kind is an unknown field and kept.
+ */
+struct at_event_parser;
+AT_MUST_USE enum at_err at_event_parser_new(struct at_event_parser **out);
+void at_event_parser_free(struct at_event_parser **p);
+AT_MUST_USE enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct at_event *ev,
+                                       struct at_why *why);
+
+/* A deep copy in one allocation. Free it with free(). NULL when out of memory. */
+struct at_event *at_event_clone(const struct at_event *ev);
+
+/* ----------------------------------------------------------------------------------------------- Profiles ---- */
+
+/* The classes of an answer (FACTS: "errMsg grammar"). text as in reports. Values append-only. */
+#define AT_CLASS_MAP(X)                                                                                                \
+    X(OK, "ok")                                                                                                        \
+    X(DENIED, "denied")                                                                                                \
+    X(DISMISSED, "dismissed")                                                                                          \
+    X(UNAUTHORIZED, "unauthorized")                                                                                    \
+    X(OS_DENIED, "os-denied")                                                                                          \
+    X(PRIVACY, "privacy")                                                                                              \
+    X(GESTURE, "gesture")                                                                                              \
+    X(MALFORMED, "malformed")                                                                                          \
+    X(OTHER, "other")
+
+enum at_class {
+#define X(name, text) AT_CLASS_##name,
+    AT_CLASS_MAP(X)
+#undef X
+};
+const char *at_class_text(enum at_class c);
+
+enum at_concurrent { AT_CONCURRENT_JOIN, AT_CONCURRENT_QUEUE, AT_CONCURRENT_REPROMPT }; /* R16 */
+enum at_api_kind { AT_API_OTHER, AT_API_GATED, AT_API_AUTHORIZE, AT_API_GET_SETTING, AT_API_OPEN_SETTING };
+
+#define AT_SCOPES_MAX 64 /* scopes of one profile: they fit in a 64-bit mask */
+#define AT_NO_SCOPE SIZE_MAX
+
+struct at_scope {
+    struct at_str name; /* "scope.record" */
+    struct at_str title; /* what the prompt asks for, in the words of the platform's documents; may be absent */
+    bool prompts; /* false: no dialog ever; the settings page is the only way to grant it */
+    bool exempt; /* left out of snapshot checks (R7, R8) */
+    const struct at_str *apis; /* names without the "wx." */
+    size_t n_apis;
+};
+
+struct at_profile_data; /* private */
+
+/* A platform as data; authtape-profile(5). Read-only once loaded; may be shared by threads. */
+struct at_profile {
+    struct at_str name, title;
+    const struct at_scope *scopes;
+    size_t n_scopes;
+    enum at_concurrent concurrent;
+    bool dismiss_denies; /* R15: a dismissed prompt leaves `denied` instead of `unasked` */
+    bool other_devices; /* another device of the user may change settings at any instant */
+    bool per_device; /* the state is kept per stream, not per user */
+    uint32_t quiet_ms; /* least length of a settings visit or removal, in milliseconds */
+    struct at_profile_data *data;
+};
+
+/* What an API is to the profile; `scopes` is a mask of indices into profile->scopes (gated APIs only). */
+struct at_api {
+    enum at_api_kind kind;
+    uint64_t scopes;
+};
+
+/* An answer, read by the errMsg grammar of the profile. Views into err_msg. */
+struct at_outcome {
+    enum at_class cls;
+    struct at_str api; /* the API that errMsg names; absent where it names none */
+    struct at_str reason; /* what follows "fail"; empty for ok */
+    bool known; /* false: class `other` because nothing in the profile's table matched */
+};
+
+/*
+ * Loads a profile: a built-in name, or the path of a JSON file (anything with a '/' or ending in ".json").
+ * AT_NOTFOUND: no such name (why names the closest). AT_BAD: why names the place as a JSON Pointer. AT_IO.
+ */
+AT_MUST_USE enum at_err at_profile_load(const char *name_or_path, struct at_profile **out, struct at_why *why);
+/* The same from text; `name` is used in messages only. */
+AT_MUST_USE enum at_err at_profile_parse(struct at_str json, const char *name, struct at_profile **out,
+                                         struct at_why *why);
+void at_profile_free(struct at_profile **p);
+#define AT_DEFAULT_PROFILE "wechat-minigame-2018"
+size_t at_profile_builtin_count(void);
+const char *at_profile_builtin_name(size_t i);
+struct at_str at_profile_builtin_text(size_t i); /* the JSON text; static */
+
+size_t at_profile_find_scope(const struct at_profile *p, struct at_str name); /* index, or AT_NO_SCOPE */
+struct at_api at_profile_api(const struct at_profile *p, struct at_str api);
+/* Classifies an answer. `has_errno` false: there was none. Never fails: what is unknown is `other`. */
+struct at_outcome at_profile_outcome(const struct at_profile *p, struct at_str err_msg, bool has_errno,
+                                     int64_t err_no);
+/* True if errMsg may name `named` in the answer to a call of `called` (same name, or an alias of the profile). R12 */
+bool at_profile_same_api(const struct at_profile *p, struct at_str called, struct at_str named);
+
+/* --------------------------------------------------------------------------------------------------- Tapes ---- */
+
+/*
+ * The codec of tape(5): events in, bytes out, and back. Pure: no files.
+ */
+struct at_tape_options {
+    int level; /* zlib 1…9; 0 gives the default for live recording */
+    uint32_t frame_events; /* events in a frame at most; 0 gives 1,024 */
+    uint32_t frame_us; /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
+    uint32_t segment_events; /* events in a segment at most; 0 gives 65,536 */
+    bool archive; /* smallest: whole segments are deflated column by column, at the highest level */
+};
+
+struct at_tape_encoder;
+AT_MUST_USE enum at_err at_tape_encoder_new(const struct at_tape_options *options, struct at_tape_encoder **out);
+void at_tape_encoder_free(struct at_tape_encoder **enc);
+/* Adds an event. The file header and every frame that is complete are appended to `out`. AT_BAD: an unfit event. */
+AT_MUST_USE enum at_err at_tape_encode(struct at_tape_encoder *enc, const struct at_event *ev, struct at_buf *out);
+/* Ends the frame being filled and appends it. Nothing is added where no event waits. */
+AT_MUST_USE enum at_err at_tape_encode_flush(struct at_tape_encoder *enc, struct at_buf *out);
+/* Flushes and appends the footer. The encoder takes no more events. */
+AT_MUST_USE enum at_err at_tape_encode_finish(struct at_tape_encoder *enc, struct at_buf *out);
+size_t at_tape_encoder_waiting(const struct at_tape_encoder *enc); /* events not yet in a frame */
+
+enum at_recovery {
+    AT_RECOVER_TAIL, /* default: a torn tail ends the tape, other damage is an error */
+    AT_RECOVER_STRICT, /* any damage is an error */
+    AT_RECOVER_SALVAGE, /* damage is skipped, what is whole is read */
+};
+
+/* What was lost or odd in a tape, with the place of the first. */
+struct at_tape_damage {
+    uint64_t places; /* how many separate damages */
+    uint64_t bytes; /* bytes skipped */
+    uint64_t events; /* events known to be lost (headers told their number) */
+    uint64_t first_offset; /* of the first damage, in bytes from the tape's start */
+    bool torn_tail; /* the last frame was cut off */
+    char first[160]; /* the first damage in words */
+};
+
+struct at_tape_stats {
+    uint64_t bytes, frames, segments, events;
+    int64_t first_us, last_us;
+    bool footer; /* there was one, and it agreed with what was read */
+};
+
+struct at_tape_decoder;
+AT_MUST_USE enum at_err at_tape_decoder_new(enum at_recovery recovery, struct at_tape_decoder **out);
+void at_tape_decoder_free(struct at_tape_decoder **dec);
+/* Gives bytes; they are copied. */
+AT_MUST_USE enum at_err at_tape_feed(struct at_tape_decoder *dec, const void *data, size_t len);
+/* Says that no more bytes come. */
+void at_tape_feed_end(struct at_tape_decoder *dec);
+/* The next event; AT_AGAIN: feed more. AT_END. AT_DAMAGED, AT_NEWER, AT_LIMIT with `why`. */
+AT_MUST_USE enum at_err at_tape_next(struct at_tape_decoder *dec, struct at_event *ev, struct at_why *why);
+void at_tape_decoder_damage(const struct at_tape_decoder *dec, struct at_tape_damage *out);
+void at_tape_decoder_stats(const struct at_tape_decoder *dec, struct at_tape_stats *out);
+
+/* --------------------------------------------------------------------------------------------------- Files ---- */
+
+/*
+ * Reads recordings: any number of tapes (or NDJSON, told apart by the first byte), "-" is standard input, merged by
+ * time into one sequence (ties: the order of the arguments). `path` of a failure is in why's text.
+ */
+struct at_reader_options {
+    enum at_recovery recovery;
+    /* Filters; zero-initialised lets all pass. Views must outlive the reader. */
+    bool has_from, has_to;
+    int64_t from_us, to_us; /* from ≤ t < to */
+    struct at_str app, user, scope; /* absent: any */
+};
+struct at_reader;
+AT_MUST_USE enum at_err at_reader_open(const char *const *paths, size_t n, const struct at_reader_options *options,
+                                       struct at_reader **out, struct at_why *why);
+/* The next event; AT_END. Other errors: why is "FILE: what, where". `index` (may be NULL): its number, from 0. */
+AT_MUST_USE enum at_err at_reader_next(struct at_reader *r, struct at_event *ev, uint64_t *index, struct at_why *why);
+/* Damage found so far in all files together. */
+void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out);
+void at_reader_close(struct at_reader **r);
+
+/*
+ * A whole file written under a temporary name beside its place, renamed by at_output_commit; "-" is standard output.
+ * Closing without commit removes the temporary file.
+ */
+struct at_output;
+AT_MUST_USE enum at_err at_output_open(const char *path, struct at_output **out, struct at_why *why);
+AT_MUST_USE enum at_err at_output_write(struct at_output *o, const void *data, size_t len, struct at_why *why);
+AT_MUST_USE enum at_err at_output_commit(struct at_output *o, struct at_why *why); /* flush, fsync, rename */
+void at_output_close(struct at_output **o);
+
+/* Reads a whole file of at most `cap_bytes`. The caller frees the buffer. AT_IO, AT_LIMIT with why ("what"). */
+AT_MUST_USE enum at_err at_read_file(const char *path, size_t cap_bytes, struct at_buf *out, struct at_why *why);
+
+/* "2026-11-22T08:15:00.123456Z", microseconds, UTC. `out` holds 40 bytes. */
+void at_time_text(int64_t t_us, char out[40]);
+/* Reads RFC 3339 (zone optional, UTC then), a date alone, or integer microseconds. AT_BAD. */
+AT_MUST_USE enum at_err at_time_parse(const char *text, int64_t *t_us);
+
+/* -------------------------------------------------------------------------------------------- Command line ---- */
+
+enum { AT_EXIT_NONE = 0, AT_EXIT_FOUND = 1, AT_EXIT_TROUBLE = 2 };
+
+/* One option of a subcommand. A table ends with a zero `name`. `id` is what at_cli_next returns (> 0). */
+struct at_option {
+    const char *name; /* long name, without "--" */
+    char letter; /* or 0 */
+    const char *arg; /* name of the argument, NULL for none */
+    int id;
+    const char *help;
+};
+
+/* One subcommand: what `--help`, completions and the front door are made of. */
+struct at_command {
+    const char *name;
+    const char *summary; /* one line */
+    const char *usage; /* after "authtape NAME ", lines separated by \n */
+    const struct at_option *options;
+    const char *details; /* paragraphs below the options, may be NULL */
+    int (*run)(const struct at_command *self, int argc, char **argv); /* exit status */
+};
+
+/* Walks argv by the table. --help prints the page to standard output and gives AT_CLI_EXIT with status 0. */
+enum { AT_CLI_DONE = 0, AT_CLI_EXIT = -1 };
+struct at_cli {
+    const struct at_command *command;
+    char **argv;
+    int cursor; /* the next word of argv */
+    const char *arg; /* of the option just returned */
+    char **operands; /* after AT_CLI_DONE */
+    int n_operands;
+    int status; /* after AT_CLI_EXIT */
+};
+void at_cli_begin(struct at_cli *cli, const struct at_command *command, int argc, char **argv);
+/* The next option's id; AT_CLI_DONE: operands are set; AT_CLI_EXIT: return cli->status (a message was printed). */
+int at_cli_next(struct at_cli *cli);
+/* Prints "authtape: …" and a newline on standard error and returns AT_EXIT_TROUBLE. */
+int at_cli_trouble(const char *fmt, ...) AT_PRINTF(1, 2);
+/* Trouble about a file: "authtape: FILE: what, where". */
+int at_cli_file_trouble(const char *path, const struct at_why *why);
+/* Bad usage of this command; adds "try 'authtape NAME --help'". */
+int at_cli_usage(const struct at_command *command, const char *fmt, ...) AT_PRINTF(2, 3);
+/* An unsigned number in [min, max], with k/M/G (powers of 1,024) allowed. False after printing a usage message. */
+bool at_cli_number(const struct at_cli *cli, const char *option, uint64_t min, uint64_t max, uint64_t *out);
+/* The closest of the `n` names to `word`, NULL where none is close. */
+const char *at_closest(const char *word, const char *const *names, size_t n);
+bool at_cli_color(FILE *to); /* a terminal, and NO_COLOR is not set */
+/* Flushes standard output: AT_EXIT_NONE, or trouble printed (a closed pipe is a quiet end). `status` is passed on. */
+int at_cli_finish(int status);
+
+/* Subcommands of this folder. */
+extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile;
+
+#endif

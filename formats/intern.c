@@ -1,0 +1,157 @@
+/* intern.c: strings to small numbers. Open addressing, linear probing; the bytes live in chunks that never move. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/formats.h"
+
+#define CHUNK_BYTES (size_t)(64 * 1024)
+#define FREE_SLOT UINT32_MAX
+
+struct chunk {
+    struct chunk *next;
+    size_t used, cap;
+    char bytes[];
+};
+
+struct entry {
+    struct at_str str;
+    uint64_t hash;
+};
+
+struct at_intern {
+    struct entry *entries;
+    uint32_t count, cap;
+    uint32_t *slots; /* entry numbers; a power of two, at most half full */
+    uint32_t n_slots;
+    struct chunk *chunks;
+};
+
+enum at_err at_intern_new(struct at_intern **out)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? AT_OK : AT_NOMEM;
+}
+
+static void free_chunks(struct at_intern *t)
+{
+    while (t->chunks) {
+        struct chunk *next = t->chunks->next;
+        free(t->chunks);
+        t->chunks = next;
+    }
+}
+
+void at_intern_free(struct at_intern **table)
+{
+    if (!*table)
+        return;
+    free_chunks(*table);
+    free((*table)->entries);
+    free((*table)->slots);
+    free(*table);
+    *table = NULL;
+}
+
+void at_intern_clear(struct at_intern *t)
+{
+    free_chunks(t);
+    t->count = 0;
+    if (t->slots)
+        memset(t->slots, 0xff, t->n_slots * sizeof *t->slots);
+}
+
+/* The slot that holds `s`, or the free one where it belongs. */
+static uint32_t *slot_of(const struct at_intern *t, struct at_str s, uint64_t hash)
+{
+    uint32_t mask = t->n_slots - 1;
+    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+        uint32_t id = t->slots[i];
+        if (id == FREE_SLOT || (t->entries[id].hash == hash && at_str_eq(t->entries[id].str, s)))
+            return &t->slots[i];
+    }
+}
+
+static enum at_err grow(struct at_intern *t)
+{
+    if (t->count == t->cap) {
+        uint32_t cap = t->cap ? t->cap * 2 : 16;
+        struct entry *entries = realloc(t->entries, cap * sizeof *entries);
+        if (!entries)
+            return AT_NOMEM;
+        t->entries = entries;
+        t->cap = cap;
+    }
+    if (t->count < t->n_slots / 2)
+        return AT_OK;
+    uint32_t n = t->n_slots ? t->n_slots * 2 : 32;
+    uint32_t *slots = malloc(n * sizeof *slots);
+    if (!slots)
+        return AT_NOMEM;
+    memset(slots, 0xff, n * sizeof *slots);
+    free(t->slots);
+    t->slots = slots;
+    t->n_slots = n;
+    for (uint32_t id = 0; id < t->count; id++)
+        *slot_of(t, t->entries[id].str, t->entries[id].hash) = id;
+    return AT_OK;
+}
+
+/* A copy of the bytes that stays where it is. */
+static const char *keep(struct at_intern *t, struct at_str s)
+{
+    if (s.len == 0)
+        return "";
+    struct chunk *c = t->chunks;
+    if (!c || c->cap - c->used < s.len) {
+        size_t cap = s.len > CHUNK_BYTES ? s.len : CHUNK_BYTES;
+        c = malloc(sizeof *c + cap);
+        if (!c)
+            return NULL;
+        *c = (struct chunk){.next = t->chunks, .cap = cap};
+        t->chunks = c;
+    }
+    char *to = c->bytes + c->used;
+    memcpy(to, s.ptr, s.len);
+    c->used += s.len;
+    return to;
+}
+
+enum at_err at_intern_add(struct at_intern *t, struct at_str s, uint32_t *id)
+{
+    uint64_t hash = at_hash(s.ptr, s.len, 0);
+    if (t->n_slots) {
+        *id = *slot_of(t, s, hash);
+        if (*id != FREE_SLOT)
+            return AT_OK;
+    }
+    if (t->count >= UINT32_MAX / 2)
+        return AT_LIMIT;
+    enum at_err err = grow(t);
+    if (err)
+        return err;
+    const char *bytes = keep(t, s);
+    if (!bytes)
+        return AT_NOMEM;
+    *id = t->count++;
+    t->entries[*id] = (struct entry){.str = {bytes, s.len}, .hash = hash};
+    *slot_of(t, s, hash) = *id;
+    return AT_OK;
+}
+
+bool at_intern_find(const struct at_intern *t, struct at_str s, uint32_t *id)
+{
+    if (!t->n_slots)
+        return false;
+    *id = *slot_of(t, s, at_hash(s.ptr, s.len, 0));
+    return *id != FREE_SLOT;
+}
+
+struct at_str at_intern_get(const struct at_intern *t, uint32_t id)
+{
+    return id < t->count ? t->entries[id].str : (struct at_str){0};
+}
+
+uint32_t at_intern_count(const struct at_intern *t)
+{
+    return t->count;
+}

@@ -1,0 +1,304 @@
+/* json.c: a strict scanner of JSON text (RFC 8259), and the writing of strings. */
+#include <string.h>
+
+#include "formats/formats.h"
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static const char *skip_space(const char *p, const char *end)
+{
+    while (p < end && is_space(*p))
+        p++;
+    return p;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_hex(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Each scanner takes the first byte of a token and returns the byte after it, NULL where it is malformed. */
+
+static const char *scan_escape(const char *p, const char *end)
+{
+    if (p == end)
+        return NULL;
+    if (*p != 'u')
+        return memchr("\"\\/bfnrt", *p, 8) ? p + 1 : NULL;
+    if (end - p < 5)
+        return NULL;
+    for (int i = 1; i <= 4; i++)
+        if (!is_hex(p[i]))
+            return NULL;
+    return p + 5;
+}
+
+static const char *scan_string(const char *p, const char *end)
+{
+    for (p++; p < end;) {
+        unsigned char c = (unsigned char)*p;
+        if (c == '"')
+            return p + 1;
+        if (c == '\\') {
+            p = scan_escape(p + 1, end);
+            if (!p)
+                return NULL;
+        } else if (c < 0x20) {
+            return NULL;
+        } else if (c < 0x80) {
+            p++;
+        } else {
+            size_t n = at_utf8_sequence((struct at_str){p, (size_t)(end - p)});
+            if (n == 0)
+                return NULL;
+            p += n;
+        }
+    }
+    return NULL;
+}
+
+static const char *scan_digits(const char *p, const char *end)
+{
+    if (p == end || !is_digit(*p))
+        return NULL;
+    while (p < end && is_digit(*p))
+        p++;
+    return p;
+}
+
+static const char *scan_number(const char *p, const char *end)
+{
+    if (*p == '-')
+        p++;
+    if (p < end && *p == '0')
+        p++;
+    else
+        p = scan_digits(p, end);
+    if (p && p < end && *p == '.')
+        p = scan_digits(p + 1, end);
+    if (p && p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        if (p < end && (*p == '+' || *p == '-'))
+            p++;
+        p = scan_digits(p, end);
+    }
+    return p;
+}
+
+static const char *scan_word(const char *p, const char *end, const char *word)
+{
+    size_t n = strlen(word);
+    return (size_t)(end - p) >= n && !memcmp(p, word, n) ? p + n : NULL;
+}
+
+static const char *scan_scalar(const char *p, const char *end)
+{
+    switch (*p) {
+    case '"':
+        return scan_string(p, end);
+    case 't':
+        return scan_word(p, end, "true");
+    case 'f':
+        return scan_word(p, end, "false");
+    case 'n':
+        return scan_word(p, end, "null");
+    default:
+        return *p == '-' || is_digit(*p) ? scan_number(p, end) : NULL;
+    }
+}
+
+/* The key and colon of a member; returns where its value starts. */
+static const char *scan_key(const char *p, const char *end)
+{
+    p = skip_space(p, end);
+    if (p == end || *p != '"')
+        return NULL;
+    p = scan_string(p, end);
+    if (!p)
+        return NULL;
+    p = skip_space(p, end);
+    return p < end && *p == ':' ? p + 1 : NULL;
+}
+
+/* A value, by an explicit stack of what is open: no recursion on input. */
+static const char *scan_value(const char *p, const char *end)
+{
+    char open[AT_JSON_DEPTH];
+    size_t depth = 0;
+    for (;;) {
+        p = skip_space(p, end);
+        if (p == end)
+            return NULL;
+        if (*p == '{' || *p == '[') {
+            char close = *p == '{' ? '}' : ']';
+            if (depth == AT_JSON_DEPTH)
+                return NULL;
+            p = skip_space(p + 1, end);
+            if (p == end)
+                return NULL;
+            if (*p != close) {
+                open[depth++] = close;
+                if (close == '}' && !(p = scan_key(p, end)))
+                    return NULL;
+                continue;
+            }
+            p++; /* empty */
+        } else {
+            p = scan_scalar(p, end);
+            if (!p)
+                return NULL;
+        }
+        for (;;) { /* a value is complete: close what it completes */
+            if (depth == 0)
+                return p;
+            p = skip_space(p, end);
+            if (p == end)
+                return NULL;
+            if (*p == ',')
+                break;
+            if (*p != open[depth - 1])
+                return NULL;
+            depth--;
+            p++;
+        }
+        p++;
+        if (open[depth - 1] == '}' && !(p = scan_key(p, end)))
+            return NULL;
+    }
+}
+
+size_t at_json_skip(struct at_str s)
+{
+    if (!s.ptr)
+        return 0;
+    const char *p = scan_value(s.ptr, s.ptr + s.len);
+    return p ? (size_t)(p - s.ptr) : 0;
+}
+
+bool at_json_valid(struct at_str s)
+{
+    size_t n = at_json_skip(s);
+    return n > 0 && skip_space(s.ptr + n, s.ptr + s.len) == s.ptr + s.len;
+}
+
+enum at_err at_json_compact(struct at_buf *out, struct at_str s)
+{
+    enum at_err err = at_buf_reserve(out, s.len);
+    if (err)
+        return err;
+    char *to = out->ptr + out->len;
+    const char *p = s.ptr, *end = s.ptr + s.len;
+    while (p < end) {
+        if (is_space(*p)) {
+            p++;
+        } else if (*p == '"') {
+            const char *after = scan_string(p, end);
+            if (!after)
+                return AT_BAD;
+            memcpy(to, p, (size_t)(after - p));
+            to += after - p;
+            p = after;
+        } else {
+            *to++ = *p++;
+        }
+    }
+    out->len = (size_t)(to - out->ptr);
+    return AT_OK;
+}
+
+void at_json_iter_begin(struct at_json_iter *it, struct at_str object)
+{
+    const char *end = object.ptr + object.len;
+    const char *p = object.ptr ? skip_space(object.ptr, end) : end;
+    *it = (struct at_json_iter){0};
+    if (p < end && *p == '{')
+        it->rest = (struct at_str){p + 1, (size_t)(end - p - 1)};
+}
+
+bool at_json_iter_next(struct at_json_iter *it, struct at_str *raw_key, struct at_str *raw_value)
+{
+    const char *p = it->rest.ptr, *end = p ? p + it->rest.len : p;
+    if (!p)
+        return false;
+    p = skip_space(p, end);
+    if (it->begun && p < end && *p == ',')
+        p = skip_space(p + 1, end);
+    it->begun = true;
+    if (p == end || *p != '"')
+        return false;
+    const char *after = scan_string(p, end);
+    if (!after)
+        return false;
+    *raw_key = (struct at_str){p, (size_t)(after - p)};
+    p = skip_space(after, end);
+    if (p == end || *p != ':')
+        return false;
+    p = skip_space(p + 1, end);
+    after = p < end ? scan_value(p, end) : NULL;
+    if (!after)
+        return false;
+    *raw_value = (struct at_str){p, (size_t)(after - p)};
+    it->rest = (struct at_str){after, (size_t)(end - after)};
+    return true;
+}
+
+struct at_str at_json_member(struct at_str s, const char *name)
+{
+    struct at_json_iter it;
+    struct at_str key, value, wanted = at_str(name);
+    at_json_iter_begin(&it, s);
+    while (at_json_iter_next(&it, &key, &value))
+        if (at_str_eq((struct at_str){key.ptr + 1, key.len - 2}, wanted))
+            return value;
+    return (struct at_str){0};
+}
+
+/* The escape of an ASCII byte that needs one, NULL for a byte that stands for itself. */
+static const char *escape_of(unsigned char c, char room[7])
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
+    const char *short_form = c ? strchr(from, c) : NULL;
+    if (short_form) {
+        memcpy(room, (char[]){'\\', to[short_form - from], 0}, 3);
+        return room;
+    }
+    if (c >= 0x20 && c != 0x7f)
+        return NULL;
+    memcpy(room, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15], 0}, 7);
+    return room;
+}
+
+enum at_err at_json_quote(struct at_buf *out, struct at_str s)
+{
+    size_t before = out->len, from = 0;
+    char room[7];
+    enum at_err err = at_buf_add(out, "\"", 1);
+    for (size_t i = 0; i < s.len && !err;) {
+        unsigned char c = (unsigned char)s.ptr[i];
+        size_t n = c < 0x80 ? 1 : at_utf8_sequence((struct at_str){s.ptr + i, s.len - i});
+        const char *instead = n == 0 ? "\xef\xbf\xbd" : c < 0x80 ? escape_of(c, room) : NULL;
+        if (instead) {
+            err = at_buf_add(out, s.ptr + from, i - from);
+            if (!err)
+                err = at_buf_str(out, at_str(instead));
+            from = i + (n ? n : 1);
+        }
+        i += n ? n : 1;
+    }
+    if (!err)
+        err = at_buf_add(out, s.ptr ? s.ptr + from : "", s.len - from);
+    if (!err)
+        err = at_buf_add(out, "\"", 1);
+    if (err)
+        out->len = before;
+    return err;
+}
