@@ -5,6 +5,9 @@ MAKEFLAGS += --no-builtin-rules
 
 VERSION := $(shell sed -n 's/^\#define AT_VERSION "\(.*\)"/\1/p' formats/formats.h)
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/authtape
 BUILD ?= build
 CC ?= cc
 ifeq ($(origin CC),default)
@@ -23,11 +26,14 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstric
 HARDEN ?= -fstack-protector-strong -fPIE
 CORE_PKGS := libpcap zlib libcjson
 pkg = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null)
+# Asked once, and only when something is built: before `make deps` there may be nobody to ask.
+CORE_CFLAGS = $(eval CORE_CFLAGS := $(call pkg,--cflags,$(CORE_PKGS)))$(CORE_CFLAGS)
+CORE_LIBS = $(eval CORE_LIBS := $(call pkg,--libs,$(CORE_PKGS)))$(CORE_LIBS)
 # -isystem: warnings are about our code, not about the libraries' headers.
-AT_CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(patsubst -I%,-isystem %,$(call pkg,--cflags,$(CORE_PKGS))) $(CPPFLAGS)
+AT_CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(patsubst -I%,-isystem %,$(CORE_CFLAGS)) $(CPPFLAGS)
 AT_CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
 AT_LDFLAGS = $(SAN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS = $(call pkg,--libs,$(CORE_PKGS)) -lm
+LIBS = $(CORE_LIBS) -lm
 
 # ---- What there is
 
@@ -46,7 +52,7 @@ TOOL_BINS := $(TOOL_SRCS:tests/tools/%.c=$(BUILD)/tools/%)
 .PHONY: all
 all: need-packages
 	$(Q)$(MAKE) --no-print-directory $(PROGRAM)
-	$(Q)ln -sf $(PROGRAM) authtape
+	$(Q)$(if $(filter build,$(BUILD)),ln -sf $(PROGRAM) authtape)
 
 .PHONY: need-packages
 need-packages:
@@ -107,8 +113,51 @@ asan:
 	    SAN='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
 	    build/asan/authtape unit tools
 
+# Sets up what it needs, builds everything it needs (gcc, clang, sanitizers, fuzzers) and runs every test.
+# CHECK names the suites (folders of tests/) to run: make check CHECK="cli unit".
+.PHONY: check
+check:
+	@.ci/deps core
+	@.ci/deps all || echo "some tests will be skipped"
+	@tests/check.sh $(CHECK)
+
+.PHONY: bench
+bench: all
+	@for b in tests/bench/*.sh; do [ ! -e $$b ] || $$b || exit 1; done
+
+# ---- The user's machine
+
+# Installs what building and testing need, or prints the command that does. Never asks.
+.PHONY: deps
+deps:
+	@.ci/deps all && echo "everything that building and testing need is there"
+
+MAN1 = $(wildcard authtape.1 $(addsuffix /*.1,$(FOLDERS)))
+MAN5 = $(wildcard $(addsuffix /*.5,$(FOLDERS)))
+DOCS := README.md NEWS.md LICENSE
+
+.PHONY: install uninstall
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)
+	install -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/authtape
+	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
+	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
+	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/authtape $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
+	    $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) $(addprefix $(DESTDIR)$(DOCDIR)/,$(DOCS))
+	-rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null
+
+# What is committed, as build/authtape-VERSION.tar.gz; the same commit gives the same bytes.
+.PHONY: dist
+dist:
+	$(Q)mkdir -p build
+	$(Q)git archive --format=tar --prefix=authtape-$(VERSION)/ HEAD | gzip -n -9 >build/authtape-$(VERSION).tar.gz
+	@echo build/authtape-$(VERSION).tar.gz
+
 .PHONY: clean
 clean:
 	rm -rf build authtape
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,obj gen unit tools) $(wildcard $(BUILD)/fuzz_*.d) -name '*.d' 2>/dev/null)

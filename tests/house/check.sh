@@ -1,0 +1,64 @@
+#!/bin/bash
+# The house itself: manual pages, the help of every command, what is installed, what is released.
+. "$(dirname "$0")/../tap.sh"
+cd "$ROOT" || exit 2
+work_folder
+
+# ---- Manual pages
+
+commands=$("$AUTHTAPE" --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')
+
+lint() {
+    local said
+    said=$(mandoc -Tlint -Wwarning "$1" | grep -v 'referenced manual not found')
+    [ -z "$said" ] || { echo "$said"; return 1; }
+}
+for page in *.1 */*.1 */*.5; do
+    [ -e "$page" ] || continue
+    if command -v mandoc >/dev/null; then
+        check "manual page $page is well-formed" lint "$page"
+    else
+        skip "manual page $page is well-formed" "mandoc is not installed"
+    fi
+done
+
+# every option of a command's --help stands in its manual page
+documented() {
+    local page status=0 option
+    page=$(ls ./*/"authtape-$1.1" 2>/dev/null) || { echo "no page authtape-$1.1"; return 1; }
+    grep -q '^\.Sh EXAMPLES' "$page" || { echo "$page has no examples"; status=1; }
+    for option in $("$AUTHTAPE" "$1" --help | grep -o '^  \(-., \|    \)--[a-z-]*' | grep -o -- '--[a-z-]*' | sort -u); do
+        option=${option#--}
+        [ "$option" = help ] || grep -q -- "Fl Fl $option\b\|Fl -$option\b" "$page" || { echo "$page: no --$option"; status=1; }
+    done
+    return $status
+}
+helped() { "$AUTHTAPE" "$1" --help >"$WORK/help" && grep -q "^usage: authtape $1" "$WORK/help"; }
+for command in $commands; do
+    check "authtape $command --help" helped "$command"
+    check "authtape $command has a manual page with all its options and examples" documented "$command"
+done
+
+# ---- Installation and release
+
+installs() {
+    $MAKE --no-print-directory CC=gcc BUILD=build/check WERROR=-Werror DESTDIR="$WORK/root" PREFIX=/usr install &&
+        "$WORK/root/usr/bin/authtape" --version &&
+        [ -f "$WORK/root/usr/share/man/man1/authtape.1" ] &&
+        $MAKE --no-print-directory CC=gcc BUILD=build/check DESTDIR="$WORK/root" PREFIX=/usr uninstall &&
+        [ -z "$(find "$WORK/root" -type f)" ]
+}
+check "make install and make uninstall" installs
+
+releases() {
+    git rev-parse HEAD >/dev/null && $MAKE --no-print-directory dist || return 1
+    local version
+    version=$("$AUTHTAPE" --version | cut -d' ' -f2)
+    tar -C "$WORK" -xzf "build/authtape-$version.tar.gz" && $MAKE -C "$WORK/authtape-$version" -j"$JOBS" &&
+        [ "$("$WORK/authtape-$version/authtape" --version)" = "authtape $version" ]
+}
+if git rev-parse HEAD >/dev/null 2>&1; then
+    check "make dist gives sources that build" releases
+else
+    skip "make dist gives sources that build" "this is not a git clone"
+fi

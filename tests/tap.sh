@@ -1,0 +1,39 @@
+# tap.sh: what every suite speaks. A suite is tests/NAME/check.sh; it prints one line a test on standard output:
+#   ok - NAME            not ok - NAME            ok - NAME # SKIP why
+# Every other line is a remark, shown only when something of the suite fails.
+# To be sourced by bash scripts; tests/check.sh sets the variables named in tests/README.md.
+
+pass() { printf 'ok - %s\n' "$1"; }
+fail() { printf 'not ok - %s\n' "$1"; }
+skip() { printf 'ok - %s # SKIP %s\n' "$1" "$2"; }
+remark() { sed 's/^/# /'; }
+
+# check NAME COMMAND...: passes when the command does; its output is shown when it fails.
+check() {
+    local name=$1 out status
+    shift
+    out=$("$@" 2>&1)
+    status=$?
+    if [ $status = 0 ]; then
+        pass "$name"
+    else
+        printf '%s\nexit status %s\n' "$out" "$status" | remark
+        fail "$name"
+    fi
+}
+
+# Suites can be run by hand: without the driver, the programs of the last `make check` are taken.
+ROOT=${ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
+AUTHTAPE=${AUTHTAPE:-$ROOT/build/check/authtape}
+AUTHTAPE_ASAN=${AUTHTAPE_ASAN:-$ROOT/build/asan/authtape}
+CHECK_BUILD=${CHECK_BUILD:-$ROOT/build/check}
+SHARED=${AUTHTAPE_SHARED:-$ROOT/../shared}
+export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:detect_leaks=1:allocator_may_return_null=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-exitcode=99:print_stacktrace=1}
+export LC_ALL=C.UTF-8 TZ=UTC NO_COLOR=1
+
+# A folder of the suite's own, removed when it ends.
+work_folder() {
+    WORK=$(mktemp -d "${TMPDIR:-/tmp}/authtape-test.XXXXXX") || exit 2
+    trap 'rm -rf "$WORK"' EXIT
+}
