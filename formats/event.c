@@ -1,0 +1,269 @@
+/* event.c: the words of events, the check of an event made by a program, copies. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/event.h"
+
+static const char *const kind_texts[] = {
+#define X(name, value, text) [value] = text,
+    AT_KIND_MAP(X)
+#undef X
+};
+static const char *const sight_texts[AT_SIGHTS] = {"prompts", "decisions", "settings", "resets"};
+static const char *const answer_texts[] = {NULL, "allow", "deny", "dismiss"};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+const char *at_kind_text(enum at_kind kind)
+{
+    return (size_t)kind < COUNT(kind_texts) ? kind_texts[kind] : NULL;
+}
+
+/* The index of `text` among the texts, 0 where it is none of them. texts[0] is not looked at. */
+static size_t find_text(const char *const *texts, size_t n, struct at_str text)
+{
+    for (size_t i = 1; i < n; i++)
+        if (at_str_eq(text, at_str(texts[i])))
+            return i;
+    return 0;
+}
+
+enum at_kind at_kind_find(struct at_str text)
+{
+    return (enum at_kind)find_text(kind_texts, COUNT(kind_texts), text);
+}
+
+const char *at_sight_text(enum at_sight sight)
+{
+    return (size_t)sight < AT_SIGHTS ? sight_texts[sight] : NULL;
+}
+
+bool at_sight_find(struct at_str text, enum at_sight *out)
+{
+    for (size_t i = 0; i < AT_SIGHTS; i++)
+        if (at_str_eq(text, at_str(sight_texts[i]))) {
+            *out = (enum at_sight)i;
+            return true;
+        }
+    return false;
+}
+
+const char *at_answer_text(enum at_answer answer)
+{
+    return (size_t)answer < COUNT(answer_texts) ? answer_texts[answer] : NULL;
+}
+
+enum at_answer at_answer_find(struct at_str text)
+{
+    return (enum at_answer)find_text(answer_texts, COUNT(answer_texts), text);
+}
+
+/* ---- Fields */
+
+#define K(name) (1u << AT_KIND_##name)
+#define ALL_KINDS 0x7feu
+
+const struct at_field at_fields[AT_FIELDS] = {
+    [AT_FIELD_T] = {"t", ALL_KINDS, ALL_KINDS},
+    [AT_FIELD_KIND] = {"kind", ALL_KINDS, ALL_KINDS},
+    [AT_FIELD_APP] = {"app", ALL_KINDS, ALL_KINDS},
+    [AT_FIELD_USER] = {"user", ALL_KINDS, ALL_KINDS},
+    [AT_FIELD_STREAM] = {"stream", ALL_KINDS, ALL_KINDS},
+    [AT_FIELD_PLATFORM] = {"platform", ALL_KINDS, 0},
+    [AT_FIELD_PACKET] = {"packet", ALL_KINDS, 0},
+    [AT_FIELD_CALL] = {"call", K(CALL) | K(RETURN) | K(PROMPT), K(CALL) | K(RETURN)},
+    [AT_FIELD_API] = {"api", K(CALL), K(CALL)},
+    [AT_FIELD_SCOPE] = {"scope", K(CALL) | K(PROMPT) | K(DECISION) | K(SETTINGS), K(PROMPT) | K(SETTINGS)},
+    [AT_FIELD_ERR_MSG] = {"errMsg", K(RETURN), K(RETURN)},
+    [AT_FIELD_ERRNO] = {"errno", K(RETURN), 0},
+    [AT_FIELD_AUTH_SETTING] = {"authSetting", K(RETURN) | K(SETTINGS_PAGE), K(SETTINGS_PAGE)},
+    [AT_FIELD_ANSWER] = {"answer", K(DECISION), K(DECISION)},
+    [AT_FIELD_GRANTED] = {"granted", K(SETTINGS), K(SETTINGS)},
+    [AT_FIELD_FRESH] = {"fresh", K(START), 0},
+    [AT_FIELD_OBSERVES] = {"observes", K(START), 0},
+    [AT_FIELD_LOST_BYTES] = {"lost_bytes", K(GAP), 0},
+};
+
+size_t at_field_find(struct at_str name)
+{
+    size_t i = 0;
+    while (i < AT_FIELDS && !at_str_eq(name, at_str(at_fields[i].name)))
+        i++;
+    return i;
+}
+
+/* ---- The check */
+
+#define CHECK(condition, ...)                                                                                          \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            return at_fail(why, AT_BAD, __VA_ARGS__);                                                                  \
+    } while (0)
+
+static enum at_err check_text(struct at_str s, const char *name, struct at_why *why)
+{
+    CHECK(s.ptr, "\"%s\" is missing", name);
+    CHECK(!memchr(s.ptr, 0, s.len), "\"%s\" holds a NUL character", name);
+    CHECK(at_utf8_valid(s), "\"%s\" is not UTF-8", name);
+    CHECK(s.len <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
+    return AT_OK;
+}
+
+/* The optional fields that an event has must be fields of its kind. */
+static enum at_err check_flags(const struct at_event *ev, struct at_why *why)
+{
+    static const struct {
+        uint32_t flag;
+        enum at_field_id field;
+    } of[] = {
+        {AT_HAS_CALL, AT_FIELD_CALL},
+        {AT_HAS_SCOPE, AT_FIELD_SCOPE},
+        {AT_HAS_ERRNO, AT_FIELD_ERRNO},
+        {AT_HAS_AUTH_SETTING, AT_FIELD_AUTH_SETTING},
+        {AT_HAS_FRESH, AT_FIELD_FRESH},
+        {AT_HAS_OBSERVES, AT_FIELD_OBSERVES},
+        {AT_HAS_LOST_BYTES, AT_FIELD_LOST_BYTES},
+    };
+    for (size_t i = 0; i < COUNT(of); i++) {
+        const struct at_field *f = &at_fields[of[i].field];
+        bool has = ev->has & of[i].flag;
+        CHECK(!has || f->kinds >> ev->kind & 1, "\"%s\" is no field of %s", f->name, at_kind_text(ev->kind));
+        CHECK(has || !(f->required >> ev->kind & 1), "\"%s\" is missing", f->name);
+    }
+    return AT_OK;
+}
+
+static enum at_err check_scopes(const struct at_event *ev, struct at_why *why)
+{
+    CHECK(ev->n_scopes <= AT_LIST_MAX, "\"scope\" has more than %u entries", AT_LIST_MAX);
+    CHECK(ev->kind == AT_KIND_CALL || !(ev->has & AT_HAS_SCOPE_ARRAY), "\"scope\" is not a string");
+    CHECK(ev->n_scopes == 1 || ev->has & AT_HAS_SCOPE_ARRAY, "\"scope\" is not one string");
+    for (size_t i = 0; i < ev->n_scopes; i++) {
+        enum at_err err = check_text(ev->scopes[i], "scope", why);
+        if (err)
+            return err;
+    }
+    return AT_OK;
+}
+
+static enum at_err check_settings(const struct at_event *ev, struct at_why *why)
+{
+    CHECK(ev->n_settings <= AT_LIST_MAX, "\"authSetting\" has more than %u entries", AT_LIST_MAX);
+    for (size_t i = 0; i < ev->n_settings; i++) {
+        enum at_err err = check_text(ev->settings[i].scope, "authSetting", why);
+        if (err)
+            return err;
+        for (size_t j = 0; j < i && ev->n_settings <= 64; j++)
+            CHECK(!at_str_eq(ev->settings[i].scope, ev->settings[j].scope), "\"authSetting\" names a scope twice");
+    }
+    return AT_OK;
+}
+
+static enum at_err check_observes(const struct at_event *ev, struct at_why *why)
+{
+    unsigned seen = 0;
+    CHECK(ev->n_observes <= AT_SIGHTS, "\"observes\" has more than %d entries", AT_SIGHTS);
+    for (size_t i = 0; i < ev->n_observes; i++) {
+        unsigned bit = 1u << (ev->observes[i] & 7);
+        CHECK(ev->observes[i] < AT_SIGHTS && !(seen & bit), "\"observes\" has an unknown or repeated entry");
+        seen |= bit;
+    }
+    return AT_OK;
+}
+
+static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
+{
+    struct at_json_iter it;
+    struct at_str key, value;
+    CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
+    CHECK(at_json_valid(ev->extra) && ev->extra.ptr[0] == '{', "unknown fields are not a JSON object");
+    CHECK(!memchr(ev->extra.ptr, '\n', ev->extra.len), "unknown fields hold a line end");
+    at_json_iter_begin(&it, ev->extra);
+    while (at_json_iter_next(&it, &key, &value)) {
+        size_t f = at_field_find((struct at_str){key.ptr + 1, key.len - 2});
+        CHECK(f == AT_FIELDS || !(at_fields[f].kinds >> ev->kind & 1), "\"%s\" is among the unknown fields",
+              at_fields[f].name);
+    }
+    return AT_OK;
+}
+
+enum at_err at_event_check(const struct at_event *ev, struct at_why *why)
+{
+    CHECK(at_kind_text(ev->kind), "\"kind\" is unknown");
+    enum at_err err = check_flags(ev, why);
+    if (!err)
+        err = check_text(ev->app, "app", why);
+    if (!err)
+        err = check_text(ev->user, "user", why);
+    if (!err)
+        err = check_text(ev->stream, "stream", why);
+    if (!err && ev->has & AT_HAS_PLATFORM)
+        err = check_text(ev->platform, "platform", why);
+    if (!err && ev->has & AT_HAS_CALL)
+        err = check_text(ev->call, "call", why);
+    if (!err && ev->kind == AT_KIND_CALL)
+        err = check_text(ev->api, "api", why);
+    if (!err && ev->kind == AT_KIND_RETURN)
+        err = check_text(ev->err_msg, "errMsg", why);
+    if (!err && ev->has & AT_HAS_SCOPE)
+        err = check_scopes(ev, why);
+    if (!err && ev->has & AT_HAS_AUTH_SETTING)
+        err = check_settings(ev, why);
+    if (!err && ev->has & AT_HAS_OBSERVES)
+        err = check_observes(ev, why);
+    if (!err && ev->extra.ptr)
+        err = check_extra(ev, why);
+    if (err)
+        return err;
+    CHECK(!(ev->has & AT_HAS_PACKET) || (ev->packet >= 1 && ev->packet <= INT64_MAX), "\"packet\" is out of range");
+    CHECK(!(ev->has & AT_HAS_LOST_BYTES) || ev->lost_bytes <= INT64_MAX, "\"lost_bytes\" is out of range");
+    CHECK(ev->kind != AT_KIND_DECISION || at_answer_text(ev->answer), "\"answer\" is unknown");
+    return AT_OK;
+}
+
+/* ---- Copies */
+
+/* Copies the bytes to *to, moves *to behind them, and makes `s` a view of the copy. */
+static void move_text(struct at_str *s, char **to)
+{
+    if (!s->ptr)
+        return;
+    if (s->len)
+        memcpy(*to, s->ptr, s->len);
+    s->ptr = *to;
+    *to += s->len;
+}
+
+struct at_event *at_event_clone(const struct at_event *ev)
+{
+    size_t scopes_bytes = ev->n_scopes * sizeof *ev->scopes, settings_bytes = ev->n_settings * sizeof *ev->settings;
+    size_t bytes = ev->app.len + ev->user.len + ev->stream.len + ev->platform.len + ev->call.len + ev->api.len +
+                   ev->err_msg.len + ev->extra.len;
+    for (size_t i = 0; i < ev->n_scopes; i++)
+        bytes += ev->scopes[i].len;
+    for (size_t i = 0; i < ev->n_settings; i++)
+        bytes += ev->settings[i].scope.len;
+    char *room = malloc(sizeof *ev + scopes_bytes + settings_bytes + bytes + 1);
+    if (!room)
+        return NULL;
+    struct at_event *copy = (struct at_event *)(void *)room;
+    struct at_str *scopes = (struct at_str *)(void *)(room + sizeof *ev);
+    struct at_setting *settings = (struct at_setting *)(void *)(room + sizeof *ev + scopes_bytes);
+    char *to = room + sizeof *ev + scopes_bytes + settings_bytes;
+    *copy = *ev;
+    for (size_t i = 0; i < ev->n_scopes; i++) {
+        scopes[i] = ev->scopes[i];
+        move_text(&scopes[i], &to);
+    }
+    for (size_t i = 0; i < ev->n_settings; i++) {
+        settings[i] = ev->settings[i];
+        move_text(&settings[i].scope, &to);
+    }
+    copy->scopes = scopes;
+    copy->settings = settings;
+    struct at_str *texts[] = {&copy->app,  &copy->user, &copy->stream,  &copy->platform,
+                              &copy->call, &copy->api,  &copy->err_msg, &copy->extra};
+    for (size_t i = 0; i < COUNT(texts); i++)
+        move_text(texts[i], &to);
+    return copy;
+}
