@@ -1,4 +1,5 @@
 /* authtape.c: the front door. The table of subcommands and nothing else. */
+#include <signal.h>
 #include <string.h>
 
 #include "analysis/analysis.h"
@@ -7,6 +8,7 @@
 #include "tracer/tracer.h"
 
 static const struct at_command *const commands[] = {
+    &at_cmd_cat,
     NULL,
 };
 
@@ -27,6 +29,7 @@ int main(int argc, char **argv)
 {
     const char *names[sizeof commands / sizeof commands[0]] = {0};
     size_t n = 0;
+    signal(SIGPIPE, SIG_IGN); /* a closed output pipe is a write error, and a quiet end */
     if (argc < 2) {
         help(stderr);
         return AT_EXIT_TROUBLE;

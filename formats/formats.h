@@ -429,6 +429,8 @@ AT_MUST_USE enum at_err at_reader_open(const char *const *paths, size_t n, const
 AT_MUST_USE enum at_err at_reader_next(struct at_reader *r, struct at_event *ev, uint64_t *index, struct at_why *why);
 /* Damage found so far in all files together. */
 void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out);
+/* True if the next event has to be read from something that may make one wait: a good moment to flush one's output. */
+bool at_reader_would_wait(const struct at_reader *r);
 void at_reader_close(struct at_reader **r);
 
 /*
@@ -499,6 +501,9 @@ const char *at_closest(const char *word, const char *const *names, size_t n);
 bool at_cli_color(FILE *to); /* a terminal, and NO_COLOR is not set */
 /* Flushes standard output: AT_EXIT_NONE, or trouble printed (a closed pipe is a quiet end). `status` is passed on. */
 int at_cli_finish(int status);
+
+/* Says on standard error what of the recordings read so far was damaged and skipped; silent where nothing was. */
+void at_cli_warn_damage(const struct at_reader *r);
 
 /* Subcommands of this folder. */
 extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile;

@@ -1,0 +1,33 @@
+/* select.c: the filter options that subcommands share. */
+#include "formats/select.h"
+
+static bool take_time(const struct at_cli *cli, const char *option, bool *has, int64_t *t_us)
+{
+    *has = at_time_parse(cli->arg, t_us) == AT_OK;
+    if (!*has)
+        at_cli_usage(cli->command, "'--%s %s': a time is needed (2026-11-22T08:15:00Z, 2026-11-22, or microseconds)",
+                     option, cli->arg);
+    return *has;
+}
+
+bool at_select_option(const struct at_cli *cli, int id, struct at_reader_options *options)
+{
+    switch (id) {
+    case SELECT_FROM:
+        return take_time(cli, "from", &options->has_from, &options->from_us);
+    case SELECT_TO:
+        return take_time(cli, "to", &options->has_to, &options->to_us);
+    case SELECT_APP:
+        options->app = at_str(cli->arg);
+        break;
+    case SELECT_USER:
+        options->user = at_str(cli->arg);
+        break;
+    case SELECT_SCOPE:
+        options->scope = at_str(cli->arg);
+        break;
+    default:
+        break;
+    }
+    return true;
+}

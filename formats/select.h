@@ -1,0 +1,20 @@
+/* select.h: the filter options that subcommands share. Private to formats. */
+#ifndef AUTHTAPE_FORMATS_SELECT_H
+#define AUTHTAPE_FORMATS_SELECT_H
+
+#include "formats/formats.h"
+
+/* clang-format off */
+enum { SELECT_FROM = 100, SELECT_TO, SELECT_APP, SELECT_USER, SELECT_SCOPE };
+#define SELECT_OPTIONS                                                                                                 \
+    {"from", 0, "T", SELECT_FROM, "events at or after T: RFC 3339, a date, or microseconds since 1970"},               \
+    {"to", 0, "T", SELECT_TO, "events before T"},                                                                      \
+    {"app", 0, "APP", SELECT_APP, "events of this app"},                                                               \
+    {"user", 0, "USER", SELECT_USER, "events of this user"},                                                           \
+    {"scope", 0, "SCOPE", SELECT_SCOPE, "calls, answers, prompts and settings of this scope"}
+/* clang-format on */
+
+/* Takes one of these options into `options`. Returns false after a message when its argument is bad. */
+bool at_select_option(const struct at_cli *cli, int id, struct at_reader_options *options);
+
+#endif

@@ -1,0 +1,148 @@
+/* source.c: one recording being read, whatever its form. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "formats/event.h"
+#include "formats/source.h"
+
+#define READ_BYTES (size_t)(64 * 1024)
+
+struct at_source {
+    char *name;
+    int fd;
+    bool ended;           /* no more bytes come */
+    bool waits;           /* a pipe, a terminal: reading may take its time */
+    uint64_t line;        /* NDJSON: number of the last line, from 1 */
+    struct at_buf in;     /* NDJSON: bytes read and not used */
+    size_t used, scanned; /* of `in`: lines given; bytes behind them known to hold no line end */
+    struct at_event_parser *parser;
+};
+
+static enum at_err fill(struct at_source *s, struct at_why *why)
+{
+    if (s->used) {
+        at_buf_drop(&s->in, s->used);
+        s->used = 0;
+    }
+    enum at_err err = at_buf_reserve(&s->in, READ_BYTES);
+    if (err)
+        return at_fail(why, err, "%s", at_err_text(err));
+    ssize_t n;
+    do
+        n = read(s->fd, s->in.ptr + s->in.len, READ_BYTES);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return at_fail(why, AT_IO, "cannot read: %s", strerror(errno));
+    s->ended = n == 0;
+    s->in.len += (size_t)n;
+    return AT_OK;
+}
+
+enum at_err at_source_open(const char *path, enum at_recovery recovery, struct at_source **out, struct at_why *why)
+{
+    struct at_source *s = calloc(1, sizeof *s);
+    enum at_err err = AT_OK;
+    (void)recovery;
+    *out = NULL;
+    if (!s)
+        return at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
+    bool standard = !strcmp(path, "-");
+    s->fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0)
+        err = at_fail(why, AT_IO, "cannot open: %s", strerror(errno));
+    s->name = strdup(standard ? "standard input" : path);
+    if (!err && !s->name)
+        err = at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
+    struct stat st;
+    s->waits = !err && !fstat(s->fd, &st) && !S_ISREG(st.st_mode);
+    if (!err)
+        err = at_event_parser_new(&s->parser);
+    if (!err)
+        err = fill(s, why);
+    if (err)
+        at_source_close(&s);
+    *out = s;
+    return err;
+}
+
+/* The next line without its end; AT_END. */
+static enum at_err next_line(struct at_source *s, struct at_str *line, struct at_why *why)
+{
+    for (;;) {
+        char *from = s->in.ptr + s->used;
+        size_t len = s->in.len - s->used;
+        char *end = len > s->scanned ? memchr(from + s->scanned, '\n', len - s->scanned) : NULL;
+        if (end || (s->ended && len > 0)) {
+            *line = (struct at_str){from, end ? (size_t)(end - from) : len};
+            s->used += line->len + (end != NULL);
+            s->scanned = 0;
+            s->line++;
+            return AT_OK;
+        }
+        if (s->ended)
+            return AT_END;
+        s->scanned = len;
+        if (len > AT_LINE_MAX_BYTES)
+            return at_fail(why, AT_BAD, "line %llu: longer than %u bytes", (unsigned long long)s->line + 1,
+                           AT_LINE_MAX_BYTES);
+        enum at_err err = fill(s, why);
+        if (err)
+            return err;
+    }
+}
+
+static bool is_blank(struct at_str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!strchr(" \t\r", s.ptr[i]))
+            return false;
+    return true;
+}
+
+enum at_err at_source_next(struct at_source *s, struct at_event *ev, struct at_why *why)
+{
+    struct at_str line;
+    struct at_why reason = {""};
+    enum at_err err;
+    do
+        err = next_line(s, &line, why);
+    while (!err && is_blank(line));
+    if (err)
+        return err;
+    err = at_event_parse(s->parser, line, ev, &reason);
+    return err ? at_fail(why, err, "line %llu: %s", (unsigned long long)s->line, reason.text) : AT_OK;
+}
+
+const char *at_source_name(const struct at_source *s)
+{
+    return s->name;
+}
+
+bool at_source_would_wait(const struct at_source *s)
+{
+    return s->waits && !s->ended && !memchr(s->in.ptr + s->used + s->scanned, '\n', s->in.len - s->used - s->scanned);
+}
+
+void at_source_damage(const struct at_source *s, struct at_tape_damage *out)
+{
+    (void)s;
+    *out = (struct at_tape_damage){0};
+}
+
+void at_source_close(struct at_source **source)
+{
+    struct at_source *s = *source;
+    if (!s)
+        return;
+    if (s->fd > STDIN_FILENO)
+        close(s->fd);
+    at_event_parser_free(&s->parser);
+    at_buf_free(&s->in);
+    free(s->name);
+    free(s);
+    *source = NULL;
+}

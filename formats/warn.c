@@ -1,0 +1,18 @@
+/* warn.c: what was lost, said to the user. */
+#include "formats/formats.h"
+
+void at_cli_warn_damage(const struct at_reader *r)
+{
+    struct at_tape_damage d;
+    at_reader_damage(r, &d);
+    if (!d.places)
+        return;
+    fflush(stdout);
+    fprintf(stderr, "authtape: warning: %s at byte %llu", d.first, (unsigned long long)d.first_offset);
+    if (d.places > 1)
+        fprintf(stderr, " and %llu more damaged places", (unsigned long long)d.places - 1);
+    fprintf(stderr, ": %llu bytes not read", (unsigned long long)d.bytes);
+    if (d.events)
+        fprintf(stderr, ", %llu events known to be lost", (unsigned long long)d.events);
+    fputc('\n', stderr);
+}
