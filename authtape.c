@@ -9,6 +9,7 @@
 
 static const struct at_command *const commands[] = {
     &at_cmd_cat,
+    &at_cmd_profile,
     NULL,
 };
 

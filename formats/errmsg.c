@@ -125,7 +125,8 @@ struct at_outcome at_profile_outcome(const struct at_profile *p, struct at_str e
     enum form form = split(d, err_msg, &o);
     if (form == FORM_NONE && d->plain) {
         o.reason = err_msg;
-        if (is_one_of(err_msg, d->plain_ok, d->n_plain_ok) && (!has_errno || err_no == 0))
+        bool good = err_msg.len == 0 || is_one_of(err_msg, d->plain_ok, d->n_plain_ok);
+        if (good && (!has_errno || err_no == 0))
             form = FORM_OK;
     }
     if (form == FORM_OK) {
