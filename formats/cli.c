@@ -39,10 +39,8 @@ static void print_help(const struct at_command *c)
 
 void at_cli_begin(struct at_cli *cli, const struct at_command *command, int argc, char **argv)
 {
-    *cli = (struct at_cli){.command = command, .argv = argv, .cursor = 1};
-    cli->operands = calloc((size_t)argc + 1, sizeof *cli->operands); /* lives as long as the process */
-    if (!cli->operands)
-        abort();
+    /* Operands move to the front of argv, where the cursor has been already. */
+    *cli = (struct at_cli){.command = command, .argv = argv, .cursor = 1, .operands = argv + (argc > 0)};
 }
 
 static int stop(struct at_cli *cli, int status)
@@ -124,6 +122,7 @@ int at_cli_next(struct at_cli *cli)
             return short_option(cli, word);
         cli->operands[cli->n_operands++] = word;
     }
+    cli->operands[cli->n_operands] = NULL;
     return AT_CLI_DONE;
 }
 

@@ -50,7 +50,6 @@ static void options_and_operands_may_be_mixed(void **state)
     assert_string_equal(cli.operands[1], "b.tape");
     assert_string_equal(cli.operands[2], "-");
     assert_string_equal(cli.operands[3], "--strict");
-    free(cli.operands);
 }
 
 static void bad_usage_is_trouble(void **state)
@@ -69,7 +68,6 @@ static void bad_usage_is_trouble(void **state)
             assert_int_equal(id, AT_CLI_EXIT);
             assert_int_equal(cli.status, AT_EXIT_TROUBLE);
         }
-        free(cli.operands);
     }
 }
 
