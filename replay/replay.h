@@ -52,8 +52,8 @@ struct at_witness {
 /* All views and texts are valid during the call of the sink. */
 struct at_divergence {
     enum at_divergence_class cls;
-    const char *rule; /* "R6" */
-    struct at_place at; /* the event that no run explains */
+    const char *rule;                                            /* "R6" */
+    struct at_place at;                                          /* the event that no run explains */
     struct at_str app, user, scope, api, call, stream, platform; /* absent where they do not apply */
     uint8_t states; /* mask of 1u << enum at_state: what was possible; 0 where it does not apply */
     const char *expected, *observed, *explanation;
@@ -66,17 +66,17 @@ enum at_inferred_kind { AT_INFERRED_PROMPT, AT_INFERRED_DECISION, AT_INFERRED_SE
 struct at_inferred {
     enum at_inferred_kind kind;
     struct at_str app, user, platform;
-    struct at_str scope; /* absent for a reset */
-    enum at_answer answer; /* decision */
-    bool granted; /* settings */
+    struct at_str scope;           /* absent for a reset */
+    enum at_answer answer;         /* decision */
+    bool granted;                  /* settings */
     struct at_place after, before; /* it happened between these two events */
 };
 
 /* How a gated call came to its outcome. */
 enum at_via {
-    AT_VIA_STATE, /* at once, by the state of the scope */
+    AT_VIA_STATE,  /* at once, by the state of the scope */
     AT_VIA_PROMPT, /* by an answer to a prompt */
-    AT_VIA_NONE, /* neither: not about authorization, or not explained */
+    AT_VIA_NONE,   /* neither: not about authorization, or not explained */
 };
 
 /* One gated call (per scope), when it was answered, or at the end with `answered` false. */
@@ -85,9 +85,9 @@ struct at_settled {
     struct at_place called, returned;
     bool answered;
     enum at_class cls;
-    enum at_via via; /* the one that needs the fewest hidden changes */
+    enum at_via via;      /* the one that needs the fewest hidden changes */
     bool prompt_inferred; /* via AT_VIA_PROMPT, and the prompt was not on the tape */
-    bool determined; /* false: the recording could not have told a right outcome from a wrong one */
+    bool determined;      /* false: the recording could not have told a right outcome from a wrong one */
 };
 
 /* Each function may be NULL; an error stops the checker and is passed on. */
@@ -99,12 +99,42 @@ struct at_check_sink {
     enum at_err (*hint)(void *ctx, const char *text); /* a sentence for a person */
 };
 
+/*
+ * Single faults that a host may have: variants of the reference machine, for `--diagnose`. name, text in reports,
+ * words. A variant always behaves as its fault has it.
+ */
+#define AT_FAULT_MAP(X)                                                                                                \
+    X(NONE, "none", "")                                                                                                \
+    X(DENIED_REPROMPTS, "denied-reprompts", "a denied scope is prompted for again")                                    \
+    X(GRANTED_REPROMPTS, "granted-reprompts", "a granted scope is prompted for again")                                 \
+    X(DENIED_PASSES, "denied-lets-through", "calls of a denied scope go through")                                      \
+    X(UNASKED_PASSES, "unasked-lets-through", "calls of an unasked scope go through without a prompt")                 \
+    X(UNASKED_FAILS, "unasked-fails", "calls of an unasked scope fail without a prompt")                               \
+    X(FLIP_IGNORED, "flip-ignored", "a flip in settings is shown there and has no effect")                             \
+    X(RESET_KEEPS_DENIALS, "reset-keeps-denials", "a reset forgets grants and keeps denials")                          \
+    X(RESET_KEEPS_GRANTS, "reset-keeps-grants", "a reset forgets denials and keeps grants")                            \
+    X(DENIAL_STORED_AS_GRANT, "denial-stored-as-grant", "a denial at the prompt is stored as a grant")                 \
+    X(GRANT_STORED_AS_DENIAL, "grant-stored-as-denial", "an allowed prompt is stored as a denial")                     \
+    X(DISMISSAL_STORED_AS_DENIAL, "dismissal-stored-as-denial", "a dismissed prompt is stored as a denial")            \
+    X(STALE_SETTINGS, "stale-settings", "getSetting shows what a scope was before")                                    \
+    X(UNASKED_LISTED, "unasked-listed", "getSetting lists unasked scopes as false")                                    \
+    X(SCOPE_FOR_SCOPE, "scope-answers-for-scope", "one scope answers for another")                                     \
+    X(USER_LEAKS, "user-leaks", "users of an app share one state")
+
+enum at_fault {
+#define X(name, text, words) AT_FAULT_##name,
+    AT_FAULT_MAP(X)
+#undef X
+};
+
 struct at_check_options { /* zero means the default */
-    bool strict; /* nothing happened that was not recorded */
+    bool strict;          /* nothing happened that was not recorded */
     bool has_quiet_ms;
-    uint32_t quiet_ms; /* instead of the profile's, in milliseconds */
-    uint32_t grace_ms; /* `no-answer` after this long; 0: 30 s */
-    size_t configurations; /* cap for one key; 0: default */
+    uint32_t quiet_ms;             /* instead of the profile's, in milliseconds */
+    uint32_t grace_ms;             /* `no-answer` after this long; 0: 30 s */
+    size_t configurations;         /* cap for one key; 0: default */
+    enum at_fault fault;           /* check against this variant of the machine */
+    size_t fault_scope, fault_for; /* AT_FAULT_SCOPE_FOR_SCOPE: `fault_scope` answers calls of `fault_for` */
 };
 
 struct at_check_totals {
@@ -124,6 +154,27 @@ void at_checker_totals(const struct at_checker *c, struct at_check_totals *out);
 /* Calls `name` for every inconclusive key. */
 void at_checker_inconclusive(const struct at_checker *c, void (*name)(void *ctx, struct at_str app, struct at_str user),
                              void *ctx);
+
+/* ---------------------------------------------------------------------------------------------- Diagnosis ---- */
+
+/* How well one fault fits a recording. */
+struct at_hypothesis {
+    enum at_fault fault;
+    const char *name;
+    char text[256];    /* in words */
+    uint64_t explains; /* divergences that the variant explains */
+    uint64_t of;       /* divergences of the reference machine */
+    uint64_t breaks;   /* events that the reference machine explains, and the variant does not */
+};
+
+/* Checks a recording against every variant at once. Memory grows with the number of divergences. */
+struct at_diagnosis;
+AT_MUST_USE enum at_err at_diagnosis_new(const struct at_profile *profile, const struct at_check_options *options,
+                                         struct at_diagnosis **out);
+void at_diagnosis_free(struct at_diagnosis **d);
+AT_MUST_USE enum at_err at_diagnosis_event(struct at_diagnosis *d, const struct at_event *ev, uint64_t index);
+/* Ends the recording and ranks: those that explain most and break least come first. Valid until freed. */
+AT_MUST_USE enum at_err at_diagnosis_finish(struct at_diagnosis *d, const struct at_hypothesis **out, size_t *n);
 
 /* Subcommands of this folder. */
 extern const struct at_command at_cmd_replay;

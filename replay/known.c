@@ -1,0 +1,230 @@
+/* known.c: what is certain about a scope, by which event; the hidden changes that follow from it. */
+#include <stdio.h>
+
+#include "replay/private.h"
+
+static bool single(uint8_t states)
+{
+    return states && !(states & (states - 1));
+}
+
+static enum at_state state_of(uint8_t states)
+{
+    return states & 1u << AT_GRANTED ? AT_GRANTED : states & 1u << AT_DENIED ? AT_DENIED : AT_UNASKED;
+}
+
+void known_until(struct key *k, size_t s, struct at_place at)
+{
+    if (k->known[s].certain)
+        k->known[s].sure = at;
+}
+
+void known_refresh(struct key *k, size_t s)
+{
+    if (k->known[s].certain)
+        k->known[s].certain = single(key_states(k, s));
+}
+
+enum at_err tell_inferred(struct at_checker *c, const struct key *k, enum at_inferred_kind kind, size_t s,
+                          unsigned value, struct at_place after, struct at_place before, struct at_str platform)
+{
+    if (!c->sink.inferred)
+        return AT_OK;
+    struct at_inferred i = {.kind = kind,
+                            .app = k->app,
+                            .user = k->user,
+                            .platform = platform,
+                            .scope = kind == AT_INFERRED_RESET ? (struct at_str){0} : c->profile->scopes[s].name,
+                            .after = after,
+                            .before = before};
+    if (kind == AT_INFERRED_DECISION)
+        i.answer = (enum at_answer)value;
+    else if (kind == AT_INFERRED_SETTINGS)
+        i.granted = value;
+    return c->sink.inferred(c->sink.ctx, &i);
+}
+
+/* The cheapest hidden way from one state to another (SPEC section 4: "the fewest that explain it"). */
+struct way {
+    bool reset, prompt, decision, flip;
+};
+
+static struct way cheapest(const struct at_checker *c, const struct key *k, enum at_state from, enum at_state to)
+{
+    if (from == to)
+        return (struct way){0};
+    if (to == AT_UNASKED)
+        return (struct way){.reset = true};
+    if (from == AT_UNASKED)
+        return (struct way){.prompt = true, .decision = true};
+    if (hidden(c, k, AT_SEES_SETTINGS))
+        return (struct way){.flip = true};
+    return (struct way){.reset = true, .prompt = true, .decision = true};
+}
+
+static enum at_err tell_way(struct at_checker *c, struct key *k, size_t s, const struct way *w, enum at_state to,
+                            struct evidence *e)
+{
+    struct at_place after = k->known[s].sure;
+    struct at_str platform = e->ev->platform;
+    enum at_err err = AT_OK;
+    if (w->reset && !e->reset_told) {
+        e->reset_told = true;
+        err = tell_inferred(c, k, AT_INFERRED_RESET, s, 0, after, e->at, platform);
+    }
+    if (!err && w->flip)
+        err = tell_inferred(c, k, AT_INFERRED_SETTINGS, s, to == AT_GRANTED, after, e->at, platform);
+    if (!err && w->prompt)
+        err = tell_inferred(c, k, AT_INFERRED_PROMPT, s, 0, after, e->at, platform);
+    if (!err && w->decision)
+        err = tell_inferred(c, k, AT_INFERRED_DECISION, s, to == AT_GRANTED ? AT_ANSWER_ALLOW : AT_ANSWER_DENY, after,
+                            e->at, platform);
+    return err;
+}
+
+/* The hidden changes between what was known and what the event leaves. */
+static struct way way_to(const struct at_checker *c, const struct key *k, size_t s, enum at_kind kind,
+                         enum at_state now)
+{
+    const struct known *n = &k->known[s];
+    bool knew = single(n->states);
+    bool prompt_seen = n->kind == AT_KIND_PROMPT;
+    struct way w = {0};
+    switch (kind) {
+    case AT_KIND_PROMPT: /* it was unasked when the prompt came up */
+        if (knew)
+            w = cheapest(c, k, state_of(n->states), AT_UNASKED);
+        break;
+    case AT_KIND_DECISION: /* its prompt was up, and so it was unasked before */
+        if (knew && !prompt_seen)
+            w = cheapest(c, k, state_of(n->states), AT_UNASKED);
+        w.prompt = !prompt_seen;
+        break;
+    case AT_KIND_RETURN:
+    case AT_KIND_SETTINGS_PAGE:
+        if (knew)
+            w = cheapest(c, k, state_of(n->states), now);
+        w.prompt = w.prompt && !prompt_seen;
+        break;
+    case AT_KIND_SETTINGS: /* only an asked scope can be flipped */
+        if (knew && state_of(n->states) == AT_UNASKED)
+            w = (struct way){.prompt = !prompt_seen, .decision = true};
+        break;
+    case AT_KIND_START:
+    case AT_KIND_CALL:
+    case AT_KIND_RESET:
+    case AT_KIND_GAP:
+    case AT_KIND_END:
+    default:
+        break;
+    }
+    return w;
+}
+
+/* Several states are left: what was certain before stays known as the past, unless it is ruled out. */
+static void note_several(struct known *n, uint8_t states, const struct evidence *e)
+{
+    n->certain = false;
+    if (single(n->states) && (states & n->states))
+        return;
+    bool narrower = n->states == 0 || (states & n->states) != n->states;
+    if (states == (1u << AT_STATES) - 1)
+        states = 0;
+    if (narrower)
+        *n = (struct known){
+            .states = states, .ever = n->ever, .kind = e->ev->kind, .cause = e->at, .sure = e->at, .api = e->api};
+    else
+        n->states = states;
+}
+
+enum at_err known_update(struct at_checker *c, struct key *k, size_t s, struct evidence *e)
+{
+    struct known *n = &k->known[s];
+    uint8_t states = key_states(k, s);
+    enum at_kind kind = e->ev->kind;
+    enum at_err err = AT_OK;
+    if (!single(states)) {
+        note_several(n, states, e);
+        return AT_OK;
+    }
+    if (e->explained) {
+        struct way w = way_to(c, k, s, kind, state_of(states));
+        err = tell_way(c, k, s, &w, kind == AT_KIND_SETTINGS ? AT_DENIED : state_of(states), e);
+    }
+    bool told_by_itself = kind != AT_KIND_RETURN && kind != AT_KIND_SETTINGS_PAGE;
+    if (n->states != states || told_by_itself || n->kind == AT_KIND_PROMPT) {
+        n->kind = kind;
+        n->cause = e->at;
+        n->api = e->api;
+    }
+    n->states = states;
+    n->ever |= states;
+    n->certain = true;
+    n->sure = e->at;
+    return err;
+}
+
+enum at_err known_dismissal(struct at_checker *c, struct key *k, size_t s, const struct call *call, struct at_place at)
+{
+    struct known *n = &k->known[s];
+    if (call->decided || (n->dismissed_before && call->place.event < n->dismissed_before))
+        return AT_OK; /* the decision is on the tape, or another call told of it */
+    n->dismissed_before = at.event;
+    enum at_err err = AT_OK;
+    if (!call->prompted)
+        err = tell_inferred(c, k, AT_INFERRED_PROMPT, s, 0, call->place, at, call->platform);
+    if (!err)
+        err = tell_inferred(c, k, AT_INFERRED_DECISION, s, AT_ANSWER_DISMISS, call->place, at, call->platform);
+    return err;
+}
+
+static const char *flip_word(enum at_state state)
+{
+    return state == AT_GRANTED ? "on" : "off";
+}
+
+size_t known_witness(const struct at_checker *c, const struct key *k, size_t s, struct at_witness *w, char *buf,
+                     size_t buf_len)
+{
+    const struct known *n = &k->known[s];
+    struct at_str scope = c->profile->scopes[s].name;
+    enum at_state state = state_of(n->states);
+    if (!single(n->states))
+        return 0;
+    *w = (struct at_witness){.at = n->cause, .kind = n->kind, .text = buf};
+    switch (n->kind) {
+    case AT_KIND_START:
+        snprintf(buf, buf_len, "the recording starts with nothing asked");
+        break;
+    case AT_KIND_PROMPT:
+        snprintf(buf, buf_len, "the prompt for %.*s came up", AT_STR_FMT(scope));
+        break;
+    case AT_KIND_DECISION:
+        snprintf(buf, buf_len, "the user %s %.*s",
+                 state == AT_GRANTED  ? "allowed"
+                 : state == AT_DENIED ? "denied"
+                                      : "dismissed the prompt for",
+                 AT_STR_FMT(scope));
+        break;
+    case AT_KIND_SETTINGS:
+        snprintf(buf, buf_len, "the user turned %.*s %s in settings", AT_STR_FMT(scope), flip_word(state));
+        break;
+    case AT_KIND_RESET:
+        snprintf(buf, buf_len, "all records of the user were removed");
+        break;
+    case AT_KIND_SETTINGS_PAGE:
+        snprintf(buf, buf_len, "the settings page showed %.*s as %s", AT_STR_FMT(scope), at_state_text(state));
+        break;
+    case AT_KIND_RETURN:
+        snprintf(buf, buf_len, "%.*s showed that %.*s was %s", AT_STR_FMT(n->api), AT_STR_FMT(scope),
+                 at_state_text(state));
+        break;
+    case AT_KIND_CALL:
+    case AT_KIND_GAP:
+    case AT_KIND_END:
+    default:
+        snprintf(buf, buf_len, "%.*s was %s", AT_STR_FMT(scope), at_state_text(state));
+        break;
+    }
+    return 1;
+}

@@ -1,0 +1,218 @@
+/*
+ * private.h: the checker's parts among themselves.
+ *
+ * What the checker keeps, and why its verdicts are exact (SPEC sections 4 and 8)
+ * -----------------------------------------------------------------------------
+ * A configuration of a key gives every scope a state and every open call a status. Silent steps of different scopes
+ * do not touch each other (R11), so the set of configurations that a key can be in is a product of one set a scope
+ * (cset.h), as long as nothing happens to several scopes at one instant. Three things do: a reset, a snapshot, and the
+ * closing or opening of the quiet window by a prompt that was seen on the tape. They are *barriers*. Between two events
+ * of a key a run is a sequence of barriers with independent silent steps between them; for a given sequence what can
+ * be reached is a product again. So the checker keeps a list of *branches*, each a product, one for every sequence of
+ * barriers that makes a difference:
+ *
+ *   - a snapshot that an open getSetting or openSetting may take now: the branch where it was taken notes in every row
+ *     the state that was seen, so that what was seen and what came of it stay together;
+ *   - a hidden reset now (in a quiet window, with no seen prompt up);
+ *   - a hidden decision of a prompt that was seen, which opens the window again. So in one branch a seen prompt is up
+ *     in all rows of its scope or in none.
+ *
+ * Soundness: every branch is made of steps that the machine allows, so an event that some branch explains is explained
+ * by a run. Completeness: by induction over the events, every configuration of every run lies in some branch or is
+ * dominated by one there: the closure applies silent steps to a fixpoint, barriers are tried from every branch to a
+ * fixpoint, and only branches and rows go that another covers, which explains all that they could explain. Settling
+ * early or late makes no difference to the state, so the outcomes that a call may have collected can be kept as a set
+ * on one row. A branch never remembers when its last reset was, only what it left; so their number is bounded by what
+ * is open and by the number of scopes, not by the length of the tape.
+ */
+#ifndef AUTHTAPE_REPLAY_PRIVATE_H
+#define AUTHTAPE_REPLAY_PRIVATE_H
+
+#include "replay/cset.h"
+
+#define DEFAULT_GRACE_MS 30000u
+#define DEFAULT_CONFIGURATIONS 20000u
+#define BRANCHES_MAX 512u
+#define CALLS_MAX 150u     /* open calls of one key */
+#define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
+
+/* A stream: a connection or a recorder. */
+struct stream {
+    struct at_str name;
+    int64_t last_us;
+    struct key **keys; /* that were seen on it */
+    uint32_t n_keys, cap_keys;
+    uint64_t *answered; /* hashes of the ids of answered calls: a ring */
+    uint32_t n_answered, cap_answered, next_answered;
+};
+
+/* A call that was not answered yet. */
+struct call {
+    struct stream *stream;
+    struct at_place place;
+    struct at_str id, platform; /* in `text` */
+    struct at_str api;          /* interned */
+    enum at_api_kind kind;
+    uint64_t scopes;        /* mask of those that gate it */
+    bool spare;             /* a gap hides what became of it: any outcome is possible, it has no slots */
+    bool over;              /* its stream ended */
+    bool prompted;          /* a prompt of its scope was seen while it was open */
+    enum at_answer decided; /* the last decision seen on its scope while it was open, 0: none */
+    char text[];
+};
+
+static inline bool reads_settings(const struct call *c)
+{
+    return c->kind == AT_API_GET_SETTING || c->kind == AT_API_OPEN_SETTING;
+}
+
+/* A product of sets, one a scope. */
+struct branch {
+    uint64_t seen_up;    /* scopes whose prompt was seen on the tape and is up */
+    uint64_t open_ended; /* scopes whose set is not closed under silent steps */
+    struct cset sets[];
+};
+
+/* What is known for certain of a scope, and from which event: for witnesses and for inferred changes. */
+struct known {
+    uint8_t states;    /* mask; what the evidence `cause` leaves; 0: nothing is known */
+    uint8_t ever; /* mask of the states that were certain at some time */
+    bool certain;      /* exactly one state, now */
+    enum at_kind kind; /* of the cause */
+    struct at_place cause;
+    struct at_place sure;      /* the last place where `states` held for certain */
+    struct at_str api;         /* interned; of a return */
+    uint64_t dismissed_before; /* event that told of the last inferred dismissal */
+};
+
+struct key {
+    struct at_str app, user; /* interned */
+    struct at_place last;    /* its last event */
+    bool begun, inconclusive;
+    uint8_t observes;      /* mask of 1u << enum at_sight */
+    uint64_t spare_scopes; /* scopes with an open call that has no slot */
+    bool spare_settings;   /* an openSetting without slots is open */
+    struct call **calls;   /* open, in order of their slots */
+    uint32_t n_calls, cap_calls;
+    struct branch **branches;
+    uint32_t n_branches, cap_branches;
+    struct known *known; /* per scope */
+};
+
+struct table; /* strings to things, in checker.c */
+
+struct at_checker {
+    const struct at_profile *profile;
+    struct at_check_options options;
+    struct at_check_sink sink;
+    struct at_intern *names; /* keys as "app\0user" */
+    struct at_intern *words; /* apps, users, apis */
+    struct at_intern *stream_names;
+    struct at_intern *hinted; /* unknown scopes that a hint was given for */
+    struct key **keys;        /* by number in `names` */
+    uint32_t cap_keys;
+    struct stream **streams; /* by number in `stream_names` */
+    uint32_t cap_streams;
+    struct at_check_totals totals;
+    bool saw_login, saw_user_info;
+    struct scratch scratch;
+    struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
+};
+
+/* What an event does to one scope. */
+enum act_kind { ACT_PROMPT, ACT_DECISION, ACT_SETTINGS, ACT_RESET, ACT_PAGE, ACT_OUTCOME, ACT_SNAPSHOT };
+#define ANY_SLOT UINT32_MAX
+#define NO_SLOT (UINT32_MAX - 1)
+#define ANY_ANSWER ((enum at_answer)0)
+struct act {
+    enum act_kind kind;
+    uint32_t slot; /* PROMPT: of the call that raised it, ANY_SLOT, or NO_SLOT; OUTCOME, SNAPSHOT: of the call */
+    enum at_answer answer; /* DECISION; ANY_ANSWER: whichever */
+    uint8_t wanted;        /* OUTCOME: outcomes; SETTINGS: the state set; PAGE, SNAPSHOT: mask of states that fit */
+    bool waive;            /* rows need not fulfil the precondition; the effect is applied to all */
+};
+
+/* ---- branch.c ---- */
+
+/* A branch without slots, every scope in each of the states of the mask. */
+AT_MUST_USE enum at_err branch_new(const struct at_checker *c, uint8_t states, struct branch **out);
+void branch_free(const struct at_checker *c, struct branch *b);
+/* Sets every scope of every branch to the states of mask `states`; calls keep what they have collected. */
+AT_MUST_USE enum at_err key_forget(struct at_checker *c, struct key *k, uint8_t states);
+/* One branch without slots in which everything is possible; with `maybe_up` a prompt may be up as well. */
+AT_MUST_USE enum at_err key_restart(struct at_checker *c, struct key *k, bool maybe_up);
+/* Whether scope `s` of branch `b` has a row that fulfils the precondition of `a`. */
+bool branch_allows(struct at_checker *c, const struct key *k, const struct branch *b, size_t s, const struct act *a);
+/* Applies `a` to scope `s`: rows that do not fulfil its precondition go, the others change. */
+AT_MUST_USE enum at_err branch_apply(struct at_checker *c, const struct key *k, struct branch *b, size_t s,
+                                     const struct act *a);
+AT_MUST_USE enum at_err branch_copy(struct at_checker *c, struct key *k, const struct branch *b, struct branch **out);
+AT_MUST_USE enum at_err key_add_branch(struct key *k, struct branch *b); /* takes it */
+/* Removes and frees branch number i; the order of the others may change. */
+void key_drop_branch(const struct at_checker *c, struct key *k, uint32_t i);
+/* Everything that can happen silently between the last event of the key and one at `t_us`. */
+AT_MUST_USE enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us);
+/* Drops branches that others cover. */
+void key_prune(struct at_checker *c, struct key *k);
+/* The slot of call number `i` in scope `s`. */
+uint32_t slot_of(const struct key *k, uint32_t i, size_t s);
+bool has_slot(const struct call *call, size_t s);
+uint8_t key_states(const struct key *k, size_t s); /* over all branches */
+bool key_any_up(const struct key *k, size_t s);
+bool key_seen_up(const struct key *k, size_t s); /* in any branch */
+
+static inline bool hidden(const struct at_checker *c, const struct key *k, enum at_sight what)
+{
+    return !c->options.strict && !(k->observes & 1u << what);
+}
+
+/* ---- known.c ---- */
+
+/* An event as evidence of the states of one or more scopes. */
+struct evidence {
+    const struct at_event *ev;
+    struct at_place at;
+    struct at_str api; /* interned; of a return */
+    bool explained;    /* by a run of the machine */
+    bool reset_told;   /* one reset serves all scopes */
+};
+
+/* Notes what an event leaves known of scope `s`, and reports the hidden changes that it forces. */
+AT_MUST_USE enum at_err known_update(struct at_checker *c, struct key *k, size_t s, struct evidence *e);
+/* What is certain was so until `at` at least; from then on it may have changed. */
+void known_until(struct key *k, size_t s, struct at_place at);
+/* Notes whether what is known is certain still. */
+void known_refresh(struct key *k, size_t s);
+/* A call was answered as dismissed, and no decision was seen: there was one. */
+AT_MUST_USE enum at_err known_dismissal(struct at_checker *c, struct key *k, size_t s, const struct call *call,
+                                        struct at_place at);
+/* Tells a change that nobody saw. */
+AT_MUST_USE enum at_err tell_inferred(struct at_checker *c, const struct key *k, enum at_inferred_kind kind, size_t s,
+                                      unsigned value, struct at_place after, struct at_place before,
+                                      struct at_str platform);
+/* The witness of what is known of scope `s`, its text in `buf`. The number of entries (0 or 1). */
+size_t known_witness(const struct at_checker *c, const struct key *k, size_t s, struct at_witness *w, char *buf,
+                     size_t buf_len);
+
+/* ---- findings.c ---- */
+
+/* What no branch explains. `call` may be NULL. */
+struct finding {
+    const struct key *key;
+    const struct at_event *ev;
+    struct at_place at;
+    const struct call *call;
+    size_t scope;      /* or AT_NO_SCOPE */
+    enum at_class cls; /* of a return */
+};
+AT_MUST_USE enum at_err find_prompt(struct at_checker *c, const struct finding *f);
+AT_MUST_USE enum at_err find_decision(struct at_checker *c, const struct finding *f);
+AT_MUST_USE enum at_err find_flip(struct at_checker *c, const struct finding *f);
+AT_MUST_USE enum at_err find_outcome(struct at_checker *c, const struct finding *f);
+/* `listed`: 1 true, 0 false, -1 absent; `states`: what the snapshot could have shown. */
+AT_MUST_USE enum at_err find_setting(struct at_checker *c, const struct finding *f, int listed, uint8_t states);
+AT_MUST_USE enum at_err find_wrong_api(struct at_checker *c, const struct finding *f, struct at_str named);
+AT_MUST_USE enum at_err find_no_answer(struct at_checker *c, const struct finding *f);
+AT_MUST_USE enum at_err find_second_answer(struct at_checker *c, const struct finding *f);
+
+#endif
