@@ -3,301 +3,195 @@
 
 #include "replay/print.h"
 
-enum { OPT_PROFILE = 1, OPT_STRICT, OPT_FORMAT, OPT_QUIET, OPT_GRACE, OPT_SALVAGE, OPT_DIAGNOSE };
+enum { OPT_PROFILE = 1, OPT_STRICT, OPT_DIAGNOSE, OPT_FORMAT, OPT_KNOWN, OPT_QUIET, OPT_GRACE, OPT_SALVAGE };
 
 static const struct at_option options[] = {
     {"profile", 'p', "PROFILE", OPT_PROFILE, "a built-in profile or a JSON file (default: " AT_DEFAULT_PROFILE ")"},
-    {"format", 0, "FORMAT", OPT_FORMAT, "text (default), json, or ndjson: a line as soon as it is found"},
+    {"format", 0, "FORMAT", OPT_FORMAT,
+     "text (default), json, ndjson (a line as soon as it is found),\njunit or sarif"},
+    {"known", 0, "FILE", OPT_KNOWN,
+     "accepted divergences: a report of --format json, or an array of\n"
+     "{class, scope, api, platform}; tells those that vanished"},
+    {"diagnose", 0, NULL, OPT_DIAGNOSE, "rank the single faults of a host that would explain the divergences"},
     {"strict", 0, NULL, OPT_STRICT, "nothing happened that was not recorded"},
     {"quiet-ms", 0, "N", OPT_QUIET,
      "least length of an unseen settings visit or removal, in\nmilliseconds; 0: at any instant (default: the "
      "profile's)"},
     {"grace", 0, "SECONDS", OPT_GRACE, "a call is `no-answer` when its stream goes on this long (default: 30)"},
-    {"diagnose", 0, NULL, OPT_DIAGNOSE, "rank the single faults of a host that would explain the divergences"},
     {"salvage", 0, NULL, OPT_SALVAGE, "skip what is damaged in a tape and check the rest"},
     {0},
 };
 
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_NDJSON };
-
 struct run {
-    enum format format;
-    bool color;
-    struct at_buf line;                         /* text of the finding at hand */
-    struct at_buf divergences, inferred, hints; /* members of the JSON report's arrays */
-    uint64_t n_inferred;
-    bool diagnose;
-    const struct at_hypothesis *hypotheses; /* best first */
-    size_t n_hypotheses;
+    const char *profile_name, *known_path;
+    struct at_check_options check_options;
+    struct at_reader_options reader_options;
+    struct at_profile *profile;
+    struct known_list *known;
+    struct at_reader *reader;
+    struct at_checker *checker;
+    struct at_diagnosis *diagnosis;
+    struct print print;
 };
-
-#define HYPOTHESES_SHOWN 5u
-
-/* Gives a line out at once: what is found while traffic flows is told while it flows. */
-static enum at_err put(struct at_buf *line)
-{
-    fwrite(line->ptr, 1, line->len, stdout);
-    line->len = 0;
-    return fflush(stdout) ? AT_CLOSED : AT_OK;
-}
-
-static enum at_err comma(struct at_buf *list)
-{
-    return list->len ? at_buf_str(list, AT_STR(",\n  ")) : AT_OK;
-}
 
 static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
 {
     struct run *r = ctx;
-    enum at_err err;
-    if (r->format == FORMAT_JSON) {
-        err = comma(&r->divergences);
-        return err ? err : at_print_divergence_json(&r->divergences, d);
-    }
-    if (r->format == FORMAT_TEXT) {
-        err = at_print_divergence_text(&r->line, d, r->color);
-    } else {
-        err = at_print_divergence_json(&r->line, d);
-        if (!err)
-            err = at_buf_str(&r->line, AT_STR("\n"));
-    }
-    return err ? err : put(&r->line);
+    bool known = known_match(r->known, d);
+    r->print.n_known += known;
+    return r->print.format->divergence(&r->print, d, known);
 }
 
 static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
 {
     struct run *r = ctx;
-    enum at_err err = AT_OK;
-    r->n_inferred++;
-    if (r->format == FORMAT_NDJSON)
-        return AT_OK;
-    if (r->format == FORMAT_TEXT)
-        return at_print_inferred_text(&r->inferred, i);
-    err = comma(&r->inferred);
-    return err ? err : at_print_inferred_json(&r->inferred, i);
+    r->print.n_inferred++;
+    return r->print.format->inferred ? r->print.format->inferred(&r->print, i) : AT_OK;
 }
 
 static enum at_err on_hint(void *ctx, const char *text)
 {
     struct run *r = ctx;
-    if (r->format != FORMAT_JSON)
-        return at_buf_printf(&r->hints, "hint: %s\n", text);
-    enum at_err err = comma(&r->hints);
-    return err ? err : at_json_quote(&r->hints, at_str(text));
+    return r->print.format->hint ? r->print.format->hint(&r->print, text) : AT_OK;
 }
 
 static void on_inconclusive(void *ctx, struct at_str app, struct at_str user)
 {
     char text[512];
-    snprintf(text, sizeof text, "inconclusive: app %.*s, user %.*s: too many possibilities at once to follow",
+    snprintf(text, sizeof text, "app %.*s, user %.*s is inconclusive: too many possibilities at once to follow",
              AT_STR_FMT(app), AT_STR_FMT(user));
-    if (on_hint(ctx, text))
+    if (on_hint(ctx, text) || !((struct run *)ctx)->print.format->hint)
         fprintf(stderr, "authtape: %s\n", text);
 }
 
-static enum at_err diagnosis_json(struct run *r)
-{
-    enum at_err err = AT_OK;
-    r->line.len = 0;
-    for (size_t i = 0; i < r->n_hypotheses && !err; i++) {
-        const struct at_hypothesis *h = &r->hypotheses[i];
-        err = at_buf_printf(
-            &r->line, "%s\n  {\"hypothesis\":\"%s\",\"explains\":%llu,\"of\":%llu,\"new\":%llu,\"text\":", i ? "," : "",
-            h->name, (unsigned long long)h->explains, (unsigned long long)h->of, (unsigned long long)h->breaks);
-        if (!err)
-            err = at_json_quote(&r->line, at_str(h->text));
-        if (!err)
-            err = at_buf_str(&r->line, AT_STR("}"));
-    }
-    if (!err)
-        printf(" \"diagnosis\":[%.*s],\n", AT_STR_FMT(at_buf_view(&r->line)));
-    return err;
-}
-
-static void print_json(struct run *r, const char *profile, const struct at_check_totals *t,
-                       const struct at_tape_damage *lost)
-{
-    r->line.len = 0;
-    if (at_json_quote(&r->line, at_str(profile)))
-        r->line.len = 0;
-    printf("{\"schema\":\"authtape.replay/1\",\"profile\":%.*s,\"events\":%llu,\"calls\":%llu,\"keys\":%llu,"
-           "\"undetermined\":%llu,\"inconclusive\":%llu,\n \"divergences\":[%s%.*s],\n \"inferred\":[%s%.*s],\n",
-           AT_STR_FMT(at_buf_view(&r->line)), (unsigned long long)t->events, (unsigned long long)t->calls,
-           (unsigned long long)t->keys, (unsigned long long)t->undetermined, (unsigned long long)t->inconclusive,
-           r->divergences.len ? "\n  " : "", AT_STR_FMT(at_buf_view(&r->divergences)), r->inferred.len ? "\n  " : "",
-           AT_STR_FMT(at_buf_view(&r->inferred)));
-    if (r->diagnose && diagnosis_json(r))
-        fputs(" \"diagnosis\":[],\n", stdout);
-    printf(" \"lost\":{\"gaps\":%llu,\"bytes\":%llu,\"events\":%llu},\n \"hints\":[%.*s]}\n",
-           (unsigned long long)t->gaps, (unsigned long long)t->lost_bytes, (unsigned long long)lost->events,
-           AT_STR_FMT(at_buf_view(&r->hints)));
-}
-
-static void print_diagnosis(const struct run *r, uint64_t divergences)
-{
-    if (divergences == 0)
-        return;
-    puts(r->n_hypotheses ? "\ndiagnosis: which single fault of the host would explain this"
-                         : "\ndiagnosis: no single fault explains any of the divergences");
-    for (size_t i = 0; i < r->n_hypotheses && i < HYPOTHESES_SHOWN; i++) {
-        const struct at_hypothesis *h = &r->hypotheses[i];
-        printf("  %llu. explains %llu of %llu", (unsigned long long)(i + 1), (unsigned long long)h->explains,
-               (unsigned long long)h->of);
-        if (h->breaks)
-            printf(", but %llu other events would not fit", (unsigned long long)h->breaks);
-        printf(": %s (%s)\n", h->text, h->name);
-    }
-}
-
-static void print_summary(const struct run *r, const char *profile, const struct at_check_totals *t)
-{
-    fwrite(r->inferred.ptr, 1, r->inferred.len, stdout);
-    fwrite(r->hints.ptr, 1, r->hints.len, stdout);
-    if (r->inferred.len || r->hints.len)
-        putchar('\n');
-    printf("%llu events, %llu calls, %llu %s, profile %s\n", (unsigned long long)t->events,
-           (unsigned long long)t->calls, (unsigned long long)t->keys, t->keys == 1 ? "user" : "users", profile);
-    printf("%llu %s, %llu changes inferred, %llu calls undetermined", (unsigned long long)t->divergences,
-           t->divergences == 1 ? "divergence" : "divergences", (unsigned long long)r->n_inferred,
-           (unsigned long long)t->undetermined);
-    if (t->inconclusive)
-        printf(", %llu users inconclusive", (unsigned long long)t->inconclusive);
-    if (t->gaps)
-        printf(", %llu gaps in the recording", (unsigned long long)t->gaps);
-    putchar('\n');
-}
-
-static int check(struct run *r, struct at_reader *reader, struct at_checker *checker, struct at_diagnosis *diagnosis,
-                 const char *profile)
+static enum at_err check_events(struct run *r, struct at_why *why)
 {
     struct at_event ev;
-    struct at_why why;
-    struct at_check_totals totals;
-    struct at_tape_damage lost;
     uint64_t index;
     enum at_err err;
-    while (!(err = at_reader_next(reader, &ev, &index, &why))) {
-        err = at_checker_event(checker, &ev, index);
-        if (!err && diagnosis)
-            err = at_diagnosis_event(diagnosis, &ev, index);
+    while (!(err = at_reader_next(r->reader, &ev, &index, why))) {
+        err = at_checker_event(r->checker, &ev, index);
+        if (!err && r->diagnosis)
+            err = at_diagnosis_event(r->diagnosis, &ev, index);
         if (err)
-            break;
+            return at_fail(why, err, "replay: %s", at_err_text(err));
     }
-    if (err == AT_END) {
-        err = at_checker_finish(checker);
-        if (!err && diagnosis)
-            err = at_diagnosis_finish(diagnosis, &r->hypotheses, &r->n_hypotheses);
-    } else if (err != AT_CLOSED && err != AT_NOMEM)
-        return at_cli_trouble("%s", why.text);
-    if (err == AT_CLOSED)
-        return at_cli_finish(AT_EXIT_FOUND);
-    if (err)
-        return at_cli_trouble("replay: %s", at_err_text(err));
-    at_checker_inconclusive(checker, on_inconclusive, r);
-    at_checker_totals(checker, &totals);
-    at_reader_damage(reader, &lost);
-    if (r->format == FORMAT_JSON)
-        print_json(r, profile, &totals, &lost);
-    else if (r->format == FORMAT_TEXT)
-        print_summary(r, profile, &totals);
-    if (r->format == FORMAT_TEXT && r->diagnose)
-        print_diagnosis(r, totals.divergences);
-    if (lost.places)
-        fprintf(stderr, "authtape: %s\n", lost.first);
-    return at_cli_finish(totals.divergences ? AT_EXIT_FOUND : totals.inconclusive ? AT_EXIT_TROUBLE : AT_EXIT_NONE);
+    if (err != AT_END)
+        return err;
+    err = at_checker_finish(r->checker);
+    if (!err && r->diagnosis)
+        err = at_diagnosis_finish(r->diagnosis, &r->print.hypotheses, &r->print.n_hypotheses);
+    return err ? at_fail(why, err, "replay: %s", at_err_text(err)) : AT_OK;
 }
 
-static int replay(const struct at_command *self, struct run *r, const char *profile_name,
-                  const struct at_check_options *check_options, const struct at_reader_options *reader_options,
-                  const struct at_cli *cli)
+static enum at_err print_end(struct run *r, struct print_totals *t, struct at_buf *vanished)
 {
-    struct at_profile *profile = NULL;
-    struct at_reader *reader = NULL;
-    struct at_checker *checker = NULL;
-    struct at_diagnosis *diagnosis = NULL;
+    at_checker_inconclusive(r->checker, on_inconclusive, r);
+    at_checker_totals(r->checker, &t->check);
+    at_reader_damage(r->reader, &t->lost);
+    enum at_err err = known_vanished(r->known, vanished, &t->n_vanished);
+    t->vanished = at_buf_view(vanished);
+    return err || !r->print.format->end ? err : r->print.format->end(&r->print, t);
+}
+
+static int check(struct run *r)
+{
+    struct at_why why = {{0}};
+    struct print_totals t = {0};
+    struct at_buf vanished = {0};
+    enum at_err err = check_events(r, &why);
+    if (!err)
+        err = print_end(r, &t, &vanished);
+    at_buf_free(&vanished);
+    if (err && err != AT_CLOSED)
+        return at_cli_trouble("%s", why.text[0] ? why.text : at_err_text(err));
+    if (t.lost.places)
+        fprintf(stderr, "authtape: %s\n", t.lost.first);
+    if (err || t.check.divergences > r->print.n_known)
+        return at_cli_finish(AT_EXIT_FOUND);
+    return at_cli_finish(t.check.inconclusive ? AT_EXIT_TROUBLE : AT_EXIT_NONE);
+}
+
+/* Opens all that the run needs. Returns AT_EXIT_NONE, or the exit status after a message. */
+static int open_all(struct run *r, const struct at_cli *cli)
+{
     struct at_why why;
-    int status;
     const struct at_check_sink sink = {.ctx = r, .divergence = on_divergence, .inferred = on_inferred, .hint = on_hint};
     if (cli->n_operands == 0)
-        return at_cli_usage(self, "a tape is needed ('-' is standard input)");
-    if (at_profile_load(profile_name, &profile, &why))
-        return at_cli_trouble("profile %s: %s", profile_name, why.text);
-    if (at_reader_open((const char *const *)cli->operands, (size_t)cli->n_operands, reader_options, &reader, &why))
-        status = at_cli_trouble("%s", why.text);
-    else if (at_checker_new(profile, check_options, &sink, &checker) ||
-             (r->diagnose && at_diagnosis_new(profile, check_options, &diagnosis)))
-        status = at_cli_trouble("replay: out of memory");
-    else
-        status = check(r, reader, checker, diagnosis, profile_name);
-    at_diagnosis_free(&diagnosis);
-    at_checker_free(&checker);
-    at_reader_close(&reader);
-    at_profile_free(&profile);
-    return status;
+        return at_cli_usage(cli->command, "a tape is needed ('-' is standard input)");
+    r->print.tape = cli->operands[0];
+    r->print.profile = r->profile_name;
+    if (at_profile_load(r->profile_name, &r->profile, &why))
+        return at_cli_trouble("profile %s: %s", r->profile_name, why.text);
+    if (r->known_path && known_load(r->known_path, &r->known, &why))
+        return at_cli_file_trouble(r->known_path, &why);
+    if (at_reader_open((const char *const *)cli->operands, (size_t)cli->n_operands, &r->reader_options, &r->reader,
+                       &why))
+        return at_cli_trouble("%s", why.text);
+    if (at_checker_new(r->profile, &r->check_options, &sink, &r->checker) ||
+        (r->print.diagnose && at_diagnosis_new(r->profile, &r->check_options, &r->diagnosis)))
+        return at_cli_trouble("replay: out of memory");
+    return AT_EXIT_NONE;
 }
 
-static bool read_format(const struct at_cli *cli, enum format *out)
+static bool take_option(struct run *r, const struct at_cli *cli, int id)
 {
-    static const char *const names[] = {"text", "json", "ndjson"};
-    for (size_t i = 0; i < 3; i++) {
-        if (!strcmp(cli->arg, names[i])) {
-            *out = (enum format)i;
-            return true;
-        }
+    uint64_t n = 0;
+    switch (id) {
+    case OPT_PROFILE:
+        r->profile_name = cli->arg;
+        return true;
+    case OPT_FORMAT:
+        r->print.format = print_format_find(cli->arg);
+        if (!r->print.format)
+            at_cli_usage(cli->command, "no format '%s' (text, json, ndjson, junit, sarif)", cli->arg);
+        return r->print.format;
+    case OPT_KNOWN:
+        r->known_path = cli->arg;
+        return true;
+    case OPT_DIAGNOSE:
+        r->print.diagnose = true;
+        return true;
+    case OPT_STRICT:
+        r->check_options.strict = true;
+        return true;
+    case OPT_QUIET:
+        r->check_options.has_quiet_ms = at_cli_number(cli, "quiet-ms", 0, UINT32_MAX, &n);
+        r->check_options.quiet_ms = (uint32_t)n;
+        return r->check_options.has_quiet_ms;
+    case OPT_GRACE:
+        if (!at_cli_number(cli, "grace", 1, UINT32_MAX / 1000, &n))
+            return false;
+        r->check_options.grace_ms = (uint32_t)n * 1000;
+        return true;
+    case OPT_SALVAGE:
+    default:
+        r->reader_options.recovery = AT_RECOVER_SALVAGE;
+        return true;
     }
-    at_cli_usage(cli->command, "no format '%s' (text, json, ndjson)", cli->arg);
-    return false;
 }
 
 static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
-    struct run r = {.color = at_cli_color(stdout)};
-    struct at_check_options check_options = {0};
-    struct at_reader_options reader_options = {0};
-    const char *profile = AT_DEFAULT_PROFILE;
-    uint64_t n;
+    struct run r = {.profile_name = AT_DEFAULT_PROFILE,
+                    .print = {.format = &print_text, .color = at_cli_color(stdout)}};
     int id;
     at_cli_begin(&cli, self, argc, argv);
-    while ((id = at_cli_next(&cli)) > 0) {
-        bool good = true;
-        switch (id) {
-        case OPT_PROFILE:
-            profile = cli.arg;
-            break;
-        case OPT_STRICT:
-            check_options.strict = true;
-            break;
-        case OPT_FORMAT:
-            good = read_format(&cli, &r.format);
-            break;
-        case OPT_QUIET:
-            good = at_cli_number(&cli, "quiet-ms", 0, UINT32_MAX, &n);
-            check_options.has_quiet_ms = true;
-            check_options.quiet_ms = good ? (uint32_t)n : 0;
-            break;
-        case OPT_GRACE:
-            good = at_cli_number(&cli, "grace", 1, UINT32_MAX / 1000, &n);
-            check_options.grace_ms = good ? (uint32_t)n * 1000 : 0;
-            break;
-        case OPT_DIAGNOSE:
-            r.diagnose = true;
-            break;
-        case OPT_SALVAGE:
-        default:
-            reader_options.recovery = AT_RECOVER_SALVAGE;
-            break;
-        }
-        if (!good)
+    while ((id = at_cli_next(&cli)) > 0)
+        if (!take_option(&r, &cli, id))
             return AT_EXIT_TROUBLE;
-    }
     if (id == AT_CLI_EXIT)
         return cli.status;
-    int status = replay(self, &r, profile, &check_options, &reader_options, &cli);
-    at_buf_free(&r.line);
-    at_buf_free(&r.divergences);
-    at_buf_free(&r.inferred);
-    at_buf_free(&r.hints);
+    int status = open_all(&r, &cli);
+    if (status == AT_EXIT_NONE)
+        status = check(&r);
+    at_diagnosis_free(&r.diagnosis);
+    at_checker_free(&r.checker);
+    at_reader_close(&r.reader);
+    known_free(&r.known);
+    at_profile_free(&r.profile);
+    print_free(&r.print);
     return status;
 }
 

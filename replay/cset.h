@@ -55,7 +55,7 @@ struct steps {
     bool dismiss_denies;                   /* policy `dismiss`: R15 */
     bool spare_call;                       /* there is an open call of the scope that has no slot any more */
     uint32_t cap;                          /* configurations */
-    enum at_fault fault; /* AT_FAULT_NONE: the reference machine */
+    enum at_fault fault;                   /* AT_FAULT_NONE: the reference machine */
 };
 
 /* Memory that is used again from call to call. */

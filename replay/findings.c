@@ -174,7 +174,7 @@ enum at_err find_decision(struct at_checker *c, const struct finding *found)
     uint8_t states = f.scope == AT_NO_SCOPE ? 0 : key_states(f.key, f.scope);
     f.call = open_call(f.key, f.scope);
     v.states = states;
-    if (hidden(c, f.key, AT_SEES_PROMPTS) && f.call && !(states & 1u << AT_UNASKED)) {
+    if (states && !(states & 1u << AT_UNASKED)) {
         v.cls = AT_DIVERGENCE_UNEXPECTED_PROMPT; /* it was up to be answered, though nobody saw it come */
         v.rule = states & 1u << AT_GRANTED ? "R5" : "R6";
         v.expected = states & 1u << AT_GRANTED ? "success without a prompt" : "a denied failure without a prompt";

@@ -1,15 +1,63 @@
-/* print.h: findings as text and as JSON. Private to replay. */
+/* print.h: the formats of `replay`, and the baseline of known divergences. Private to replay. */
 #ifndef AUTHTAPE_REPLAY_PRINT_H
 #define AUTHTAPE_REPLAY_PRINT_H
 
 #include "replay/replay.h"
 
-/* Each appends one object of the JSON report (SPEC section 6), without white space around it. */
-AT_MUST_USE enum at_err at_print_divergence_json(struct at_buf *out, const struct at_divergence *d);
-AT_MUST_USE enum at_err at_print_inferred_json(struct at_buf *out, const struct at_inferred *i);
+struct print_format;
 
-/* Each appends lines for a person. `color`: with terminal colours. */
-AT_MUST_USE enum at_err at_print_divergence_text(struct at_buf *out, const struct at_divergence *d, bool color);
-AT_MUST_USE enum at_err at_print_inferred_text(struct at_buf *out, const struct at_inferred *i);
+/* What is printed, as it comes together. */
+struct print {
+    const struct print_format *format;
+    bool color;
+    const char *profile;                     /* its name */
+    const char *tape;                        /* the first one's path */
+    struct at_buf line;                      /* scratch */
+    struct at_buf findings, inferred, hints; /* what the format keeps for the end */
+    uint64_t n_inferred, n_known;
+    bool diagnose;
+    const struct at_hypothesis *hypotheses; /* best first */
+    size_t n_hypotheses;
+};
+
+/* What is known at the end. */
+struct print_totals {
+    struct at_check_totals check;
+    struct at_tape_damage lost;
+    struct at_str vanished; /* JSON objects of known divergences that were not seen, separated by commas */
+    uint64_t n_vanished;
+};
+
+/* A format. Functions that are NULL have nothing to say. AT_CLOSED: standard output is closed. */
+struct print_format {
+    const char *name;
+    enum at_err (*divergence)(struct print *p, const struct at_divergence *d, bool known);
+    enum at_err (*inferred)(struct print *p, const struct at_inferred *i);
+    enum at_err (*hint)(struct print *p, const char *text);
+    enum at_err (*end)(struct print *p, const struct print_totals *t);
+};
+
+extern const struct print_format print_text, print_json, print_ndjson, print_junit, print_sarif;
+/* NULL where there is none of that name. */
+const struct print_format *print_format_find(const char *name);
+void print_free(struct print *p);
+
+/* Writes out and empties the line; AT_CLOSED where nobody reads any more. */
+AT_MUST_USE enum at_err print_line(struct print *p);
+/* Appends `list` and "sep" where the list is not empty. */
+AT_MUST_USE enum at_err print_separator(struct at_buf *list, const char *sep);
+/* One divergence as the object of the JSON report; `known`: with "known":true. */
+AT_MUST_USE enum at_err print_divergence_object(struct at_buf *out, const struct at_divergence *d, bool known);
+
+/*
+ * A baseline: accepted divergences, matched by class, scope, api and platform. The file is a report of
+ * `replay --format json`, or an array of such objects; a member that is absent matches anything.
+ */
+struct known_list;
+AT_MUST_USE enum at_err known_load(const char *path, struct known_list **out, struct at_why *why);
+void known_free(struct known_list **k);
+bool known_match(struct known_list *k, const struct at_divergence *d);
+/* Appends the entries that never matched as JSON objects, separated by commas, and counts them. */
+AT_MUST_USE enum at_err known_vanished(const struct known_list *k, struct at_buf *out, uint64_t *n);
 
 #endif

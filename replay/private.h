@@ -76,7 +76,7 @@ struct branch {
 /* What is known for certain of a scope, and from which event: for witnesses and for inferred changes. */
 struct known {
     uint8_t states;    /* mask; what the evidence `cause` leaves; 0: nothing is known */
-    uint8_t ever; /* mask of the states that were certain at some time */
+    uint8_t ever;      /* mask of the states that were certain at some time */
     bool certain;      /* exactly one state, now */
     enum at_kind kind; /* of the cause */
     struct at_place cause;
