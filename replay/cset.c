@@ -50,7 +50,7 @@ static bool slot_dominates(uint8_t a, uint8_t b, const struct steps *st)
 {
     if (a == b)
         return true;
-    if (a & SLOT_WAITING)
+    if ((a & SLOT_WAITING) || b == SLOT_UNSEEN) /* what has been seen cannot be seen again later, otherwise */
         return false;
     if (b & SLOT_WAITING)
         return !(a & SLOT_DONE) && (st->join || (st->reprompt && st->hidden_prompts));

@@ -90,7 +90,7 @@ async function main(args) {
   for (const word of wanted) {
     const [, name, session, deflate] = /^([^=]+)=([^:]+):?(.*)$/.exec(word) ?? [];
     if (!SESSIONS[session]) throw new Error(`no session '${session}'; there are: ${Object.keys(SESSIONS).join(' ')}`);
-    const truth = await capture(folder, name, session, { port, deflate: deflate === 'deflate' || deflate });
+    const truth = await capture(folder, name, session, { port, deflate: deflate === 'deflate' || deflate || false });
     console.log(`${name}: ${truth.events.length} events`);
   }
 }

@@ -9,6 +9,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Player {
   static async connect(host, { user = 'oPLAYER0001', app = APP, platform = 'android' } = {}) {
     const player = new Player();
+    player.thinking = 5; // before a tap, in milliseconds; a person takes longer
     const query = new URLSearchParams({ openid: user, appid: app, platform });
     player.host = host;
     player.client = await automator.connect({ wsEndpoint: `ws://127.0.0.1:${host.port}/?${query}` });
@@ -33,7 +34,7 @@ export class Player {
   /** Starts a call that will prompt, answers the prompt, waits for the call. */
   async prompted(api, answer, args = {}) {
     const call = this.call(api, args);
-    await pause(5); // a person is slower, but not by much in a test
+    await pause(this.thinking);
     await this.tap(answer);
     return call;
   }
@@ -55,7 +56,7 @@ export class Player {
   /** Opens the settings page, flips what `flips` says (scope -> bool), closes it. */
   async settings(flips) {
     const call = this.call('openSetting');
-    await pause(5);
+    await pause(this.thinking);
     for (const [scope, on] of Object.entries(flips))
       await this.tool('Tool.native', { method: 'settingToggle', data: { scope, on } });
     await this.tool('Tool.native', { method: 'navigateLeft', data: null });
@@ -112,13 +113,34 @@ async function clean(p) {
   await p.call('getSetting');
 }
 
-/** The report "I tapped allow and it still fails": allowed at once after a denial, by a host that prompts again. */
+/** A denial, then an allowed prompt that should never have come: a host that asks again. */
 async function deniedThenOk(p, fault) {
   await p.prompted('authorize', 'deny', { scope: 'scope.record' });
   await p.call('startRecord');
   fault('denied-reprompts');
   await p.prompted('startRecord', 'allow');
   await p.call('startRecord');
+}
+
+/** The report "I turned it on and it still fails", at a person's pace: a switch of the settings page has no effect. */
+async function stillFails(p, fault) {
+  p.thinking = 700;
+  fault('flip-ignored');
+  await p.call('login');
+  await p.prompted('getUserInfo', 'allow');
+  await p.prompted('getLocation', 'deny');
+  p.thinking = 1200;
+  await p.prompted('saveImageToPhotosAlbum', 'deny', { filePath: 'wxfile://tmp/score.png' });
+  await p.call('getLocation');
+  await pause(800);
+  await p.call('getLocation');
+  await p.call('saveImageToPhotosAlbum', { filePath: 'wxfile://tmp/score.png' });
+  await p.prompted('startRecord', 'dismiss');
+  p.thinking = 700; // twice that in the settings: too short to be back there unseen
+  await p.settings({ 'scope.userLocation': true });
+  await pause(600);
+  await p.call('getLocation');
+  await p.call('getUserInfo');
 }
 
 /** Two players, one of them on two devices: what one may do says nothing about the other. */
@@ -215,6 +237,7 @@ export const SESSIONS = {
   players,
   mocked: one(mocked),
   'denied-then-ok': one(deniedThenOk),
+  'still-fails': one(stillFails),
   ...Object.fromEntries(
     Object.entries(faulty).map(([fault, play]) => [
       `fault-${fault}`,
