@@ -23,24 +23,24 @@ enum at_dir { AT_DIR_CLIENT, AT_DIR_SERVER }; /* who sent it: an HTTP request an
  * For HTTP, target and headers are those of the exchange at hand; for WebSocket those of the handshake request.
  */
 struct at_stream {
-    uint64_t id; /* counts from 1 in a decoder, never used twice */
-    struct at_str name; /* "10.0.0.1:5000>10.0.0.2:9420", client first; IPv6 as "[::1]:5000>[::1]:9420" */
-    struct at_str target; /* request target, "/?openid=…"; absent when picked up in mid-stream */
+    uint64_t id;           /* counts from 1 in a decoder, never used twice */
+    struct at_str name;    /* "10.0.0.1:5000>10.0.0.2:9420", client first; IPv6 as "[::1]:5000>[::1]:9420" */
+    struct at_str target;  /* request target, "/?openid=…"; absent when picked up in mid-stream */
     struct at_str headers; /* raw header lines of the request, without the request line; absent likewise */
-    void *user; /* for the consumer; NULL at first */
+    void *user;            /* for the consumer; NULL at first */
 };
 
 /* One JSON message. Views are valid during the call. */
 struct at_message {
-    int64_t t_us; /* time of the packet that completed it */
+    int64_t t_us;    /* time of the packet that completed it */
     uint64_t packet; /* its 1-based number in the capture */
     struct at_stream *stream;
     enum at_proto proto;
     enum at_dir dir;
     struct at_str encoding; /* "gzip", "deflate", "gzip, deflate", "permessage-deflate"; absent: none */
-    struct at_str body; /* the text: exactly one valid JSON value, white space around it aside */
-    uint64_t exchange; /* HTTP: the same number on a request and its response, counted per stream from 1; else 0 */
-    uint16_t status; /* HTTP response: its status code; else 0 */
+    struct at_str body;     /* the text: exactly one valid JSON value, white space around it aside */
+    uint64_t exchange;      /* HTTP: the same number on a request and its response, counted per stream from 1; else 0 */
+    uint16_t status;        /* HTTP response: its status code; else 0 */
 };
 
 /* What was lost, in units that add up: see the loss ledger in authtape-record(1). Append-only. */
@@ -67,7 +67,19 @@ struct at_message {
     X(messages, "JSON messages")                                                                                       \
     X(messages_not_json, "messages that are not JSON")                                                                 \
     X(messages_lost, "messages begun and not recovered")                                                               \
-    X(messages_too_large, "messages over a limit")
+    X(messages_too_large, "messages over a limit")                                                                     \
+    X(header_bytes, "bytes of headers and padding below TCP")                                                          \
+    X(other_bytes, "bytes in packets of other protocols")                                                              \
+    X(malformed_bytes, "bytes in packets with a broken header")                                                        \
+    X(fragment_bytes, "bytes in IP fragments dropped or doubled")                                                      \
+    X(fragments_conflicting, "IP fragments that overlap with other content")                                           \
+    X(decoded_bytes, "stream bytes understood")                                                                        \
+    X(flows_midstream, "connections whose beginning was not seen")                                                     \
+    X(segments_outside, "TCP segments outside of any window (dropped)")                                                \
+    X(zero_length_packets, "packets without an IP length (offloaded)")                                                 \
+    X(contexts_lost, "times a compression context was lost")                                                           \
+    X(encodings_unknown, "bodies in an encoding that is not known")                                                    \
+    X(framing_conflicts, "HTTP messages with contradicting lengths")
 
 struct at_ledger {
 #define X(name, text) uint64_t name;
@@ -86,14 +98,30 @@ struct at_decoder_sink {
 };
 
 struct at_decoder_options { /* zero means the default */
-    const uint16_t *ports; /* decode only TCP connections with one of these ports; none: all */
+    const uint16_t *ports;  /* decode only TCP connections with one of these ports; none: all */
     size_t n_ports;
-    size_t memory_bytes; /* all flows together */
-    size_t flow_bytes; /* one direction of a flow waiting for a hole to fill */
-    size_t message_bytes; /* one message, decompressed */
-    uint32_t gap_ms; /* a hole is given up after this long, in packet time */
-    uint32_t idle_s; /* a silent connection is forgotten after this long, in packet time */
+    size_t memory_bytes;   /* all flows together */
+    size_t flow_bytes;     /* one direction of a flow waiting for a hole to fill */
+    size_t message_bytes;  /* one message, decompressed */
+    uint32_t gap_ms;       /* a hole is given up after this long, in packet time */
+    uint32_t idle_s;       /* a silent connection is forgotten after this long, in packet time */
+    uint32_t reorder_ms;   /* how far packets of a capture may be out of order, in packet time */
+    size_t fragment_bytes; /* IP fragments waiting for the rest of their datagram */
+    uint32_t ratio;        /* a body may not grow by more than this when decompressed (its first MiB is free) */
+    uint32_t nesting;      /* content encodings on top of each other */
+    bool last_wins;        /* of overlapping TCP segments the later one counts, not the earlier */
 };
+
+/* What zero means in at_decoder_options. */
+#define AT_DEFAULT_MEMORY_BYTES ((size_t)256 << 20)
+#define AT_DEFAULT_FLOW_BYTES ((size_t)4 << 20)
+#define AT_DEFAULT_MESSAGE_BYTES ((size_t)16 << 20)
+#define AT_DEFAULT_GAP_MS 3000
+#define AT_DEFAULT_IDLE_S 3600
+#define AT_DEFAULT_REORDER_MS 100
+#define AT_DEFAULT_FRAGMENT_BYTES ((size_t)4 << 20)
+#define AT_DEFAULT_RATIO 256
+#define AT_DEFAULT_NESTING 4
 
 struct at_decoder;
 AT_MUST_USE enum at_err at_decoder_new(const struct at_decoder_options *options, const struct at_decoder_sink *sink,
@@ -103,16 +131,19 @@ void at_decoder_free(struct at_decoder **d);
 /* A packet as captured. */
 struct at_packet {
     int64_t t_us;
-    uint64_t number; /* 1-based in the capture */
+    uint64_t number;   /* 1-based in the capture */
     uint32_t linktype; /* LINKTYPE_… as in a pcap file */
     const uint8_t *data;
     size_t caplen; /* bytes captured */
-    size_t len; /* bytes on the wire */
+    size_t len;    /* bytes on the wire */
 };
 /* Errors are those of the sink and AT_NOMEM only: a bad packet is counted, never an error. */
 AT_MUST_USE enum at_err at_decoder_packet(struct at_decoder *d, const struct at_packet *p);
 /* End of the capture: what is complete is handed on, the rest is counted; every stream ends (not clean). */
 AT_MUST_USE enum at_err at_decoder_finish(struct at_decoder *d);
+/* The books balance after at_decoder_finish:
+ *   packet_bytes = header_bytes + other_bytes + malformed_bytes + fragment_bytes + tcp_bytes
+ *   tcp_bytes = tcp_duplicate_bytes + decoded_bytes + undecoded_bytes + evicted_bytes */
 const struct at_ledger *at_decoder_ledger(const struct at_decoder *d);
 
 /* -------------------------------------------------------------------------------------------- Capture ---- */
@@ -123,8 +154,8 @@ struct at_capture_options {
     const char *file; /* or NULL */
     const char *const *interfaces;
     size_t n_interfaces;
-    const char *filter; /* BPF, or NULL */
-    uint32_t snaplen; /* 0: whole packets */
+    const char *filter;    /* BPF, or NULL */
+    uint32_t snaplen;      /* 0: whole packets */
     uint32_t buffer_bytes; /* live: kernel buffer; 0: default */
 };
 struct at_capture;
@@ -154,13 +185,14 @@ struct at_tracer_options {
     const char *const *dialects; /* "automator", "mine.json", "mine.json:prompt,settings"; none: automator */
     size_t n_dialects;
     struct at_identity identity;
-    bool fresh; /* the first `start` of each key says that nothing was asked before */
+    bool fresh;           /* the first `start` of each key says that nothing was asked before */
     const char *observes; /* "prompts,decisions" or NULL: what the dialects say */
-    uint32_t hold_ms; /* how long events may be held back to come out in the order of their times */
-    size_t hold_events; /* and how many */
+    uint32_t hold_ms;     /* how long events may be held back to come out in the order of their times */
+    size_t hold_events;   /* and how many */
 };
 
-/* Turns messages into events, in the order of their times. The `event` function gets each; its error stops the tracer. */
+/* Turns messages into events, in the order of their times. The `event` function gets each; its error stops the tracer.
+ */
 struct at_tracer;
 AT_MUST_USE enum at_err at_tracer_new(const struct at_tracer_options *options,
                                       enum at_err (*event)(void *ctx, const struct at_event *ev), void *ctx,
