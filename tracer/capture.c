@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tracer/bytes.h"
 #include "tracer/packet.h"
-#include "tracer/source.h"
 
 #define WAIT_MS 100
 #define SNAPLEN 262144
@@ -20,7 +20,7 @@ struct device {
 };
 
 struct at_capture {
-    struct at_source *source;
+    struct at_bytes *source;
     struct at_why source_why; /* why reading from the source failed */
     enum at_err source_err;
     struct device *devices;
@@ -64,14 +64,14 @@ static ssize_t cookie_read(void *cookie, char *out, size_t n)
 {
     struct at_capture *c = cookie;
     size_t got = 0;
-    c->source_err = at_source_read(c->source, out, n, &got, &c->source_why);
+    c->source_err = at_bytes_read(c->source, out, n, &got, &c->source_why);
     return c->source_err ? -1 : (ssize_t)got;
 }
 
 static int cookie_close(void *cookie)
 {
     struct at_capture *c = cookie;
-    at_source_close(&c->source);
+    at_bytes_close(&c->source);
     return 0;
 }
 
@@ -82,7 +82,7 @@ static enum at_err open_file(struct at_capture *c, const struct at_capture_optio
     c->devices = calloc(1, sizeof *c->devices);
     if (!c->devices)
         return at_fail(why, AT_NOMEM, "out of memory");
-    enum at_err err = at_source_open(o->file, &c->source, why);
+    enum at_err err = at_bytes_open(o->file, &c->source, why);
     if (err)
         return err;
     cookie_io_functions_t io = {.read = cookie_read, .close = cookie_close};
@@ -274,7 +274,7 @@ void at_capture_close(struct at_capture **capture)
     for (size_t i = 0; i < c->n_devices; i++)
         if (c->devices[i].pcap)
             pcap_close(c->devices[i].pcap);
-    at_source_close(&c->source);
+    at_bytes_close(&c->source);
     free(c->devices);
     free(c);
     *capture = NULL;

@@ -1,4 +1,4 @@
-/* source.c: reading a capture file as it is, plain or gzip, from a disk or a pipe. */
+/* bytes.c: reading a capture file as it is, plain or gzip, from a disk or a pipe. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,11 +6,11 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "tracer/source.h"
+#include "tracer/bytes.h"
 
 #define CHUNK_BYTES ((size_t)256 * 1024)
 
-struct at_source {
+struct at_bytes {
     int fd;
     bool packed, ended, member_ended;
     z_stream z;
@@ -21,7 +21,7 @@ struct at_source {
 };
 
 /* Reads what there is, at least one byte unless it is the end. */
-static enum at_err fill(struct at_source *s, struct at_why *why)
+static enum at_err fill(struct at_bytes *s, struct at_why *why)
 {
     memmove(s->in, s->in + s->in_at, s->in_len - s->in_at);
     s->in_len -= s->in_at;
@@ -35,7 +35,7 @@ static enum at_err fill(struct at_source *s, struct at_why *why)
     return AT_OK;
 }
 
-static enum at_err begin(struct at_source *s, struct at_why *why)
+static enum at_err begin(struct at_bytes *s, struct at_why *why)
 {
     enum at_err err = AT_OK;
     while (!err && s->in_len < 2 && !s->ended)
@@ -46,9 +46,9 @@ static enum at_err begin(struct at_source *s, struct at_why *why)
     return inflateInit2(&s->z, 31) == Z_OK ? AT_OK : at_fail(why, AT_NOMEM, "out of memory");
 }
 
-enum at_err at_source_open(const char *path, struct at_source **out, struct at_why *why)
+enum at_err at_bytes_open(const char *path, struct at_bytes **out, struct at_why *why)
 {
-    struct at_source *s = calloc(1, sizeof *s);
+    struct at_bytes *s = calloc(1, sizeof *s);
     *out = s;
     if (!s)
         return at_fail(why, AT_NOMEM, "out of memory");
@@ -60,11 +60,11 @@ enum at_err at_source_open(const char *path, struct at_source **out, struct at_w
         err = s->fd < 0 ? at_fail(why, AT_IO, "%s", strerror(errno)) : begin(s, why);
     }
     if (err)
-        at_source_close(out);
+        at_bytes_close(out);
     return err;
 }
 
-void at_source_close(struct at_source **s)
+void at_bytes_close(struct at_bytes **s)
 {
     if (!*s)
         return;
@@ -77,7 +77,7 @@ void at_source_close(struct at_source **s)
     *s = NULL;
 }
 
-static enum at_err read_plain(struct at_source *s, void *out, size_t n, size_t *got, struct at_why *why)
+static enum at_err read_plain(struct at_bytes *s, void *out, size_t n, size_t *got, struct at_why *why)
 {
     enum at_err err = AT_OK;
     if (s->in_at == s->in_len && !s->ended)
@@ -88,7 +88,7 @@ static enum at_err read_plain(struct at_source *s, void *out, size_t n, size_t *
     return err;
 }
 
-static enum at_err read_packed(struct at_source *s, void *out, size_t n, size_t *got, struct at_why *why)
+static enum at_err read_packed(struct at_bytes *s, void *out, size_t n, size_t *got, struct at_why *why)
 {
     n = n < INT32_MAX ? n : INT32_MAX;
     for (*got = 0; *got == 0;) {
@@ -125,7 +125,7 @@ static enum at_err read_packed(struct at_source *s, void *out, size_t n, size_t 
     return AT_OK;
 }
 
-enum at_err at_source_read(struct at_source *s, void *out, size_t n, size_t *got, struct at_why *why)
+enum at_err at_bytes_read(struct at_bytes *s, void *out, size_t n, size_t *got, struct at_why *why)
 {
     if (s->peek_at < s->peek_len) {
         *got = s->peek_len - s->peek_at < n ? s->peek_len - s->peek_at : n;
@@ -136,12 +136,12 @@ enum at_err at_source_read(struct at_source *s, void *out, size_t n, size_t *got
     return s->packed ? read_packed(s, out, n, got, why) : read_plain(s, out, n, got, why);
 }
 
-enum at_err at_source_read_all(struct at_source *s, void *out, size_t n, size_t *got, struct at_why *why)
+enum at_err at_bytes_read_all(struct at_bytes *s, void *out, size_t n, size_t *got, struct at_why *why)
 {
     *got = 0;
     while (*got < n) {
         size_t part;
-        enum at_err err = at_source_read(s, (uint8_t *)out + *got, n - *got, &part, why);
+        enum at_err err = at_bytes_read(s, (uint8_t *)out + *got, n - *got, &part, why);
         if (err)
             return err;
         if (part == 0)
@@ -151,11 +151,11 @@ enum at_err at_source_read_all(struct at_source *s, void *out, size_t n, size_t 
     return AT_OK;
 }
 
-enum at_err at_source_peek(struct at_source *s, uint8_t *out, size_t n, size_t *got, struct at_why *why)
+enum at_err at_bytes_peek(struct at_bytes *s, uint8_t *out, size_t n, size_t *got, struct at_why *why)
 {
     n = n < sizeof s->peeked ? n : sizeof s->peeked;
     uint8_t room[sizeof s->peeked];
-    enum at_err err = at_source_read_all(s, room, n, got, why);
+    enum at_err err = at_bytes_read_all(s, room, n, got, why);
     if (err)
         return err;
     memcpy(s->peeked, room, *got);
