@@ -181,6 +181,8 @@ struct at_identity {
     const char *app, *user, *platform;
 };
 
+#define AT_HOLD_MS 5000u
+#define AT_HOLD_EVENTS (size_t)65536
 struct at_tracer_options {
     const char *const *dialects; /* "automator", "mine.json", "mine.json:prompt,settings"; none: automator */
     size_t n_dialects;
@@ -188,7 +190,19 @@ struct at_tracer_options {
     bool fresh;           /* the first `start` of each key says that nothing was asked before */
     const char *observes; /* "prompts,decisions" or NULL: what the dialects say */
     uint32_t hold_ms;     /* how long events may be held back to come out in the order of their times */
-    size_t hold_events;   /* and how many */
+    size_t hold_events;   /* and how many; 0 for either: the defaults below */
+};
+
+#define AT_KIND_COUNT 11
+struct at_tracer_stats {
+    uint64_t events[AT_KIND_COUNT]; /* handed on, by enum at_kind; [0] all together */
+    uint64_t keys;
+    uint64_t repeats;   /* reports of an event that was reported before */
+    uint64_t mocked;    /* calls of a mocked API, left out */
+    uint64_t unfit;     /* a rule matched, but what it gave is no event */
+    uint64_t late;      /* handed on at a later time than their own, to keep the order */
+    uint64_t forgotten; /* requests forgotten before their answer, to save memory */
+    uint64_t skipped;   /* messages too large or too deep to look into */
 };
 
 /* Turns messages into events, in the order of their times. The `event` function gets each; its error stops the tracer.
@@ -204,6 +218,7 @@ struct at_decoder_sink at_tracer_sink(struct at_tracer *t);
 AT_MUST_USE enum at_err at_tracer_tick(struct at_tracer *t, int64_t now_us);
 /* Hands on everything that is held. */
 AT_MUST_USE enum at_err at_tracer_finish(struct at_tracer *t);
+void at_tracer_stats(const struct at_tracer *t, struct at_tracer_stats *out);
 
 /* Subcommands of this folder. */
 extern const struct at_command at_cmd_record, at_cmd_messages, at_cmd_dialect;

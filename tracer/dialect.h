@@ -1,0 +1,412 @@
+/*
+ * dialect.h: the mapping language of authtape-dialect(5). Private to this folder.
+ *
+ * A dialect is compiled once (dialect_compile.c) and read-only afterwards. A message is indexed once (dialect_doc.c)
+ * and every dialect evaluates its rules on the index (dialect_eval.c, dialect_rule.c). Requests that wait for their
+ * answers are kept per connection and dialect (dialect_pair.c).
+ */
+#ifndef AUTHTAPE_DIALECT_H
+#define AUTHTAPE_DIALECT_H
+
+#include "tracer/tracer.h"
+
+/* ---- Memory that lives as long as its owner, or until the next message. Addresses stay. */
+
+struct at_arena_chunk;
+struct at_arena {
+    struct at_arena_chunk *chunks;
+};
+void *at_arena_get(struct at_arena *a, size_t size);              /* aligned, not zeroed; NULL when out of memory */
+struct at_str at_arena_copy(struct at_arena *a, struct at_str s); /* NUL added; absent when out of memory */
+/* Forgets what was got since the mark; a zero mark: all, but one chunk is kept. */
+struct at_arena_mark {
+    struct at_arena_chunk *chunk;
+    size_t used;
+};
+struct at_arena_mark at_arena_mark(const struct at_arena *a);
+void at_arena_release(struct at_arena *a, struct at_arena_mark mark);
+void at_arena_free(struct at_arena *a);
+
+/* ---- An index of a JSON text: one node per value and per key, in the order of the text. */
+
+enum at_json_type {
+    AT_J_NONE = 0, /* absent */
+    AT_J_OBJECT = '{',
+    AT_J_ARRAY = '[',
+    AT_J_STRING = '"',
+    AT_J_NUMBER = '0',
+    AT_J_TRUE = 't',
+    AT_J_FALSE = 'f',
+    AT_J_NULL = 'n',
+    AT_J_KEY = 'k', /* a string before a ':' */
+};
+
+struct at_doc_node {
+    uint32_t start, end; /* bytes of the text; a string's with its quotes */
+    uint32_t next;       /* the node after this value and all that it holds */
+    uint8_t type;        /* enum at_json_type; a key's node comes before its value's */
+};
+
+struct at_doc {
+    struct at_str text;
+    struct at_doc_node *nodes;
+    uint32_t n, cap;
+};
+/* Indexes `valid`, which must be one valid JSON value (at_json_valid). The text must outlive the index. */
+AT_MUST_USE enum at_err at_doc_index(struct at_doc *d, struct at_str valid);
+void at_doc_free(struct at_doc *d);
+struct at_str at_doc_raw(const struct at_doc *d, uint32_t node);
+/* The text of a scalar: a string without its quotes and escapes (in the arena where it has any), else as written. */
+AT_MUST_USE enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *arena, struct at_str *out);
+
+/* A JSON Pointer (RFC 6901), taken apart. */
+struct at_pointer {
+    struct at_str *tokens;
+    size_t n;
+};
+AT_MUST_USE enum at_err at_pointer_compile(struct at_arena *arena, struct at_str text, struct at_pointer *out);
+#define AT_NO_NODE UINT32_MAX
+uint32_t at_pointer_find(const struct at_pointer *p, const struct at_doc *d, uint32_t from); /* AT_NO_NODE */
+
+/* Indexes of JSON texts inside of strings, as a stack: whoever takes some sets `used` back when done with them. */
+#define AT_DOCS 64u
+struct at_docs {
+    struct at_doc list[AT_DOCS];
+    uint32_t used;
+};
+/* Indexes the JSON value in `text`; what stands before its first '{' or '[' is passed over where the whole is no JSON.
+ * NULL in *out: there is none, or too many are in use. */
+AT_MUST_USE enum at_err at_docs_take(struct at_docs *docs, struct at_str text, const struct at_doc **out);
+void at_docs_free(struct at_docs *docs);
+
+/* ---- What a mapping is made of */
+
+/* A value met at evaluation. */
+struct at_found {
+    uint8_t type;             /* enum at_json_type */
+    struct at_str text;       /* of scalars */
+    const struct at_doc *doc; /* objects, arrays */
+    uint32_t node;
+};
+
+enum at_source {
+    AT_FROM_ITEM, /* "at" */
+    AT_FROM_ROOT, /* "root" */
+    AT_FROM_TEXT,
+    AT_FROM_QUERY,
+    AT_FROM_HEADER,
+    AT_FROM_FLOW,
+    AT_FROM_REQUEST,
+    AT_FROM_FIRST,
+    AT_FROM_JOIN,
+    AT_FROM_NAMES, /* "api-in" */
+    AT_FROM_FIND,  /* "find" */
+};
+
+enum at_flow {
+    AT_FLOW_STREAM,
+    AT_FLOW_CLIENT,
+    AT_FLOW_SERVER,
+    AT_FLOW_TARGET,
+    AT_FLOW_PATH,
+    AT_FLOW_EXCHANGE,
+    AT_FLOW_STATUS
+};
+enum at_request_field { AT_REQUEST_API, AT_REQUEST_CALL };
+
+struct at_map_entry {
+    struct at_str from;
+    uint8_t type; /* of `to` */
+    struct at_str to;
+};
+
+struct at_when;
+struct at_value {
+    enum at_source source;
+    struct at_pointer ptr; /* item, root, find */
+    uint8_t type;          /* text: of the literal */
+    struct at_str text;    /* text, query and header name, member to find */
+    struct at_str starts;  /* find: what a text starts with; absent */
+    int which;             /* flow, request */
+    struct at_value *list; /* first, join, names */
+    size_t n_list;
+    /* then, in this order */
+    bool has_json;
+    struct at_pointer json;
+    struct at_str *strip;
+    size_t n_strip;
+    struct at_str before; /* absent: not wanted */
+    bool known_api;
+    struct at_map_entry *map;
+    size_t n_map;
+    bool has_map;
+    uint8_t default_type; /* 0: none */
+    struct at_str default_text;
+    uint32_t unit_us; /* times; 0: not given */
+    /* authSetting as an array of records */
+    struct at_value *key, *value;
+    struct at_when *when; /* there only if this holds; NULL: always */
+};
+
+enum at_test_op { AT_TEST_IS, AT_TEST_EXISTS, AT_TEST_STARTS, AT_TEST_TYPE };
+struct at_test {
+    struct at_pointer ptr;
+    enum at_test_op op;
+    bool negate;
+    struct at_map_entry *any; /* is: one of these (type, to); starts, type: one of these texts */
+    size_t n_any;
+};
+/* Any of these groups, all tests of which hold. n == 0: always. */
+struct at_when {
+    struct at_when_group {
+        struct at_test *tests;
+        size_t n;
+    } * groups;
+    size_t n;
+};
+
+enum at_step_op { AT_STEP_GO, AT_STEP_EACH, AT_STEP_JSON };
+struct at_step {
+    enum at_step_op op;
+    struct at_pointer ptr;
+};
+
+/* The fields that a rule may give. name in the mapping. */
+#define AT_FIELD_MAP(X)                                                                                                \
+    X(APP, "app")                                                                                                      \
+    X(USER, "user")                                                                                                    \
+    X(PLATFORM, "platform")                                                                                            \
+    X(STREAM, "stream")                                                                                                \
+    X(T, "t")                                                                                                          \
+    X(CALL, "call")                                                                                                    \
+    X(API, "api")                                                                                                      \
+    X(SCOPE, "scope")                                                                                                  \
+    X(ERR_MSG, "errMsg")                                                                                               \
+    X(ERRNO, "errno")                                                                                                  \
+    X(AUTH_SETTING, "authSetting")                                                                                     \
+    X(ANSWER, "answer")                                                                                                \
+    X(GRANTED, "granted")                                                                                              \
+    X(FRESH, "fresh")                                                                                                  \
+    X(OBSERVES, "observes")                                                                                            \
+    X(LOST_BYTES, "lost_bytes")
+
+enum at_field {
+#define X(name, text) AT_FIELD_##name,
+    AT_FIELD_MAP(X)
+#undef X
+        AT_FIELDS
+};
+
+/* What a rule makes besides the kinds of events. */
+enum { AT_RULE_GROUP = 0, AT_RULE_COPY = 100, AT_RULE_MOCK, AT_RULE_RESTORE, AT_RULE_BY_VALUE };
+
+struct at_reply {
+    bool given;
+    struct at_when drop_if; /* the request's event does not count then; it waits for the answer */
+    bool has_drop_if;
+    const struct at_value *fields[AT_FIELDS]; /* of the `return`; api and scope: of the call, known only now */
+};
+
+struct at_rule {
+    bool from_client, from_server, http, websocket;
+    struct at_str path; /* the target's path starts so; absent: any */
+    struct at_when when;
+    struct at_step *steps;
+    size_t n_steps;
+    struct at_rule *rules; /* group */
+    size_t n_rules;
+    int makes;                   /* enum at_kind or AT_RULE_… */
+    const struct at_value *kind; /* AT_RULE_BY_VALUE */
+    const struct at_value *fields[AT_FIELDS];
+    const struct at_value *id; /* pairs the message with its answer */
+    struct at_reply reply;
+};
+
+struct at_dialect {
+    struct at_arena arena; /* holds all below */
+    struct at_str name, title;
+    uint8_t observes; /* mask of enum at_sight */
+    bool own_times;   /* some rule gives `t` */
+    const struct at_value *id, *reply_id;
+    const struct at_value *fields[AT_FIELDS]; /* app, user, platform, stream for all rules */
+    struct at_step *steps;
+    size_t n_steps;
+    struct at_rule *rules;
+    size_t n_rules;
+};
+
+#define AT_DIALECT_BYTES ((size_t)1024 * 1024) /* cap on a mapping file */
+#define AT_DIALECT_DEPTH 8                     /* cap on nested rules and nested JSON */
+
+/* A built-in name or the path of a mapping. AT_NOTFOUND, AT_BAD (why names the place as a JSON Pointer), AT_IO. */
+AT_MUST_USE enum at_err at_dialect_load(const char *name_or_path, struct at_dialect **out, struct at_why *why);
+AT_MUST_USE enum at_err at_dialect_compile(struct at_str json, const char *name, struct at_dialect **out,
+                                           struct at_why *why);
+void at_dialect_free(struct at_dialect **d);
+size_t at_dialect_builtin_count(void);
+const char *at_dialect_builtin_name(size_t i);
+struct at_str at_dialect_builtin_text(size_t i);
+
+/* ---- APIs that ask for permission, by all built-in profiles */
+
+struct at_apis;
+AT_MUST_USE enum at_err at_apis_new(struct at_apis **out, struct at_why *why);
+void at_apis_free(struct at_apis **a);
+bool at_apis_has(const struct at_apis *a, struct at_str name);
+/* Notes the APIs named in the texts of a value: a text that is a name, or "wx.NAME" inside of a text. */
+struct at_named {
+    struct at_str name; /* the first */
+    bool several;       /* different ones */
+};
+AT_MUST_USE enum at_err at_apis_named(const struct at_apis *a, const struct at_found *f, struct at_arena *arena,
+                                      struct at_named *out);
+
+/* ---- Evaluation */
+
+/* What evaluation looks at. */
+struct at_scene {
+    const struct at_message *m;
+    const struct at_doc *doc; /* of the item */
+    uint32_t node;            /* the item */
+    const struct at_doc *root;
+    const struct at_apis *apis;
+    struct at_arena *arena; /* for this message */
+    struct at_docs *docs;
+    struct at_str request_api, request_call; /* in a reply */
+};
+AT_MUST_USE enum at_err at_value_get(const struct at_value *v, const struct at_scene *s, struct at_found *out);
+bool at_when_holds(const struct at_when *w, const struct at_scene *s);
+/* The value of a query parameter (percent-decoded, '+' is a space) or a header line; absent where there is none. */
+struct at_str at_target_query(struct at_str target, struct at_str name, struct at_arena *arena);
+struct at_str at_header_value(struct at_str headers, struct at_str name);
+struct at_str at_target_path(struct at_str target);
+
+/* Fills an event from a rule's fields. AT_BAD: the event lacks something that its kind needs, or has nonsense. */
+AT_MUST_USE enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], const struct at_scene *s,
+                                      struct at_event *ev);
+
+/* ---- Holding events back until their order is certain: hold.c */
+
+struct at_hold;
+struct at_ticket; /* a place in the order, for an event that is not certain yet */
+struct at_hold_options {
+    uint32_t hold_ms; /* an undecided event is decided by force after this long */
+    uint32_t lag_ms;  /* every event waits this long for earlier ones */
+    size_t hold_events;
+};
+AT_MUST_USE enum at_err at_hold_new(const struct at_hold_options *options,
+                                    enum at_err (*event)(void *ctx, const struct at_event *ev), void *ctx,
+                                    struct at_hold **out);
+void at_hold_free(struct at_hold **h);
+AT_MUST_USE enum at_err at_hold_push(struct at_hold *h, const struct at_event *ev);
+/* Takes the place of time t_us. `ev` (may be NULL) comes out there if nothing better is known in time. */
+AT_MUST_USE enum at_err at_hold_reserve(struct at_hold *h, int64_t t_us, const struct at_event *ev,
+                                        struct at_ticket **out);
+/* Decides: `ev` (NULL: nothing) comes out at the reserved place. False: too late, the place is gone. */
+enum at_err at_hold_settle(struct at_hold *h, struct at_ticket **ticket, const struct at_event *ev, bool *in_time);
+/* Decides for the event that was given on reserving, and forgets the ticket. Accepts NULL. */
+AT_MUST_USE enum at_err at_hold_keep(struct at_hold *h, struct at_ticket **ticket);
+void at_hold_forget(struct at_hold *h, struct at_ticket **ticket); /* leaves the place undecided, to its time limit */
+AT_MUST_USE enum at_err at_hold_tick(struct at_hold *h, int64_t now_us);
+AT_MUST_USE enum at_err at_hold_finish(struct at_hold *h);
+
+/* ---- Requests that wait for their answers: dialect_pair.c */
+
+struct at_pending {
+    struct at_pending *chain; /* in its bucket */
+    struct at_pending *older, *newer;
+    uint64_t hash;
+    const struct at_rule *rule;
+    struct at_ticket *ticket; /* its event is not certain, or its api not known */
+    int64_t t_us;
+    uint64_t packet, exchange;
+    uint32_t uses; /* how often this id was used on the connection */
+    enum at_dir dir;
+    bool answered;
+    struct at_str id, call, api, app, user, platform, stream; /* behind the struct */
+};
+struct at_pairs {
+    struct at_pending **buckets;
+    uint32_t n_buckets, n[2]; /* open, answered */
+    struct at_pending *oldest[2], *newest[2];
+};
+#define AT_PAIRS_OPEN 4096u /* requests remembered per connection and dialect */
+#define AT_PAIRS_ANSWERED 256u
+struct at_pending *at_pairs_find(const struct at_pairs *p, struct at_str id, uint64_t exchange,
+                                 enum at_dir request_dir);
+/* The newest request of an HTTP exchange. */
+struct at_pending *at_pairs_of_exchange(const struct at_pairs *p, uint64_t exchange, enum at_dir request_dir);
+/* Copies the strings of `like`. */
+AT_MUST_USE enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, struct at_pending **added);
+void at_pairs_answered(struct at_pairs *p, struct at_pending *e); /* remembered, so that a second answer is seen */
+void at_pairs_remove(struct at_pairs *p, struct at_pending *e);   /* and frees it; its ticket must be gone */
+/* What has to go to make room: the oldest of those that are too many; NULL: nothing. */
+struct at_pending *at_pairs_surplus(const struct at_pairs *p);
+struct at_pending *at_pairs_any(const struct at_pairs *p); /* NULL: empty */
+
+/* ---- Reports seen already: dialect_seen.c */
+
+struct at_seen; /* of a tracer */
+AT_MUST_USE enum at_err at_seen_new(struct at_seen **out);
+void at_seen_free(struct at_seen **s);
+#define AT_LAST_REPORTS 16
+struct at_last_reports { /* of a connection and dialect */
+    struct {
+        uint64_t scope, content;
+        int64_t t_us;
+    } list[AT_LAST_REPORTS];
+    uint32_t n, next;
+};
+/* True if the event was reported before: see authtape-dialect(5), "Repeats". `dialect` tells dialects apart. */
+bool at_seen_again(struct at_seen *s, struct at_last_reports *last, uint64_t dialect, const struct at_event *ev,
+                   bool own_time, int64_t now_us);
+
+/* ---- Identity: identity.c */
+
+struct at_names {
+    struct at_str app, user, platform; /* absent: unknown */
+};
+struct at_ident; /* the three, compiled */
+AT_MUST_USE enum at_err at_ident_new(const struct at_identity *given, struct at_ident **out, struct at_why *why);
+void at_ident_free(struct at_ident **i);
+/* What is remembered per connection: names that came by pointer. */
+struct at_ident_memory {
+    struct at_buf text[3];
+    bool known[3];
+};
+void at_ident_memory_free(struct at_ident_memory *m);
+AT_MUST_USE enum at_err at_ident_look(const struct at_ident *i, const struct at_scene *s,
+                                      struct at_ident_memory *memory, struct at_names *out);
+bool at_ident_every_message(const struct at_ident *i); /* a pointer is among them: no message may be skipped */
+
+/* ---- Rules at work: dialect_rule.c */
+
+struct at_dialect_state { /* of a connection and dialect */
+    struct at_pairs pairs;
+    struct at_str *mocked; /* APIs whose answers are made up; each allocated */
+    size_t n_mocked;
+    struct at_last_reports last;
+};
+void at_dialect_state_free(struct at_dialect_state *state, struct at_hold *hold);
+
+struct at_run {
+    const struct at_dialect *dialect;
+    uint64_t number; /* of the dialect in the tracer */
+    uint32_t kinds;  /* 1u << enum at_kind: those wanted */
+    struct at_dialect_state *state;
+    struct at_names names; /* what the options say of this message; members may be absent */
+    const struct at_apis *apis;
+    struct at_arena *arena;
+    struct at_docs *docs;
+    struct at_hold *hold;
+    struct at_seen *seen;
+    struct at_event_parser *parser;
+    struct at_tracer_stats *stats;
+    /* Told of every event before it goes to `hold`. */
+    enum at_err (*note)(void *ctx, const struct at_event *ev);
+    void *ctx;
+    const struct at_message *m; /* set by at_run_message */
+};
+AT_MUST_USE enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc);
+
+#endif

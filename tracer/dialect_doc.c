@@ -1,0 +1,382 @@
+/* dialect_doc.c: an arena, an index of a JSON text, and JSON Pointers (RFC 6901) into it. */
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tracer/dialect.h"
+
+/* ---- Arena */
+
+#define CHUNK_BYTES (size_t)8192
+
+struct at_arena_chunk {
+    struct at_arena_chunk *next;
+    size_t used, cap;
+    alignas(max_align_t) char bytes[];
+};
+
+void *at_arena_get(struct at_arena *a, size_t size)
+{
+    size = (size + 15) & ~(size_t)15;
+    if (size == 0)
+        size = 16;
+    struct at_arena_chunk *c = a->chunks;
+    if (!c || c->cap - c->used < size) {
+        size_t cap = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+        c = malloc(sizeof *c + cap);
+        if (!c)
+            return NULL;
+        *c = (struct at_arena_chunk){.next = a->chunks, .cap = cap};
+        a->chunks = c;
+    }
+    void *p = c->bytes + c->used;
+    c->used += size;
+    return p;
+}
+
+struct at_str at_arena_copy(struct at_arena *a, struct at_str s)
+{
+    char *p = at_arena_get(a, s.len + 1);
+    if (!p)
+        return (struct at_str){0};
+    if (s.len)
+        memcpy(p, s.ptr, s.len);
+    p[s.len] = 0;
+    return (struct at_str){p, s.len};
+}
+
+struct at_arena_mark at_arena_mark(const struct at_arena *a)
+{
+    return (struct at_arena_mark){a->chunks, a->chunks ? a->chunks->used : 0};
+}
+
+void at_arena_release(struct at_arena *a, struct at_arena_mark mark)
+{
+    while (a->chunks && a->chunks != mark.chunk && (mark.chunk || a->chunks->next)) {
+        struct at_arena_chunk *next = a->chunks->next;
+        free(a->chunks);
+        a->chunks = next;
+    }
+    if (a->chunks)
+        a->chunks->used = mark.used;
+}
+
+void at_arena_free(struct at_arena *a)
+{
+    at_arena_release(a, (struct at_arena_mark){0});
+    free(a->chunks);
+    *a = (struct at_arena){0};
+}
+
+/* ---- Index */
+
+/* The text is known to be valid: the scanners below look only for where tokens end. */
+
+static const char *string_end(const char *p, const char *end)
+{
+    for (p++;;) {
+        const char *quote = memchr(p, '"', (size_t)(end - p));
+        if (!quote)
+            return end;
+        const char *back = quote;
+        while (back > p && back[-1] == '\\')
+            back--;
+        if ((quote - back) % 2 == 0)
+            return quote + 1;
+        p = quote + 1;
+    }
+}
+
+static bool ends_scalar(char c)
+{
+    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static enum at_err add_node(struct at_doc *d, struct at_doc_node node)
+{
+    if (d->n == d->cap) {
+        uint32_t cap = d->cap ? d->cap * 2 : 64;
+        struct at_doc_node *nodes = realloc(d->nodes, cap * sizeof *nodes);
+        if (!nodes)
+            return AT_NOMEM;
+        d->nodes = nodes;
+        d->cap = cap;
+    }
+    d->nodes[d->n++] = node;
+    return AT_OK;
+}
+
+static uint8_t scalar_type(char c)
+{
+    switch (c) {
+    case 't':
+    case 'f':
+    case 'n':
+    case '"':
+        return (uint8_t)c;
+    default:
+        return AT_J_NUMBER;
+    }
+}
+
+enum at_err at_doc_index(struct at_doc *d, struct at_str valid)
+{
+    const char *base = valid.ptr, *p = base, *end = base + valid.len;
+    uint32_t open[AT_JSON_DEPTH];
+    size_t depth = 0;
+    d->text = valid;
+    d->n = 0;
+    if (valid.len >= UINT32_MAX / 2)
+        return AT_LIMIT;
+    while (p < end) {
+        char c = *p;
+        if (c == '}' || c == ']') {
+            if (depth == 0)
+                return AT_BAD;
+            struct at_doc_node *o = &d->nodes[open[--depth]];
+            o->end = (uint32_t)(++p - base);
+            o->next = d->n;
+        } else if (c == '{' || c == '[') {
+            if (depth == AT_JSON_DEPTH)
+                return AT_BAD;
+            open[depth++] = d->n;
+            enum at_err err = add_node(d, (struct at_doc_node){.start = (uint32_t)(p - base), .type = (uint8_t)c});
+            if (err)
+                return err;
+            p++;
+        } else if (c == ':') {
+            d->nodes[d->n - 1].type = AT_J_KEY;
+            p++;
+        } else if (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+            p++;
+        } else {
+            const char *from = p;
+            if (c == '"')
+                p = string_end(p, end);
+            else
+                while (p < end && !ends_scalar(*p))
+                    p++;
+            struct at_doc_node node = {(uint32_t)(from - base), (uint32_t)(p - base), d->n + 1, scalar_type(c)};
+            enum at_err err = add_node(d, node);
+            if (err)
+                return err;
+        }
+    }
+    return depth == 0 && d->n > 0 ? AT_OK : AT_BAD;
+}
+
+void at_doc_free(struct at_doc *d)
+{
+    free(d->nodes);
+    *d = (struct at_doc){0};
+}
+
+struct at_str at_doc_raw(const struct at_doc *d, uint32_t node)
+{
+    const struct at_doc_node *n = &d->nodes[node];
+    return (struct at_str){d->text.ptr + n->start, n->end - n->start};
+}
+
+/* ---- Strings */
+
+static uint32_t hex4(const char *p)
+{
+    uint32_t v = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+        v = v << 4 | (uint32_t)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return v;
+}
+
+static char *put_utf8(char *to, uint32_t c)
+{
+    if (c < 0x80) {
+        *to++ = (char)c;
+    } else if (c < 0x800) {
+        *to++ = (char)(0xc0 | c >> 6);
+        *to++ = (char)(0x80 | (c & 63));
+    } else if (c < 0x10000) {
+        *to++ = (char)(0xe0 | c >> 12);
+        *to++ = (char)(0x80 | (c >> 6 & 63));
+        *to++ = (char)(0x80 | (c & 63));
+    } else {
+        *to++ = (char)(0xf0 | c >> 18);
+        *to++ = (char)(0x80 | (c >> 12 & 63));
+        *to++ = (char)(0x80 | (c >> 6 & 63));
+        *to++ = (char)(0x80 | (c & 63));
+    }
+    return to;
+}
+
+/* "\uXXXX" at p, a surrogate pair taken together; a lone surrogate is U+FFFD. Returns what follows. */
+static const char *take_unicode(const char *p, const char *end, uint32_t *out)
+{
+    uint32_t c = hex4(p + 2);
+    p += 6;
+    if (c >= 0xd800 && c < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u') {
+        uint32_t low = hex4(p + 2);
+        if (low >= 0xdc00 && low < 0xe000) {
+            *out = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+            return p + 6;
+        }
+    }
+    *out = c >= 0xd800 && c < 0xe000 ? 0xfffd : c;
+    return p;
+}
+
+static struct at_str unescape(struct at_str s, char *room)
+{
+    static const char from[] = "\"\\/bfnrt", to_chars[] = "\"\\/\b\f\n\r\t";
+    const char *p = s.ptr, *end = p + s.len;
+    char *to = room;
+    while (p < end) {
+        if (*p != '\\') {
+            *to++ = *p++;
+        } else if (p[1] == 'u') {
+            uint32_t c;
+            p = take_unicode(p, end, &c);
+            to = put_utf8(to, c);
+        } else {
+            *to++ = to_chars[strchr(from, p[1]) - from];
+            p += 2;
+        }
+    }
+    return (struct at_str){room, (size_t)(to - room)};
+}
+
+enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *arena, struct at_str *out)
+{
+    *out = at_doc_raw(d, node);
+    if (d->nodes[node].type != AT_J_STRING && d->nodes[node].type != AT_J_KEY)
+        return AT_OK;
+    *out = (struct at_str){out->ptr + 1, out->len - 2};
+    if (!memchr(out->ptr, '\\', out->len))
+        return AT_OK;
+    char *room = at_arena_get(arena, out->len);
+    if (!room)
+        return AT_NOMEM;
+    *out = unescape(*out, room);
+    return AT_OK;
+}
+
+/* ---- Pointers */
+
+static enum at_err compile_token(struct at_arena *arena, struct at_str raw, struct at_str *out)
+{
+    char *to = at_arena_get(arena, raw.len + 1);
+    if (!to)
+        return AT_NOMEM;
+    *out = (struct at_str){to, 0};
+    for (size_t i = 0; i < raw.len; i++) {
+        char c = raw.ptr[i];
+        if (c == '~') {
+            if (i + 1 == raw.len || (raw.ptr[i + 1] != '0' && raw.ptr[i + 1] != '1'))
+                return AT_BAD;
+            c = raw.ptr[++i] == '0' ? '~' : '/';
+        }
+        to[out->len++] = c;
+    }
+    return AT_OK;
+}
+
+enum at_err at_pointer_compile(struct at_arena *arena, struct at_str text, struct at_pointer *out)
+{
+    *out = (struct at_pointer){0};
+    if (text.len == 0)
+        return AT_OK;
+    if (text.ptr[0] != '/')
+        return AT_BAD;
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.ptr[i] == '/';
+    out->tokens = at_arena_get(arena, n * sizeof *out->tokens);
+    if (!out->tokens)
+        return AT_NOMEM;
+    for (size_t from = 1; from <= text.len;) {
+        const char *slash = memchr(text.ptr + from, '/', text.len - from);
+        size_t to = slash ? (size_t)(slash - text.ptr) : text.len;
+        enum at_err err = compile_token(arena, (struct at_str){text.ptr + from, to - from}, &out->tokens[out->n++]);
+        if (err)
+            return err;
+        from = to + 1;
+    }
+    return AT_OK;
+}
+
+/* Keys with escapes are rare: they are taken apart into a small room, longer ones match nothing. */
+static bool key_is(const struct at_doc *d, uint32_t key, struct at_str name)
+{
+    struct at_str raw = at_doc_raw(d, key);
+    raw = (struct at_str){raw.ptr + 1, raw.len - 2};
+    if (at_str_eq(raw, name))
+        return true;
+    char room[512];
+    if (raw.len <= name.len || raw.len > sizeof room || !memchr(raw.ptr, '\\', raw.len))
+        return false;
+    return at_str_eq(unescape(raw, room), name);
+}
+
+static bool index_of(struct at_str token, uint32_t *out)
+{
+    if (token.len == 0 || token.len > 9 || (token.len > 1 && token.ptr[0] == '0'))
+        return false;
+    *out = 0;
+    for (size_t i = 0; i < token.len; i++) {
+        if (token.ptr[i] < '0' || token.ptr[i] > '9')
+            return false;
+        *out = *out * 10 + (uint32_t)(token.ptr[i] - '0');
+    }
+    return true;
+}
+
+static uint32_t child(const struct at_doc *d, uint32_t node, struct at_str token)
+{
+    const struct at_doc_node *o = &d->nodes[node];
+    uint32_t i = node + 1, wanted;
+    if (o->type == AT_J_OBJECT) {
+        for (; i < o->next; i = d->nodes[i + 1].next)
+            if (key_is(d, i, token))
+                return i + 1;
+    } else if (o->type == AT_J_ARRAY && index_of(token, &wanted)) {
+        for (; i < o->next; i = d->nodes[i].next)
+            if (wanted-- == 0)
+                return i;
+    }
+    return AT_NO_NODE;
+}
+
+uint32_t at_pointer_find(const struct at_pointer *p, const struct at_doc *d, uint32_t from)
+{
+    for (size_t i = 0; i < p->n && from != AT_NO_NODE; i++)
+        from = child(d, from, p->tokens[i]);
+    return from;
+}
+
+/* ---- JSON inside of strings */
+
+enum at_err at_docs_take(struct at_docs *docs, struct at_str text, const struct at_doc **out)
+{
+    *out = NULL;
+    if (docs->used == AT_DOCS || !text.ptr)
+        return AT_OK;
+    size_t skip = 0;
+    while (skip < text.len && text.ptr[skip] != '{' && text.ptr[skip] != '[')
+        skip++;
+    struct at_str tail = {text.ptr + skip, text.len - skip};
+    if (skip == text.len || !at_json_valid(tail))
+        return AT_OK;
+    struct at_doc *d = &docs->list[docs->used];
+    enum at_err err = at_doc_index(d, tail);
+    if (err)
+        return err == AT_NOMEM ? err : AT_OK;
+    docs->used++;
+    *out = d;
+    return AT_OK;
+}
+
+void at_docs_free(struct at_docs *docs)
+{
+    for (size_t i = 0; i < AT_DOCS; i++)
+        at_doc_free(&docs->list[i]);
+}

@@ -1,0 +1,279 @@
+/* dialect_fill.c: the fields of a rule -> an event. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tracer/dialect.h"
+
+#define LIST_MAX 4096u
+
+/* An integer of any written form (103, 1.03e2, "103") times `unit`. False: no number, no integer, or out of range. */
+static bool to_integer(const struct at_found *f, uint32_t unit, bool rounds, int64_t *out)
+{
+    char text[64], *end;
+    if ((f->type != AT_J_NUMBER && f->type != AT_J_STRING) || f->text.len == 0 || f->text.len >= sizeof text)
+        return false;
+    memcpy(text, f->text.ptr, f->text.len);
+    text[f->text.len] = 0;
+    errno = 0;
+    long long whole = strtoll(text, &end, 10);
+    if (!*end && !errno && whole <= INT64_MAX / (int64_t)unit && whole >= INT64_MIN / (int64_t)unit) {
+        *out = whole * (int64_t)unit;
+        return true;
+    }
+    if (!strchr("-0123456789", text[0]) || strpbrk(text, "xXnN"))
+        return false;
+    double value = strtod(text, &end) * unit;
+    if (*end || !(value > -9.2e18 && value < 9.2e18) || (!rounds && value < floor(value)) ||
+        (!rounds && value > floor(value)))
+        return false;
+    *out = (int64_t)llround(value);
+    return true;
+}
+
+static bool to_bool(const struct at_found *f, bool *out)
+{
+    if (f->type == AT_J_TRUE || f->type == AT_J_FALSE) {
+        *out = f->type == AT_J_TRUE;
+        return true;
+    }
+    static const struct {
+        const char *text;
+        bool value;
+    } words[] = {{"true", true}, {"false", false}, {"1", true}, {"0", false}};
+    for (size_t i = 0; f->text.ptr && i < 4; i++)
+        if (at_str_eq(f->text, at_str(words[i].text))) {
+            *out = words[i].value;
+            return true;
+        }
+    return false;
+}
+
+/* ---- Lists */
+
+static enum at_err fill_scopes(const struct at_found *f, const struct at_scene *s, struct at_event *ev)
+{
+    if (f->text.ptr && f->type == AT_J_STRING) {
+        struct at_str *one = at_arena_get(s->arena, sizeof *one);
+        if (!one)
+            return AT_NOMEM;
+        *one = f->text;
+        ev->scopes = one;
+        ev->n_scopes = 1;
+        ev->has |= AT_HAS_SCOPE;
+        return AT_OK;
+    }
+    if (f->type != AT_J_ARRAY)
+        return AT_OK;
+    const struct at_doc_node *nodes = f->doc->nodes;
+    size_t n = 0;
+    for (uint32_t i = f->node + 1; i < nodes[f->node].next; i = nodes[i].next)
+        n += nodes[i].type == AT_J_STRING;
+    if (n == 0 || n > LIST_MAX)
+        return AT_OK;
+    struct at_str *list = at_arena_get(s->arena, n * sizeof *list);
+    if (!list)
+        return AT_NOMEM;
+    for (uint32_t i = f->node + 1; i < nodes[f->node].next; i = nodes[i].next) {
+        enum at_err err =
+            nodes[i].type == AT_J_STRING ? at_doc_text(f->doc, i, s->arena, &list[ev->n_scopes++]) : AT_OK;
+        if (err)
+            return err;
+    }
+    ev->scopes = list;
+    ev->has |= AT_HAS_SCOPE | AT_HAS_SCOPE_ARRAY;
+    return AT_OK;
+}
+
+/* A later entry of the same scope replaces the earlier one, as in any JSON reader. */
+static void add_setting(struct at_setting *list, size_t *n, struct at_str scope, bool granted)
+{
+    size_t i = *n <= 64 ? 0 : *n;
+    while (i < *n && !at_str_eq(list[i].scope, scope))
+        i++;
+    list[i] = (struct at_setting){scope, granted};
+    if (i == *n)
+        (*n)++;
+}
+
+/* One entry, from a member of an object or from a record of an array. What is neither true nor false is passed over. */
+static enum at_err one_setting(const struct at_value *v, const struct at_scene *s, const struct at_doc *d,
+                               uint32_t node, struct at_setting *list, size_t *n)
+{
+    struct at_found scope = {0}, granted = {0};
+    struct at_scene inner = *s;
+    enum at_err err;
+    bool on;
+    inner.doc = d;
+    if (v->key) {
+        inner.node = node;
+        err = at_value_get(v->key, &inner, &scope);
+        if (!err)
+            err = at_value_get(v->value, &inner, &granted);
+    } else {
+        struct at_value table = {.has_map = v->has_map, .map = v->map, .n_map = v->n_map};
+        inner.node = node + 1;
+        scope.type = AT_J_STRING;
+        err = at_doc_text(d, node, s->arena, &scope.text);
+        if (!err)
+            err = at_value_get(&table, &inner, &granted);
+    }
+    if (!err && scope.text.ptr && to_bool(&granted, &on))
+        add_setting(list, n, scope.text, on);
+    return err;
+}
+
+static enum at_err fill_settings(const struct at_value *v, const struct at_found *f, const struct at_scene *s,
+                                 struct at_event *ev)
+{
+    if (f->type != (v->key ? AT_J_ARRAY : AT_J_OBJECT))
+        return AT_OK;
+    const struct at_doc_node *nodes = f->doc->nodes;
+    size_t room = 0, n = 0;
+    for (uint32_t i = f->node + 1; i < nodes[f->node].next; i = nodes[v->key ? i : i + 1].next)
+        room++;
+    if (room > LIST_MAX)
+        return AT_BAD;
+    struct at_setting *list = at_arena_get(s->arena, (room + 1) * sizeof *list);
+    if (!list)
+        return AT_NOMEM;
+    for (uint32_t i = f->node + 1; i < nodes[f->node].next; i = nodes[v->key ? i : i + 1].next) {
+        enum at_err err = one_setting(v, s, f->doc, i, list, &n);
+        if (err)
+            return err;
+    }
+    ev->settings = list;
+    ev->n_settings = n;
+    ev->has |= AT_HAS_AUTH_SETTING;
+    return AT_OK;
+}
+
+static enum at_err fill_observes(const struct at_found *f, const struct at_scene *s, struct at_event *ev)
+{
+    if (f->type != AT_J_ARRAY)
+        return AT_OK;
+    ev->has |= AT_HAS_OBSERVES;
+    for (uint32_t i = f->node + 1; i < f->doc->nodes[f->node].next; i = f->doc->nodes[i].next) {
+        struct at_str text;
+        enum at_sight sight;
+        enum at_err err = at_doc_text(f->doc, i, s->arena, &text);
+        if (err)
+            return err;
+        if (at_sight_find(text, &sight) && !memchr(ev->observes, sight, ev->n_observes))
+            ev->observes[ev->n_observes++] = (uint8_t)sight;
+    }
+    return AT_OK;
+}
+
+/* ---- Fields */
+
+static enum at_err fill_time(const struct at_value *v, const struct at_found *f, struct at_event *ev)
+{
+    char text[64];
+    if (to_integer(f, v->unit_us ? v->unit_us : 1, true, &ev->t_us))
+        return AT_OK;
+    if (f->type != AT_J_STRING || f->text.len >= sizeof text)
+        return AT_BAD;
+    memcpy(text, f->text.ptr, f->text.len);
+    text[f->text.len] = 0;
+    return at_time_parse(text, &ev->t_us);
+}
+
+static void fill_text(const struct at_found *f, struct at_str *out)
+{
+    if (f->text.ptr)
+        *out = f->text;
+}
+
+static enum at_err fill_number(enum at_field field, const struct at_found *f, struct at_event *ev)
+{
+    int64_t n;
+    if (!to_integer(f, 1, false, &n) || (field == AT_FIELD_LOST_BYTES && n < 0))
+        return AT_OK; /* an optional field that is no number is left out */
+    if (field == AT_FIELD_ERRNO) {
+        ev->err_no = n;
+        ev->has |= AT_HAS_ERRNO;
+    } else {
+        ev->lost_bytes = (uint64_t)n;
+        ev->has |= AT_HAS_LOST_BYTES;
+    }
+    return AT_OK;
+}
+
+static enum at_err fill_words(enum at_field field, const struct at_found *f, struct at_event *ev)
+{
+    if (field == AT_FIELD_ANSWER) {
+        ev->answer = f->text.ptr ? at_answer_find(f->text) : 0;
+        return ev->answer ? AT_OK : AT_BAD;
+    }
+    if (field == AT_FIELD_GRANTED)
+        return to_bool(f, &ev->granted) ? AT_OK : AT_BAD;
+    if (to_bool(f, &ev->fresh))
+        ev->has |= AT_HAS_FRESH;
+    return AT_OK;
+}
+
+static enum at_err fill_field(enum at_field field, const struct at_value *v, const struct at_scene *s,
+                              struct at_event *ev)
+{
+    struct at_found f;
+    enum at_err err = at_value_get(v, s, &f);
+    if (err || !f.type)
+        return err;
+    switch (field) {
+    case AT_FIELD_APP:
+        fill_text(&f, &ev->app);
+        return AT_OK;
+    case AT_FIELD_USER:
+        fill_text(&f, &ev->user);
+        return AT_OK;
+    case AT_FIELD_PLATFORM:
+        fill_text(&f, &ev->platform);
+        if (f.text.ptr)
+            ev->has |= AT_HAS_PLATFORM;
+        return AT_OK;
+    case AT_FIELD_STREAM:
+        fill_text(&f, &ev->stream);
+        return AT_OK;
+    case AT_FIELD_T:
+        return fill_time(v, &f, ev);
+    case AT_FIELD_CALL:
+        fill_text(&f, &ev->call);
+        if (f.text.ptr)
+            ev->has |= AT_HAS_CALL;
+        return AT_OK;
+    case AT_FIELD_API:
+        fill_text(&f, &ev->api);
+        return AT_OK;
+    case AT_FIELD_SCOPE:
+        return fill_scopes(&f, s, ev);
+    case AT_FIELD_ERR_MSG: /* an object or a list is evidence too: its text */
+        ev->err_msg = f.text.ptr ? f.text : at_doc_raw(f.doc, f.node);
+        return AT_OK;
+    case AT_FIELD_AUTH_SETTING:
+        return fill_settings(v, &f, s, ev);
+    case AT_FIELD_OBSERVES:
+        return fill_observes(&f, s, ev);
+    case AT_FIELD_ERRNO:
+    case AT_FIELD_LOST_BYTES:
+        return fill_number(field, &f, ev);
+    case AT_FIELD_ANSWER:
+    case AT_FIELD_GRANTED:
+    case AT_FIELD_FRESH:
+        return fill_words(field, &f, ev);
+    case AT_FIELDS:
+        break;
+    }
+    return AT_OK;
+}
+
+enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], const struct at_scene *s, struct at_event *ev)
+{
+    for (int i = 0; i < AT_FIELDS; i++) {
+        enum at_err err = fields[i] ? fill_field((enum at_field)i, fields[i], s, ev) : AT_OK;
+        if (err)
+            return err;
+    }
+    return AT_OK;
+}

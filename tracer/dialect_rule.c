@@ -1,0 +1,528 @@
+/* dialect_rule.c: rules at work: items, events, requests and their answers. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tracer/dialect.h"
+
+#define NO_APP "unknown"
+
+/* ---- Events out */
+
+static bool wants_authorization_list(struct at_str api)
+{
+    return at_str_eq(api, AT_STR("getSetting")) || at_str_eq(api, AT_STR("openSetting"));
+}
+
+/* What every event needs; false: it is not wanted or is no event. */
+static bool complete(const struct at_run *run, struct at_event *ev)
+{
+    const struct at_names *names = &run->names;
+    if (!ev->stream.ptr)
+        ev->stream = run->m->stream->name;
+    if (!ev->app.ptr)
+        ev->app = names->app.ptr ? names->app : AT_STR(NO_APP);
+    if (!ev->user.ptr)
+        ev->user = names->user.ptr ? names->user : run->m->stream->name;
+    if (!(ev->has & AT_HAS_PLATFORM) && names->platform.ptr) {
+        ev->platform = names->platform;
+        ev->has |= AT_HAS_PLATFORM;
+    }
+    if (ev->t_us > run->m->t_us)
+        ev->t_us = run->m->t_us; /* a clock that is ahead: nothing is reported before it happens */
+    if (!(run->kinds & 1u << ev->kind))
+        return false;
+    if (!at_event_check(ev, NULL))
+        return true;
+    run->stats->unfit++;
+    return false;
+}
+
+static enum at_err push(const struct at_run *run, const struct at_event *ev)
+{
+    enum at_err err = run->note(run->ctx, ev);
+    return err ? err : at_hold_push(run->hold, ev);
+}
+
+static struct at_event blank(const struct at_run *run, int kind)
+{
+    return (struct at_event){
+        .t_us = run->m->t_us, .kind = (enum at_kind)kind, .packet = run->m->packet, .has = AT_HAS_PACKET};
+}
+
+/* A nonsensical field spoils the event, not the recording. */
+static enum at_err spoiled(const struct at_run *run, enum at_err err)
+{
+    if (err != AT_BAD)
+        return err;
+    run->stats->unfit++;
+    return AT_OK;
+}
+
+static enum at_err fill(const struct at_run *run, const struct at_rule *r, const struct at_scene *s,
+                        struct at_event *ev)
+{
+    enum at_err err = at_fill_event(run->dialect->fields, s, ev);
+    if (!err)
+        err = at_fill_event(r->fields, s, ev);
+    if (!err && ev->kind == AT_KIND_CALL && !at_str_eq(ev->api, AT_STR("authorize"))) {
+        ev->scopes = NULL; /* other calls have a scope by the profile, not by what they say */
+        ev->n_scopes = 0;
+        ev->has &= ~(uint32_t)(AT_HAS_SCOPE | AT_HAS_SCOPE_ARRAY);
+    }
+    return err;
+}
+
+/* ---- Mocked APIs */
+
+static size_t mock_index(const struct at_dialect_state *state, struct at_str api)
+{
+    size_t i = 0;
+    while (i < state->n_mocked && !at_str_eq(state->mocked[i], api))
+        i++;
+    return i;
+}
+
+#define MOCKED_MAX 1024u
+
+static enum at_err set_mocked(struct at_dialect_state *state, struct at_str api, bool on)
+{
+    size_t i = mock_index(state, api);
+    if (i < state->n_mocked && !on) {
+        free((void *)(uintptr_t)state->mocked[i].ptr);
+        state->mocked[i] = state->mocked[--state->n_mocked];
+    } else if (i == state->n_mocked && on && i < MOCKED_MAX) {
+        struct at_str *list = realloc(state->mocked, (i + 1) * sizeof *list);
+        if (!list)
+            return AT_NOMEM;
+        state->mocked = list;
+        char *copy = strndup(api.ptr, api.len);
+        if (!copy)
+            return AT_NOMEM;
+        list[state->n_mocked++] = (struct at_str){copy, strlen(copy)};
+    }
+    return AT_OK;
+}
+
+static bool is_mocked(const struct at_run *run, struct at_str api)
+{
+    if (!run->state->n_mocked || mock_index(run->state, api) == run->state->n_mocked)
+        return false;
+    run->stats->mocked++;
+    return true;
+}
+
+/* ---- Requests */
+
+static enum at_err pair_id(const struct at_value *v, const struct at_scene *s, struct at_str *id)
+{
+    struct at_found f = {0};
+    enum at_err err = v ? at_value_get(v, s, &f) : AT_OK;
+    *id = f.text.ptr && f.text.len <= 1024 ? f.text : (struct at_str){"", 0};
+    return err;
+}
+
+/* A call's name on the stream: what the mapping says, else the request's id; told apart when an id is used again. */
+static enum at_err name_call(const struct at_run *run, const struct at_pending *like, struct at_str *call)
+{
+    char room[64];
+    struct at_str base = *call;
+    if (!base.ptr && like->id.len)
+        base = like->id;
+    if (!base.ptr || like->uses > 1) {
+        struct at_buf text = {0};
+        enum at_err err = base.ptr ? at_buf_str(&text, base) : AT_OK;
+        int n = base.ptr ? snprintf(room, sizeof room, "#%u", like->uses)
+                         : snprintf(room, sizeof room, "x%llu", (unsigned long long)like->exchange);
+        if (!err)
+            err = at_buf_add(&text, room, (size_t)n);
+        base = err ? base : at_arena_copy(run->arena, at_buf_view(&text));
+        at_buf_free(&text);
+        if (err || !base.ptr)
+            return AT_NOMEM;
+    }
+    *call = base;
+    return AT_OK;
+}
+
+static enum at_err forget(const struct at_run *run, struct at_pending *e)
+{
+    enum at_err err = at_hold_keep(run->hold, &e->ticket);
+    at_pairs_remove(&run->state->pairs, e);
+    return err;
+}
+
+static enum at_err remember(const struct at_run *run, struct at_pending *like, struct at_pending **out)
+{
+    struct at_pairs *pairs = &run->state->pairs;
+    enum at_err err = at_pairs_add(pairs, like, out);
+    struct at_pending *old;
+    while (!err && (old = at_pairs_surplus(pairs))) {
+        run->stats->forgotten += !old->answered;
+        err = forget(run, old);
+    }
+    return err;
+}
+
+/* An event whose rule has `reply`: it may have to wait for the answer. */
+static enum at_err request(const struct at_run *run, const struct at_rule *r, const struct at_scene *s,
+                           struct at_event *ev)
+{
+    struct at_pending like = {
+        .rule = r, .t_us = ev->t_us, .packet = ev->packet, .dir = run->m->dir, .exchange = run->m->exchange, .uses = 1};
+    enum at_err err = pair_id(r->id ? r->id : run->dialect->id, s, &like.id);
+    if (err || (!like.id.len && !like.exchange))
+        return err; /* it cannot be paired: nobody waits for an answer */
+    struct at_pending *before = at_pairs_find(&run->state->pairs, like.id, like.exchange, like.dir);
+    if (before) {
+        like.uses = before->uses + 1;
+        err = forget(run, before);
+    }
+    bool is_call = r->makes == AT_KIND_CALL, known = !is_call || ev->api.ptr;
+    if (!err && is_call)
+        err = name_call(run, &like, &ev->call);
+    if (err || (is_call && known && is_mocked(run, ev->api)))
+        return err;
+    ev->has |= is_call ? (uint32_t)AT_HAS_CALL : 0;
+    like.call = ev->call;
+    like.api = ev->api;
+    struct at_event whole = *ev;
+    whole.api = known ? ev->api : AT_STR("?"); /* only for the check below */
+    bool fit = r->makes >= AT_RULE_COPY || complete(run, &whole);
+    if (!fit && !is_call)
+        return AT_OK;
+    like.app = whole.app;
+    like.user = whole.user;
+    like.stream = whole.stream;
+    like.platform = whole.platform;
+    if (!err && fit && known && is_call && !r->reply.has_drop_if)
+        err = push(run, &whole);
+    else if (!err && fit && r->makes < AT_RULE_COPY)
+        err = run->note(run->ctx, &whole);
+    struct at_pending *e = NULL;
+    if (!err)
+        err = remember(run, &like, &e);
+    if (err || !fit || r->makes >= AT_RULE_COPY || (known && is_call && !r->reply.has_drop_if))
+        return err;
+    return at_hold_reserve(run->hold, like.t_us, known ? &whole : NULL, &e->ticket);
+}
+
+/* ---- Answers */
+
+static void take_names(const struct at_pending *e, struct at_event *ev)
+{
+    ev->app = e->app;
+    ev->user = e->user;
+    ev->stream = e->stream;
+    if (e->platform.ptr) {
+        ev->platform = e->platform;
+        ev->has |= AT_HAS_PLATFORM;
+    }
+}
+
+/* The call, its API known only by the answer. *api stays absent where it is not known even now. */
+static enum at_err late_call(const struct at_run *run, struct at_pending *e, const struct at_scene *s,
+                             struct at_str *api)
+{
+    const struct at_value *fields[AT_FIELDS] = {
+        [AT_FIELD_API] = e->rule->reply.fields[AT_FIELD_API], [AT_FIELD_SCOPE] = e->rule->reply.fields[AT_FIELD_SCOPE]};
+    struct at_event ev = blank(run, AT_KIND_CALL);
+    bool in_time = true;
+    ev.t_us = e->t_us;
+    ev.packet = e->packet;
+    ev.call = e->call;
+    ev.has |= AT_HAS_CALL;
+    take_names(e, &ev);
+    enum at_err err = at_fill_event(fields, s, &ev);
+    if (err)
+        return err;
+    *api = ev.api;
+    if (!api->ptr || is_mocked(run, *api)) {
+        *api = (struct at_str){0};
+        return at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
+    }
+    if (!at_str_eq(*api, AT_STR("authorize"))) {
+        ev.n_scopes = 0;
+        ev.has &= ~(uint32_t)(AT_HAS_SCOPE | AT_HAS_SCOPE_ARRAY);
+    }
+    if (!complete(run, &ev))
+        return at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
+    err = run->note(run->ctx, &ev);
+    if (!err)
+        err = at_hold_settle(run->hold, &e->ticket, &ev, &in_time);
+    return err || in_time ? err : at_hold_push(run->hold, &ev);
+}
+
+static enum at_err answer_call(const struct at_run *run, struct at_pending *e, struct at_scene *s)
+{
+    const struct at_value *fields[AT_FIELDS];
+    struct at_event ev = blank(run, AT_KIND_RETURN);
+    struct at_str api = e->api;
+    enum at_err err = AT_OK;
+    if (!api.ptr && !e->answered) {
+        err = late_call(run, e, s, &api);
+        if (err || !api.ptr) {
+            at_pairs_remove(&run->state->pairs, e);
+            return err;
+        }
+        api = at_arena_copy(run->arena, api);
+    } else if (e->ticket) {
+        err = at_hold_keep(run->hold, &e->ticket);
+    }
+    memcpy(fields, e->rule->reply.fields, sizeof fields);
+    fields[AT_FIELD_API] = fields[AT_FIELD_SCOPE] = NULL;
+    if (api.ptr && !wants_authorization_list(api))
+        fields[AT_FIELD_AUTH_SETTING] = NULL;
+    s->request_api = api;
+    s->request_call = ev.call = e->call;
+    ev.has |= AT_HAS_CALL;
+    take_names(e, &ev);
+    if (!err)
+        err = spoiled(run, at_fill_event(fields, s, &ev));
+    ev.api = (struct at_str){0};
+    at_pairs_answered(&run->state->pairs, e);
+    if (!err && complete(run, &ev))
+        err = push(run, &ev);
+    return err;
+}
+
+static enum at_err answer(const struct at_run *run, struct at_pending *e, struct at_scene *s)
+{
+    const struct at_rule *r = e->rule;
+    bool dropped = r->reply.has_drop_if && at_when_holds(&r->reply.drop_if, s), in_time;
+    enum at_err err = AT_OK;
+    if (r->makes == AT_KIND_CALL && !dropped)
+        return answer_call(run, e, s);
+    if (dropped && (r->makes == AT_RULE_MOCK || r->makes == AT_RULE_RESTORE))
+        err = set_mocked(run->state, e->api, r->makes == AT_RULE_RESTORE); /* it failed: as it was */
+    else if (dropped)
+        err = at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
+    else
+        err = at_hold_keep(run->hold, &e->ticket);
+    at_pairs_remove(&run->state->pairs, e);
+    return err;
+}
+
+static enum at_err find_request(const struct at_run *run, const struct at_scene *s, struct at_pending **out)
+{
+    const struct at_message *m = run->m;
+    enum at_dir asked = m->dir == AT_DIR_CLIENT ? AT_DIR_SERVER : AT_DIR_CLIENT;
+    struct at_str id;
+    *out = NULL;
+    if (!at_pairs_any(&run->state->pairs))
+        return AT_OK;
+    enum at_err err = pair_id(run->dialect->reply_id, s, &id);
+    if (err)
+        return err;
+    if (id.len || m->exchange)
+        *out = at_pairs_find(&run->state->pairs, id, m->exchange, asked);
+    if (!*out && !id.len && m->exchange)
+        *out = at_pairs_of_exchange(&run->state->pairs, m->exchange, asked);
+    return AT_OK;
+}
+
+/* ---- Rules */
+
+/* An item that is an event of authtape(5) itself; what it lacks is filled in. */
+static enum at_err copy_event(const struct at_run *run, const struct at_rule *r, const struct at_scene *s)
+{
+    struct at_event names = blank(run, 0), ev;
+    struct at_str raw = at_doc_raw(s->doc, s->node), have[4] = {{0}};
+    struct at_buf line = {0};
+    if (s->doc->nodes[s->node].type != AT_J_OBJECT)
+        return AT_OK;
+    enum at_err err = fill(run, r, s, &names);
+    if (err)
+        return spoiled(run, err);
+    static const char *const needed[] = {"t", "app", "user", "stream"};
+    for (int i = 0; i < 4; i++)
+        have[i] = at_json_member(raw, needed[i]);
+    complete(&(struct at_run){.m = run->m, .names = run->names}, &names);
+    struct at_str instead[] = {{0}, names.app, names.user, names.stream};
+    err = at_buf_printf(&line, "{\"packet\":%llu", (unsigned long long)run->m->packet);
+    for (int i = 0; i < 4 && !err; i++) {
+        if (have[i].ptr)
+            continue;
+        err = at_buf_printf(&line, ",\"%s\":", needed[i]);
+        if (!err)
+            err = i ? at_json_quote(&line, instead[i]) : at_buf_printf(&line, "%lld", (long long)run->m->t_us);
+    }
+    struct at_json_iter it;
+    struct at_str key, value;
+    at_json_iter_begin(&it, raw);
+    while (!err && at_json_iter_next(&it, &key, &value)) {
+        if (at_str_eq(key, AT_STR("\"packet\"")))
+            continue; /* where it came from is for us to say */
+        err = at_buf_printf(&line, ",%.*s:", AT_STR_FMT(key));
+        if (!err)
+            err = at_json_compact(&line, value);
+    }
+    if (!err)
+        err = at_buf_add(&line, "}", 1);
+    if (!err)
+        err = spoiled(run, at_event_parse(run->parser, at_buf_view(&line), &ev, NULL) ? AT_BAD : AT_END);
+    if (err == AT_END) { /* it parsed */
+        bool own_time = have[0].ptr != NULL;
+        err = AT_OK;
+        if (complete(run, &ev)) {
+            if (at_seen_again(run->seen, &run->state->last, run->number, &ev, own_time, run->m->t_us))
+                run->stats->repeats++;
+            else
+                err = push(run, &ev);
+        }
+    }
+    at_buf_free(&line);
+    return err;
+}
+
+static enum at_err kind_by_value(const struct at_rule *r, const struct at_scene *s, int *kind)
+{
+    struct at_found f;
+    enum at_err err = at_value_get(r->kind, s, &f);
+    *kind = f.text.ptr ? (int)at_kind_find(f.text) : 0;
+    return err;
+}
+
+static enum at_err make_event(const struct at_run *run, const struct at_rule *r, const struct at_scene *s)
+{
+    int kind = r->makes;
+    enum at_err err = kind == AT_RULE_BY_VALUE ? kind_by_value(r, s, &kind) : AT_OK;
+    if (err || kind == 0)
+        return err;
+    if (kind == AT_RULE_COPY)
+        return copy_event(run, r, s);
+    struct at_event ev = blank(run, kind);
+    err = fill(run, r, s, &ev);
+    if (err)
+        return spoiled(run, err);
+    if (kind == AT_RULE_MOCK || kind == AT_RULE_RESTORE) {
+        if (!ev.api.ptr)
+            return AT_OK;
+        err = set_mocked(run->state, ev.api, kind == AT_RULE_MOCK);
+        return err || !r->reply.given ? err : request(run, r, s, &ev);
+    }
+    if (r->reply.given)
+        return request(run, r, s, &ev);
+    if (kind == AT_KIND_CALL && ev.api.ptr && is_mocked(run, ev.api))
+        return AT_OK;
+    if (!complete(run, &ev))
+        return AT_OK;
+    bool own_time = r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T];
+    if (at_seen_again(run->seen, &run->state->last, run->number, &ev, own_time, run->m->t_us)) {
+        run->stats->repeats++;
+        return AT_OK;
+    }
+    return push(run, &ev);
+}
+
+static bool concerns(const struct at_rule *r, const struct at_message *m)
+{
+    return (m->dir == AT_DIR_CLIENT ? r->from_client : r->from_server) &&
+           (m->proto == AT_PROTO_HTTP ? r->http : r->websocket) &&
+           (!r->path.ptr || (m->stream->target.ptr && at_str_starts(at_target_path(m->stream->target), r->path)));
+}
+
+/* Walks the steps from the scene's item; every item reached is given to `each`. */
+struct walk {
+    const struct at_run *run;
+    const struct at_step *steps;
+    size_t n_steps;
+    enum at_err (*each)(const struct walk *w, struct at_scene *s);
+    const struct at_rule *rules;
+    size_t n_rules;
+};
+
+static enum at_err walk(const struct walk *w, size_t step, struct at_scene s)
+{
+    if (step == w->n_steps)
+        return w->each(w, &s);
+    uint32_t from = s.node;
+    enum at_err err = AT_OK;
+    struct at_str text;
+    switch (w->steps[step].op) {
+    case AT_STEP_GO:
+        s.node = at_pointer_find(&w->steps[step].ptr, s.doc, from);
+        return s.node == AT_NO_NODE ? AT_OK : walk(w, step + 1, s);
+    case AT_STEP_EACH:
+        if (s.doc->nodes[from].type != AT_J_ARRAY)
+            return walk(w, step + 1, s);
+        for (uint32_t i = from + 1; i < s.doc->nodes[from].next && !err; i = s.doc->nodes[i].next) {
+            s.node = i;
+            err = walk(w, step + 1, s);
+        }
+        return err;
+    case AT_STEP_JSON:
+        break;
+    }
+    if (s.doc->nodes[from].type != AT_J_STRING)
+        return walk(w, step + 1, s);
+    uint32_t used = s.docs->used;
+    struct at_arena_mark mark = at_arena_mark(s.arena);
+    err = at_doc_text(s.doc, from, s.arena, &text);
+    if (!err)
+        err = at_docs_take(s.docs, text, &s.doc);
+    s.node = 0;
+    if (!err && s.doc)
+        err = walk(w, step + 1, s);
+    s.docs->used = used;
+    at_arena_release(s.arena, mark);
+    return err;
+}
+
+static enum at_err apply_rules(const struct at_run *run, const struct at_rule *rules, size_t n, struct at_scene *s);
+
+static enum at_err each_of_rule(const struct walk *w, struct at_scene *s)
+{
+    const struct at_rule *r = w->rules;
+    return r->n_rules ? apply_rules(w->run, r->rules, r->n_rules, s) : make_event(w->run, r, s);
+}
+
+static enum at_err apply_rules(const struct at_run *run, const struct at_rule *rules, size_t n, struct at_scene *s)
+{
+    enum at_err err = AT_OK;
+    for (size_t i = 0; i < n && !err; i++) {
+        const struct at_rule *r = &rules[i];
+        if (!concerns(r, run->m))
+            continue;
+        uint32_t used = s->docs->used;
+        struct at_arena_mark mark = at_arena_mark(s->arena);
+        if (at_when_holds(&r->when, s)) {
+            struct walk w = {run, r->steps, r->n_steps, each_of_rule, r, 1};
+            err = walk(&w, 0, *s);
+        }
+        s->docs->used = used;
+        at_arena_release(s->arena, mark);
+    }
+    return err;
+}
+
+static enum at_err each_of_message(const struct walk *w, struct at_scene *s)
+{
+    struct at_pending *e;
+    enum at_err err = find_request(w->run, s, &e);
+    if (!err && e)
+        err = answer(w->run, e, s);
+    return err ? err : apply_rules(w->run, w->rules, w->n_rules, s);
+}
+
+enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc)
+{
+    const struct at_dialect *d = run->dialect;
+    struct at_scene s = {.m = m, .doc = doc, .root = doc, .apis = run->apis, .arena = run->arena, .docs = run->docs};
+    struct walk w = {run, d->steps, d->n_steps, each_of_message, d->rules, d->n_rules};
+    run->m = m;
+    return walk(&w, 0, s);
+}
+
+void at_dialect_state_free(struct at_dialect_state *state, struct at_hold *hold)
+{
+    struct at_pending *e;
+    while ((e = at_pairs_any(&state->pairs))) {
+        if (hold)
+            at_hold_forget(hold, &e->ticket);
+        at_pairs_remove(&state->pairs, e);
+    }
+    for (size_t i = 0; i < state->n_mocked; i++)
+        free((void *)(uintptr_t)state->mocked[i].ptr);
+    free(state->mocked);
+    *state = (struct at_dialect_state){0};
+}
