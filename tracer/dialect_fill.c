@@ -160,7 +160,7 @@ static enum at_err fill_observes(const struct at_found *f, const struct at_scene
         enum at_err err = at_doc_text(f->doc, i, s->arena, &text);
         if (err)
             return err;
-        if (at_sight_find(text, &sight) && !memchr(ev->observes, sight, ev->n_observes))
+        if (at_sight_find(text, &sight) && !memchr(ev->observes, (int)sight, ev->n_observes))
             ev->observes[ev->n_observes++] = (uint8_t)sight;
     }
     return AT_OK;
