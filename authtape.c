@@ -12,6 +12,7 @@ static const struct at_command *const commands[] = {
     &at_cmd_profile,
     &at_cmd_replay,
     &at_cmd_messages, &at_cmd_dialect,
+    &at_cmd_report,
     NULL,
 };
 

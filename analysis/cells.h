@@ -1,0 +1,84 @@
+/* cells.h: counts, grouped by any of a few dimensions. Private to analysis. */
+#ifndef AUTHTAPE_CELLS_H
+#define AUTHTAPE_CELLS_H
+
+#include "analysis/quantile.h"
+#include "formats/formats.h"
+
+#define NO_ID UINT32_MAX
+
+/* name. What can stand after --by; the bit in a mask is 1u << value. The first DIM_DAY of them are strings. */
+#define REPORT_DIM_MAP(X)                                                                                              \
+    X(SCOPE, "scope")                                                                                                  \
+    X(API, "api")                                                                                                      \
+    X(APP, "app")                                                                                                      \
+    X(PLATFORM, "platform")                                                                                            \
+    X(ERRMSG, "errmsg")                                                                                                \
+    X(DAY, "day")                                                                                                      \
+    X(HOUR, "hour")
+
+enum report_dim {
+#define X(name, text) DIM_##name,
+    REPORT_DIM_MAP(X)
+#undef X
+};
+#define DIM_STRINGS DIM_DAY
+#define REPORT_DIMS 7
+
+/* Where something counts. */
+struct place {
+    uint32_t id[DIM_STRINGS]; /* NO_ID: there is none */
+    int64_t t_us;
+};
+
+enum user_mark { USERS_ASKED, USERS_GRANTED, USERS_DENIED, USERS_RECOVERED };
+#define USER_MARKS 4
+#define AT_CLASSES (AT_CLASS_OTHER + 1)
+
+struct counts {
+    uint64_t calls; /* answered or not */
+    uint64_t by_class[AT_CLASSES];
+    uint64_t prompts_observed, prompts_inferred;
+    uint64_t answers[AT_ANSWER_DISMISS + 1]; /* by enum at_answer */
+    uint64_t at_prompt, while_denied;
+    uint64_t to_granted, to_denied, flips_inferred; /* the first two hold the inferred ones, too */
+    uint64_t users[USER_MARKS];
+    struct quantiles answer_us;
+};
+
+uint64_t counts_unanswered(const struct counts *c);
+/* Everything that is neither ok, denied, dismissed nor unauthorized. */
+uint64_t counts_other(const struct counts *c);
+
+struct cell_key {
+    uint32_t id[DIM_STRINGS];
+    uint32_t zero; /* so that no byte is left undefined */
+    int64_t bucket[REPORT_DIMS - DIM_STRINGS]; /* days, hours since the epoch */
+};
+
+struct cell {
+    struct cell_key key;
+    struct counts counts;
+};
+
+/* Zero-initialised with `dims` set is empty. */
+struct cells {
+    unsigned dims; /* mask */
+    struct cell *list;
+    size_t n, cap;
+    uint32_t *slots; /* numbers of cells + 1 */
+    size_t n_slots;
+    uint32_t last;
+    uint64_t *marked; /* cell << 32 | key; 0 with no marks: free */
+    uint8_t *marks;
+    size_t n_marked, marked_slots;
+};
+
+void cells_free(struct cells *c);
+void cells_seal(struct cells *c); /* when all is counted */
+/* The cell for `where`, made when it is new. The pointer is good until the next call. */
+AT_MUST_USE enum at_err cells_at(struct cells *c, const struct place *where, struct counts **out);
+/* Counts the user `key` under `mark`, once in each cell. */
+AT_MUST_USE enum at_err cells_mark(struct cells *c, const struct place *where, uint32_t key, enum user_mark mark);
+
+#endif

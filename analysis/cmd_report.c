@@ -1,0 +1,199 @@
+/* cmd_report.c: authtape report: what the users were asked, and what they said. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "analysis/analysis.h"
+#include "analysis/print.h"
+
+enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PROFILE };
+
+static const struct at_option options[] = {
+    {"by", 0, "LIST", OPT_BY, "group by scope, api, app, platform, errmsg, day, hour;\nseveral: separated by commas"},
+    {"format", 0, "FORMAT", OPT_FORMAT, "text (the default), json or csv"},
+    {"output", 'o', "FILE", OPT_OUTPUT, "write to FILE instead of standard output"},
+    {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
+    {0},
+};
+
+typedef enum at_err printer(const struct tally *t, const struct report_options *o, struct at_buf *out);
+
+struct request {
+    struct report_options report;
+    const char *profile, *output;
+    printer *print;
+    const char *const *paths;
+    size_t n_paths;
+};
+
+static enum at_err on_settled(void *ctx, const struct at_settled *s)
+{
+    return tally_settled(ctx, s);
+}
+
+static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
+{
+    return tally_inferred(ctx, i);
+}
+
+/* Every event goes to the checker, for what was not on the wire, and to the tally. */
+static enum at_err read_all(const struct request *q, const struct at_profile *profile, struct tally *t,
+                            struct at_why *why)
+{
+    const struct at_reader_options select = {0};
+    const struct at_check_options check = {0};
+    const struct at_check_sink sink = {.ctx = t, .settled = on_settled, .inferred = on_inferred};
+    struct at_checker *checker = NULL;
+    struct at_reader *reader = NULL;
+    struct at_event ev;
+    uint64_t index = 0;
+    enum at_err err = at_reader_open(q->paths, q->n_paths, &select, &reader, why);
+    if (err)
+        return err;
+    err = at_checker_new(profile, &check, &sink, &checker);
+    enum at_err read_err = AT_OK;
+    while (!err && !(read_err = at_reader_next(reader, &ev, &index, why))) {
+        err = at_checker_event(checker, &ev, index);
+        if (!err)
+            err = tally_event(t, &ev, index);
+    }
+    if (!err && read_err == AT_END)
+        err = at_checker_finish(checker);
+    if (!err && read_err == AT_END)
+        err = tally_finish(t);
+    if (err)
+        at_fail(why, err, "%s", at_err_text(err));
+    at_checker_free(&checker);
+    at_reader_close(&reader);
+    return err ? err : read_err == AT_END ? AT_OK : read_err;
+}
+
+static int write_out(const char *path, const struct at_buf *text)
+{
+    struct at_output *out = NULL;
+    struct at_why why;
+    enum at_err err = at_output_open(path, &out, &why);
+    if (!err)
+        err = at_output_write(out, text->ptr, text->len, &why);
+    if (!err)
+        err = at_output_commit(out, &why);
+    at_output_close(&out);
+    if (err == AT_CLOSED)
+        return AT_EXIT_NONE;
+    if (err)
+        return at_cli_trouble("%s: %s", strcmp(path, "-") ? path : "standard output", why.text);
+    return AT_EXIT_NONE;
+}
+
+static int report(const struct request *q)
+{
+    struct at_profile *profile = NULL;
+    struct tally *tally = NULL;
+    struct at_buf text = {0};
+    struct at_why why = {{0}};
+    unsigned dims = 0;
+    int status = AT_EXIT_NONE;
+    for (size_t i = 0; i < q->report.n_by; i++)
+        dims |= 1u << q->report.by[i];
+    enum at_err err = at_profile_load(q->profile, &profile, &why);
+    if (!err && tally_new(profile, dims, &tally))
+        err = at_fail(&why, AT_NOMEM, "out of memory");
+    if (!err)
+        err = read_all(q, profile, tally, &why);
+    if (!err && q->print(tally, &q->report, &text))
+        err = at_fail(&why, AT_NOMEM, "out of memory");
+    status = err ? at_cli_trouble("%s", why.text) : write_out(q->output, &text);
+    at_buf_free(&text);
+    tally_free(&tally);
+    at_profile_free(&profile);
+    return status;
+}
+
+static bool choose_format(const struct at_cli *cli, struct request *q)
+{
+    static const struct {
+        const char *name;
+        printer *print;
+    } formats[] = {{"text", report_text}, {"json", report_json}, {"csv", report_csv}};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if (!strcmp(cli->arg, formats[i].name)) {
+            q->print = formats[i].print;
+            return true;
+        }
+    }
+    at_cli_usage(cli->command, "no format '%s'; there are text, json and csv", cli->arg);
+    return false;
+}
+
+static bool choose_dims(const struct at_cli *cli, struct request *q)
+{
+    const char *bad;
+    if (dims_parse(cli->arg, q->report.by, &q->report.n_by, &bad))
+        return true;
+    int len = (int)strcspn(bad, ",");
+    at_cli_usage(cli->command, "--by: '%.*s' is unknown or named twice; there are scope, api, app, platform, errmsg, day, "
+                               "hour",
+                 len, bad);
+    return false;
+}
+
+static void choose_view(struct at_cli *cli, struct request *q)
+{
+    static const char *const names[VIEWS] = {"summary", "prompts", "denials", "settings"};
+    for (size_t i = 0; cli->n_operands && i < VIEWS; i++) {
+        if (strcmp(cli->operands[0], names[i]) != 0)
+            continue;
+        q->report.view = (enum view)i;
+        cli->operands++;
+        cli->n_operands--;
+        return;
+    }
+}
+
+static size_t terminal_width(const char *output)
+{
+    struct winsize size;
+    if (strcmp(output, "-") != 0 || !isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size))
+        return 0;
+    return size.ws_col;
+}
+
+static int run(const struct at_command *self, int argc, char **argv)
+{
+    struct at_cli cli;
+    struct request q = {.profile = AT_DEFAULT_PROFILE, .output = "-", .print = report_text};
+    int id;
+    at_cli_begin(&cli, self, argc, argv);
+    while ((id = at_cli_next(&cli)) > 0) {
+        if (id == OPT_BY && !choose_dims(&cli, &q))
+            return AT_EXIT_TROUBLE;
+        if (id == OPT_FORMAT && !choose_format(&cli, &q))
+            return AT_EXIT_TROUBLE;
+        if (id == OPT_OUTPUT)
+            q.output = cli.arg;
+        if (id == OPT_PROFILE)
+            q.profile = cli.arg;
+    }
+    if (id == AT_CLI_EXIT)
+        return cli.status;
+    choose_view(&cli, &q);
+    if (cli.n_operands == 0)
+        return at_cli_usage(self, "which tape?");
+    q.paths = (const char *const *)cli.operands;
+    q.n_paths = (size_t)cli.n_operands;
+    q.report.width = terminal_width(q.output);
+    q.report.color = q.report.width && at_cli_color(stdout);
+    return report(&q);
+}
+
+const struct at_command at_cmd_report = {
+    .name = "report",
+    .summary = "calls, prompts, denials and settings changes, per scope",
+    .usage = "[summary|prompts|denials|settings] [--by LIST] [--format FORMAT] [-o FILE]\n"
+             "    [-p PROFILE] TAPE|-...",
+    .options = options,
+    .details = "Several tapes are read as one recording, merged by time. What was not on the wire is taken from the\n"
+               "reference machine and counted as inferred. authtape-report(1) says what each number counts.",
+    .run = run,
+};

@@ -1,0 +1,126 @@
+/* report_text.c: the report for a person at a terminal. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/print.h"
+#include "analysis/table.h"
+
+#define WORDINGS_SHOWN 20
+
+static const char *plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static enum at_err put_heading(const struct tally *t, struct at_buf *out)
+{
+    struct tally_totals n;
+    char from[40], to[40];
+    tally_totals(t, &n);
+    enum at_err err = at_buf_printf(out, "%" PRIu64 " event%s, %" PRIu64 " call%s, %" PRIu64 " app%s, %" PRIu64
+                                         " user%s",
+                                    n.events, plural(n.events), n.calls, plural(n.calls), n.apps, plural(n.apps),
+                                    n.users, plural(n.users));
+    if (!err && n.events) {
+        at_time_text(n.from_us, from);
+        at_time_text(n.to_us, to);
+        err = at_buf_printf(out, ", from %s to %s", from, to);
+    }
+    return err ? err : at_buf_str(out, AT_STR("\n\n"));
+}
+
+static enum at_err put_value(struct table *table, const struct column *col, const struct counts *c)
+{
+    double value = col->value(c);
+    if (isnan(value))
+        return table_str(table, AT_STR("-"));
+    return table_printf(table, col->milliseconds ? "%.1f" : "%.0f", value);
+}
+
+static enum at_err put_rows(const struct tally *t, const struct report_options *o, struct at_buf *out)
+{
+    static const enum report_dim by_scope[] = {DIM_SCOPE};
+    const enum report_dim *by = o->n_by ? o->by : by_scope;
+    size_t n_by = o->n_by ? o->n_by : 1, n_columns = 0, n = 0;
+    const struct column *const *columns = view_columns(o->view, &n_columns);
+    struct table table = {.n_columns = n_by + n_columns};
+    struct row *rows = NULL;
+    enum at_err err = AT_OK;
+    for (size_t d = 0; d < n_by && !err; d++)
+        err = table_str(&table, at_str(dim_text(by[d])));
+    for (size_t k = 0; k < n_columns && !err; k++) {
+        table.right[n_by + k] = true;
+        err = table_str(&table, at_str(columns[k]->header));
+    }
+    if (!err)
+        err = rows_of(t, o->n_by ? tally_groups(t) : tally_scopes(t), &rows, &n);
+    for (size_t i = 0; i < n && !err; i++) {
+        for (size_t d = 0; d < n_by && !err; d++)
+            err = table_str(&table, rows[i].label[by[d]].ptr ? rows[i].label[by[d]] : AT_STR("-"));
+        for (size_t k = 0; k < n_columns && !err; k++)
+            err = put_value(&table, columns[k], rows[i].counts);
+    }
+    if (!err)
+        err = n ? table_print(&table, o->width, o->color, out) : at_buf_str(out, AT_STR("nothing to report\n"));
+    free(rows);
+    table_free(&table);
+    return err;
+}
+
+static bool is_shown(const struct wording *w, enum view view)
+{
+    if (view == VIEW_DENIALS)
+        return w->cls == AT_CLASS_DENIED || w->cls == AT_CLASS_UNAUTHORIZED || !w->known;
+    return true;
+}
+
+/* How the hosts word their answers; those that the profile does not know are marked. */
+static enum at_err put_wordings(const struct tally *t, const struct report_options *o, struct at_buf *out)
+{
+    struct table table = {.n_columns = 5, .right = {true}};
+    struct wording *list = NULL;
+    size_t n = 0, shown = 0, left = 0;
+    enum at_err err = wordings_of(t, &list, &n);
+    static const char *const headers[] = {"count", "platform", "api", "class", "errMsg"};
+    for (size_t i = 0; i < 5 && !err; i++)
+        err = table_str(&table, at_str(headers[i]));
+    for (size_t i = 0; i < n && !err; i++) {
+        if (!is_shown(&list[i], o->view))
+            continue;
+        if (shown == WORDINGS_SHOWN) {
+            left++;
+            continue;
+        }
+        shown++;
+        err = table_printf(&table, "%" PRIu64, list[i].count);
+        if (!err)
+            err = table_str(&table, list[i].platform.ptr ? list[i].platform : AT_STR("-"));
+        if (!err)
+            err = table_str(&table, list[i].api.ptr ? list[i].api : AT_STR("-"));
+        if (!err)
+            err = table_printf(&table, "%s%s", at_class_text(list[i].cls), list[i].known ? "" : " (unknown)");
+        if (!err)
+            err = table_str(&table, list[i].err_msg);
+    }
+    if (!err && shown)
+        err = at_buf_str(out, AT_STR("\n"));
+    if (!err && shown)
+        err = table_print(&table, o->width, o->color, out);
+    if (!err && left)
+        err = at_buf_printf(out, "and %zu more; --format json has them all\n", left);
+    free(list);
+    table_free(&table);
+    return err;
+}
+
+enum at_err report_text(const struct tally *t, const struct report_options *o, struct at_buf *out)
+{
+    enum at_err err = put_heading(t, out);
+    if (!err)
+        err = put_rows(t, o, out);
+    if (!err && (o->view == VIEW_SUMMARY || o->view == VIEW_DENIALS))
+        err = put_wordings(t, o, out);
+    return err;
+}

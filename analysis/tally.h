@@ -1,0 +1,47 @@
+/*
+ * tally.h: events, and what the checker makes of them, added up. Private to analysis. Pure: no files, no clock.
+ *
+ * The counting rules are those of authtape-report(1), "WHAT IS COUNTED".
+ */
+#ifndef AUTHTAPE_TALLY_H
+#define AUTHTAPE_TALLY_H
+
+#include "analysis/cells.h"
+#include "replay/replay.h"
+
+struct tally;
+
+/* `dims`: the mask of a second grouping beside the one by scope; 0: none. The profile must outlive the tally. */
+AT_MUST_USE enum at_err tally_new(const struct at_profile *profile, unsigned dims, struct tally **out);
+void tally_free(struct tally **t);
+/* The events in the order of `cat`, with their numbers. */
+AT_MUST_USE enum at_err tally_event(struct tally *t, const struct at_event *ev, uint64_t index);
+/* What the checker says of the same events, at any time before tally_finish, in any order. */
+AT_MUST_USE enum at_err tally_settled(struct tally *t, const struct at_settled *s);
+AT_MUST_USE enum at_err tally_inferred(struct tally *t, const struct at_inferred *i);
+/* What can only be said at the end. No event may follow. */
+AT_MUST_USE enum at_err tally_finish(struct tally *t);
+
+struct tally_totals {
+    uint64_t events, calls, apps, users;
+    int64_t from_us, to_us; /* first and last time; meaningless without events */
+};
+void tally_totals(const struct tally *t, struct tally_totals *out);
+const struct cells *tally_scopes(const struct tally *t);
+const struct cells *tally_groups(const struct tally *t);
+/* The string behind an id; absent for NO_ID. Valid as long as the tally. */
+struct at_str tally_name(const struct tally *t, enum report_dim dim, uint32_t id);
+/* The place of a scope in the profile, SIZE_MAX where the profile does not know it. */
+size_t tally_scope_rank(const struct tally *t, uint32_t scope);
+
+/* One wording of an answer. */
+struct wording {
+    struct at_str platform, api, err_msg; /* platform and api may be absent */
+    enum at_class cls;
+    bool known; /* the profile's table has it */
+    uint64_t count;
+};
+size_t tally_wordings(const struct tally *t);
+void tally_wording(const struct tally *t, size_t i, struct wording *out);
+
+#endif
