@@ -1,4 +1,5 @@
-/* cells.c: the table of counts. Open addressing by the selected dimensions; a set of (cell, user) for distinct users. */
+/* cells.c: the table of counts. Open addressing by the selected dimensions; a set of (cell, user) for distinct users.
+ */
 #include "analysis/cells.h"
 
 #include <stdlib.h>

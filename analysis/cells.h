@@ -52,7 +52,7 @@ uint64_t counts_other(const struct counts *c);
 
 struct cell_key {
     uint32_t id[DIM_STRINGS];
-    uint32_t zero; /* so that no byte is left undefined */
+    uint32_t zero;                             /* so that no byte is left undefined */
     int64_t bucket[REPORT_DIMS - DIM_STRINGS]; /* days, hours since the epoch */
 };
 

@@ -132,8 +132,9 @@ static bool choose_dims(const struct at_cli *cli, struct request *q)
     if (dims_parse(cli->arg, q->report.by, &q->report.n_by, &bad))
         return true;
     int len = (int)strcspn(bad, ",");
-    at_cli_usage(cli->command, "--by: '%.*s' is unknown or named twice; there are scope, api, app, platform, errmsg, day, "
-                               "hour",
+    at_cli_usage(cli->command,
+                 "--by: '%.*s' is unknown or named twice; there are scope, api, app, platform, errmsg, day, "
+                 "hour",
                  len, bad);
     return false;
 }

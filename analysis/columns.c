@@ -73,29 +73,35 @@ static double p99(const struct counts *c)
     X(to_denied, "to denied", false)                                                                                   \
     X(flips_inferred, "inferred", false)                                                                               \
     X(users_asked, "users asked", false)                                                                               \
-    X(users_granted, "granted", false)                                                                                 \
-    X(users_denied, "denied", false)                                                                                   \
-    X(users_recovered, "recovered", false)
+    X(users_granted, "users granted", false)                                                                           \
+    X(users_denied, "users denied", false)                                                                             \
+    X(users_recovered, "users recovered", false)
 
 #define X(name, header, ms) static const struct column column_##name = {#name, header, name, ms};
 COLUMN_MAP(X)
 #undef X
 
 static const struct column *const summary[] = {
-    &column_calls, &column_ok, &column_denied, &column_dismissed, &column_unauthorized, &column_other,
-    &column_unanswered,
+    &column_calls,        &column_ok,    &column_denied,     &column_dismissed,
+    &column_unauthorized, &column_other, &column_unanswered,
 };
 static const struct column *const prompts[] = {
-    &column_prompts_observed, &column_prompts_inferred, &column_prompts_allowed, &column_prompts_denied,
-    &column_prompts_dismissed, &column_p50, &column_p90, &column_p99,
+    &column_prompts_observed,
+    &column_prompts_inferred,
+    &column_prompts_allowed,
+    &column_prompts_denied,
+    &column_prompts_dismissed,
+    &column_p50,
+    &column_p90,
+    &column_p99,
 };
 static const struct column *const denials[] = {
-    &column_calls, &column_denied, &column_at_prompt, &column_while_denied, &column_users_denied,
-    &column_users_recovered,
+    &column_calls,        &column_denied,       &column_at_prompt,
+    &column_while_denied, &column_users_denied, &column_users_recovered,
 };
 static const struct column *const settings[] = {
-    &column_to_granted, &column_to_denied, &column_flips_inferred, &column_users_asked, &column_users_granted,
-    &column_users_denied, &column_users_recovered,
+    &column_to_granted,    &column_to_denied,    &column_flips_inferred,  &column_users_asked,
+    &column_users_granted, &column_users_denied, &column_users_recovered,
 };
 
 const struct column *const *view_columns(enum view view, size_t *n)

@@ -21,8 +21,8 @@ AT_MUST_USE enum at_err report_text(const struct tally *t, const struct report_o
 
 /* One number of a row. */
 struct column {
-    const char *name;   /* in CSV */
-    const char *header; /* in text */
+    const char *name;                        /* in CSV */
+    const char *header;                      /* in text */
     double (*value)(const struct counts *c); /* NAN: there is none */
     bool milliseconds;                       /* printed with a fraction */
 };

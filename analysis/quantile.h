@@ -15,7 +15,7 @@
 
 struct quantiles {
     uint64_t n;
-    uint64_t *exact; /* n of them while n ≤ QUANTILE_EXACT, NULL after */
+    uint64_t *exact;                     /* n of them while n ≤ QUANTILE_EXACT, NULL after */
     uint64_t *octaves[QUANTILE_OCTAVES]; /* of QUANTILE_BUCKETS counts each, NULL: all zero */
 };
 

@@ -26,8 +26,8 @@ static enum at_err put_prompts(struct at_buf *out, const struct counts *c)
         at_buf_printf(out,
                       "\"prompts\":{\"observed\":%" PRIu64 ",\"inferred\":%" PRIu64 ",\"allowed\":%" PRIu64
                       ",\"denied\":%" PRIu64 ",\"dismissed\":%" PRIu64 ",\"answer_ms\":{",
-                      c->prompts_observed, c->prompts_inferred, c->answers[AT_ANSWER_ALLOW],
-                      c->answers[AT_ANSWER_DENY], c->answers[AT_ANSWER_DISMISS]);
+                      c->prompts_observed, c->prompts_inferred, c->answers[AT_ANSWER_ALLOW], c->answers[AT_ANSWER_DENY],
+                      c->answers[AT_ANSWER_DISMISS]);
     if (!err)
         err = quantile(out, "p50", q, 0.5);
     if (!err)
@@ -44,12 +44,12 @@ static enum at_err put_prompts(struct at_buf *out, const struct counts *c)
 /* The members of one row, without braces. */
 static enum at_err put_counts(struct at_buf *out, const struct counts *c)
 {
-    enum at_err err = at_buf_printf(
-        out,
-        "\"calls\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"denied\":%" PRIu64 ",\"dismissed\":%" PRIu64
-        ",\"unauthorized\":%" PRIu64 ",\"other\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",",
-        c->calls, c->by_class[AT_CLASS_OK], c->by_class[AT_CLASS_DENIED], c->by_class[AT_CLASS_DISMISSED],
-        c->by_class[AT_CLASS_UNAUTHORIZED], counts_other(c), counts_unanswered(c));
+    enum at_err err =
+        at_buf_printf(out,
+                      "\"calls\":%" PRIu64 ",\"ok\":%" PRIu64 ",\"denied\":%" PRIu64 ",\"dismissed\":%" PRIu64
+                      ",\"unauthorized\":%" PRIu64 ",\"other\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",",
+                      c->calls, c->by_class[AT_CLASS_OK], c->by_class[AT_CLASS_DENIED], c->by_class[AT_CLASS_DISMISSED],
+                      c->by_class[AT_CLASS_UNAUTHORIZED], counts_other(c), counts_unanswered(c));
     if (!err)
         err = put_prompts(out, c);
     if (!err)

@@ -19,10 +19,9 @@ static enum at_err put_heading(const struct tally *t, struct at_buf *out)
     struct tally_totals n;
     char from[40], to[40];
     tally_totals(t, &n);
-    enum at_err err = at_buf_printf(out, "%" PRIu64 " event%s, %" PRIu64 " call%s, %" PRIu64 " app%s, %" PRIu64
-                                         " user%s",
-                                    n.events, plural(n.events), n.calls, plural(n.calls), n.apps, plural(n.apps),
-                                    n.users, plural(n.users));
+    enum at_err err =
+        at_buf_printf(out, "%" PRIu64 " event%s, %" PRIu64 " call%s, %" PRIu64 " app%s, %" PRIu64 " user%s", n.events,
+                      plural(n.events), n.calls, plural(n.calls), n.apps, plural(n.apps), n.users, plural(n.users));
     if (!err && n.events) {
         at_time_text(n.from_us, from);
         at_time_text(n.to_us, to);

@@ -6,7 +6,7 @@
 
 #include "analysis/print.h"
 
-#define GAP 2 /* columns between columns */
+#define GAP 2    /* columns between columns */
 #define LEAST 12 /* a text column is not cut below this */
 
 static enum at_err end_cell(struct table *t)

@@ -9,8 +9,8 @@
 struct table {
     size_t n_columns, n_cells;
     bool right[TABLE_COLUMNS]; /* aligned to the right: numbers */
-    struct at_buf text; /* of all cells, one after another */
-    size_t *ends; /* of each cell in `text` */
+    struct at_buf text;        /* of all cells, one after another */
+    size_t *ends;              /* of each cell in `text` */
     size_t cap;
 };
 

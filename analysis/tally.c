@@ -12,13 +12,13 @@
 /* A key, and a scope of it that anything happened to. Events are numbered by twice their index, what was inferred
  * before an event by one less, so that all of it has one order. */
 struct bond {
-    uint32_t scope, next;      /* next bond of the key, NO_ID at the end */
-    uint32_t pending;          /* calls that wait */
-    bool up;                   /* its prompt is up */
-    struct place prompt;       /* where the latest prompt counts */
-    uint64_t prompt_order;     /* of the latest prompt */
-    uint64_t first_denied;     /* order of the first sign of a denial; UINT64_MAX: none */
-    uint64_t last_on;          /* order of the last flip to granted; 0: none (orders start at 1) */
+    uint32_t scope, next;  /* next bond of the key, NO_ID at the end */
+    uint32_t pending;      /* calls that wait */
+    bool up;               /* its prompt is up */
+    struct place prompt;   /* where the latest prompt counts */
+    uint64_t prompt_order; /* of the latest prompt */
+    uint64_t first_denied; /* order of the first sign of a denial; UINT64_MAX: none */
+    uint64_t last_on;      /* order of the last flip to granted; 0: none (orders start at 1) */
     struct place last_on_at;
 };
 
@@ -318,8 +318,7 @@ static enum at_err on_prompt(struct tally *t, const struct at_event *ev, struct 
                              uint32_t stream, uint64_t order)
 {
     struct bond *b = NULL;
-    const struct pending_call *c =
-        ev->has & AT_HAS_CALL ? pending_find(&t->pending, stream, ev->call) : NULL;
+    const struct pending_call *c = ev->has & AT_HAS_CALL ? pending_find(&t->pending, stream, ev->call) : NULL;
     if (c)
         at->id[DIM_API] = c->at.id[DIM_API];
     enum at_err err = ev->n_scopes ? scope_id(t, ev->scopes[0], &at->id[DIM_SCOPE]) : AT_BAD;
@@ -369,8 +368,7 @@ static enum at_err on_decision(struct tally *t, const struct at_event *ev, struc
     if (!err && at->id[DIM_SCOPE] == NO_ID) {
         err = ROOM(t->strays, t->n_strays, t->strays_cap);
         if (!err)
-            t->strays[t->n_strays++] =
-                (struct stray){.at = *at, .key = key, .index = index, .answer = ev->answer};
+            t->strays[t->n_strays++] = (struct stray){.at = *at, .key = key, .index = index, .answer = ev->answer};
         return err;
     }
     struct bond *b = NULL;
