@@ -94,6 +94,34 @@ size_t at_field_find(struct at_str name)
 
 /* ---- The check */
 
+bool at_event_lists_fit(const struct at_event *ev)
+{
+    size_t scopes = 0, settings = 0;
+    for (size_t i = 0; i < ev->n_scopes; i++)
+        scopes += ev->scopes[i].len;
+    for (size_t i = 0; i < ev->n_settings; i++)
+        settings += ev->settings[i].scope.len;
+    return ev->n_scopes <= AT_LIST_MAX && ev->n_settings <= AT_LIST_MAX && scopes <= AT_LIST_MAX_BYTES &&
+           settings <= AT_LIST_MAX_BYTES;
+}
+
+/* UTF-8 without NUL. Most texts are ASCII: those are looked at eight bytes at a time. */
+static bool is_text(struct at_str s)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    size_t i = 0;
+    for (; i + 8 <= s.len; i += 8) {
+        uint64_t v;
+        memcpy(&v, s.ptr + i, 8);
+        if ((v | (v - ones)) & high) /* not ASCII, or a zero byte among lower ones */
+            break;
+    }
+    for (; i < s.len; i++)
+        if (s.ptr[i] == 0 || (unsigned char)s.ptr[i] >= 0x80)
+            return at_utf8_valid(s) && !memchr(s.ptr, 0, s.len);
+    return true;
+}
+
 #define CHECK(condition, ...)                                                                                          \
     do {                                                                                                               \
         if (!(condition))                                                                                              \
@@ -103,8 +131,7 @@ size_t at_field_find(struct at_str name)
 static enum at_err check_text(struct at_str s, const char *name, struct at_why *why)
 {
     CHECK(s.ptr, "\"%s\" is missing", name);
-    CHECK(!memchr(s.ptr, 0, s.len), "\"%s\" holds a NUL character", name);
-    CHECK(at_utf8_valid(s), "\"%s\" is not UTF-8", name);
+    CHECK(is_text(s), "\"%s\" is not UTF-8 or holds a NUL character", name);
     CHECK(s.len <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
     return AT_OK;
 }
@@ -135,7 +162,6 @@ static enum at_err check_flags(const struct at_event *ev, struct at_why *why)
 
 static enum at_err check_scopes(const struct at_event *ev, struct at_why *why)
 {
-    CHECK(ev->n_scopes <= AT_LIST_MAX, "\"scope\" has more than %u entries", AT_LIST_MAX);
     CHECK(ev->kind == AT_KIND_CALL || !(ev->has & AT_HAS_SCOPE_ARRAY), "\"scope\" is not a string");
     CHECK(ev->n_scopes == 1 || ev->has & AT_HAS_SCOPE_ARRAY, "\"scope\" is not one string");
     for (size_t i = 0; i < ev->n_scopes; i++) {
@@ -148,7 +174,6 @@ static enum at_err check_scopes(const struct at_event *ev, struct at_why *why)
 
 static enum at_err check_settings(const struct at_event *ev, struct at_why *why)
 {
-    CHECK(ev->n_settings <= AT_LIST_MAX, "\"authSetting\" has more than %u entries", AT_LIST_MAX);
     for (size_t i = 0; i < ev->n_settings; i++) {
         enum at_err err = check_text(ev->settings[i].scope, "authSetting", why);
         if (err)
@@ -190,6 +215,7 @@ static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
 enum at_err at_event_check(const struct at_event *ev, struct at_why *why)
 {
     CHECK(at_kind_text(ev->kind), "\"kind\" is unknown");
+    CHECK(at_event_lists_fit(ev), "a list is longer than %u entries or %u bytes", AT_LIST_MAX, AT_LIST_MAX_BYTES);
     enum at_err err = check_flags(ev, why);
     if (!err)
         err = check_text(ev->app, "app", why);

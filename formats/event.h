@@ -5,9 +5,10 @@
 #include "formats/formats.h"
 
 /* Limits of one event, so that what is read back from a tape can be capped before it is allocated. */
-#define AT_TEXT_MAX_BYTES (1u << 20)  /* one string */
-#define AT_EXTRA_MAX_BYTES (1u << 24) /* all unknown fields together */
-#define AT_LIST_MAX 4096u             /* entries of `scope` or `authSetting` */
+#define AT_TEXT_MAX_BYTES (1u << 18)  /* one string */
+#define AT_EXTRA_MAX_BYTES (1u << 22) /* all unknown fields together */
+#define AT_LIST_MAX_BYTES (1u << 18)  /* the texts of one of them together */
+#define AT_LIST_MAX 1024u             /* entries of `scope` or `authSetting` */
 #define AT_LINE_MAX_BYTES (1u << 25)  /* an NDJSON line */
 
 enum at_field_id {
@@ -37,6 +38,9 @@ struct at_field {
     uint32_t kinds, required; /* masks of 1u << enum at_kind */
 };
 extern const struct at_field at_fields[AT_FIELDS];
+
+/* True if the lists of the event keep to the limits. */
+bool at_event_lists_fit(const struct at_event *ev);
 
 /* The field of that name, AT_FIELDS where there is none. */
 size_t at_field_find(struct at_str name);

@@ -361,7 +361,9 @@ struct at_tape_options {
     uint32_t frame_events; /* events in a frame at most; 0 gives 1,024 */
     uint32_t frame_us; /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
     uint32_t segment_events; /* events in a segment at most; 0 gives 65,536 */
-    bool archive; /* smallest: whole segments are deflated column by column, at the highest level */
+    uint32_t segment_us; /* time that a segment may span; 0 gives 30 s; UINT32_MAX in either: any */
+    bool archive; /* smallest: whole segments are deflated column by column, at the highest level; spans any time */
+    uint64_t id; /* the tape's id; 0: made of the first event */
 };
 
 struct at_tape_encoder;
@@ -373,6 +375,8 @@ AT_MUST_USE enum at_err at_tape_encode(struct at_tape_encoder *enc, const struct
 AT_MUST_USE enum at_err at_tape_encode_flush(struct at_tape_encoder *enc, struct at_buf *out);
 /* Flushes and appends the footer. The encoder takes no more events. */
 AT_MUST_USE enum at_err at_tape_encode_finish(struct at_tape_encoder *enc, struct at_buf *out);
+/* Says that the recorder could not keep `n` events here; the next frame tells it. */
+void at_tape_encode_dropped(struct at_tape_encoder *enc, uint32_t n);
 size_t at_tape_encoder_waiting(const struct at_tape_encoder *enc); /* events not yet in a frame */
 
 enum at_recovery {
@@ -393,7 +397,8 @@ struct at_tape_damage {
 
 struct at_tape_stats {
     uint64_t bytes, frames, segments, events;
-    int64_t first_us, last_us;
+    uint64_t dropped; /* events that the recorder said it could not keep */
+    int64_t first_us, last_us; /* the earliest and the latest time */
     bool footer; /* there was one, and it agreed with what was read */
 };
 
@@ -406,6 +411,40 @@ AT_MUST_USE enum at_err at_tape_feed(struct at_tape_decoder *dec, const void *da
 void at_tape_feed_end(struct at_tape_decoder *dec);
 /* The next event; AT_AGAIN: feed more. AT_END. AT_DAMAGED, AT_NEWER, AT_LIMIT with `why`. */
 AT_MUST_USE enum at_err at_tape_next(struct at_tape_decoder *dec, struct at_event *ev, struct at_why *why);
+
+/* True if at_tape_next will give an event (or a failure) without more bytes. */
+bool at_tape_has_next(const struct at_tape_decoder *dec);
+
+/* Where events come from: what is the same in all events of a stream. */
+struct at_tape_source {
+    struct at_str app, user, stream;
+    struct at_str platform; /* absent where there is none */
+};
+
+/*
+ * Some events as columns, for who reads millions a second. Sources and shapes are numbered from 0 within a segment;
+ * what was seen of them stays valid and the same until `segment` changes. The rest is valid until the next call.
+ */
+struct at_tape_batch {
+    size_t n;
+    uint64_t segment; /* changes with every segment */
+    const int64_t *t_us;
+    const uint32_t *source; /* of each event: into sources */
+    const uint32_t *shape; /* of each event: into shapes */
+    const struct at_str *call; /* of events that have one */
+    const struct at_tape_source *sources;
+    /*
+     * What all events of the shape have in common: kind, has (without AT_HAS_PLATFORM), api, scopes, errMsg, errno,
+     * answer, granted, fresh, observes. The other fields are zero here.
+     */
+    const struct at_event *shapes;
+    size_t n_sources, n_shapes;
+};
+/* The next events, as at_tape_next; the two may be mixed. */
+AT_MUST_USE enum at_err at_tape_next_batch(struct at_tape_decoder *dec, struct at_tape_batch *out, struct at_why *why);
+/* Event `i` of the batch given last, whole. Valid until the next call of any of these. */
+void at_tape_batch_event(struct at_tape_decoder *dec, size_t i, struct at_event *ev);
+
 void at_tape_decoder_damage(const struct at_tape_decoder *dec, struct at_tape_damage *out);
 void at_tape_decoder_stats(const struct at_tape_decoder *dec, struct at_tape_stats *out);
 
@@ -439,6 +478,8 @@ void at_reader_close(struct at_reader **r);
  */
 struct at_output;
 AT_MUST_USE enum at_err at_output_open(const char *path, struct at_output **out, struct at_why *why);
+/* Keeps what is written in place (standard output, a pipe) back until the commit, so that nothing is half-written. */
+AT_MUST_USE enum at_err at_output_hold(struct at_output *o, struct at_why *why);
 AT_MUST_USE enum at_err at_output_write(struct at_output *o, const void *data, size_t len, struct at_why *why);
 AT_MUST_USE enum at_err at_output_commit(struct at_output *o, struct at_why *why); /* flush, fsync, rename */
 void at_output_close(struct at_output **o);

@@ -403,6 +403,7 @@ enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct
     if (p->extra.len)
         ev->extra = at_buf_view(&p->extra);
     CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
+    CHECK(at_event_lists_fit(ev), "a list is longer than %u bytes", AT_LIST_MAX_BYTES);
     missing = 0;
     for (size_t i = 0; i < AT_FIELDS; i++)
         missing |= (at_fields[i].required >> ev->kind & 1) << i;

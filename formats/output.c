@@ -14,7 +14,8 @@ struct at_output {
     int fd;
     bool standard_output;
     char *temporary; /* NULL: written in place (standard output, a pipe, a device) */
-    char *path;      /* what `temporary` becomes */
+    char *path; /* what `temporary` becomes */
+    FILE *held; /* standard output until the commit; NULL: not held */
 };
 
 enum at_err at_write_all(int fd, const void *data, size_t len, struct at_why *why)
@@ -99,9 +100,33 @@ enum at_err at_output_open(const char *path, struct at_output **out, struct at_w
     return err;
 }
 
+enum at_err at_output_hold(struct at_output *o, struct at_why *why)
+{
+    if (o->temporary)
+        return AT_OK;
+    o->held = tmpfile();
+    return o->held ? AT_OK : at_fail(why, AT_IO, "cannot create a temporary file: %s", strerror(errno));
+}
+
 enum at_err at_output_write(struct at_output *o, const void *data, size_t len, struct at_why *why)
 {
-    return at_write_all(o->fd, data, len, why);
+    return at_write_all(o->held ? fileno(o->held) : o->fd, data, len, why);
+}
+
+static enum at_err release(struct at_output *o, struct at_why *why)
+{
+    char room[64 * 1024];
+    ssize_t n;
+    enum at_err err = AT_OK;
+    if (lseek(fileno(o->held), 0, SEEK_SET) < 0)
+        return at_fail(why, AT_IO, "cannot read the temporary file: %s", strerror(errno));
+    while (!err && (n = read(fileno(o->held), room, sizeof room)) != 0) {
+        if (n < 0 && errno != EINTR)
+            return at_fail(why, AT_IO, "cannot read the temporary file: %s", strerror(errno));
+        if (n > 0)
+            err = at_write_all(o->fd, room, (size_t)n, why);
+    }
+    return err;
 }
 
 enum at_err at_sync_folder(const char *path, struct at_why *why)
@@ -123,7 +148,7 @@ enum at_err at_sync_folder(const char *path, struct at_why *why)
 enum at_err at_output_commit(struct at_output *o, struct at_why *why)
 {
     if (!o->temporary)
-        return AT_OK;
+        return o->held ? release(o, why) : AT_OK;
     if (fsync(o->fd))
         return at_fail(why, AT_IO, "cannot sync: %s", strerror(errno));
     int failed = close(o->fd);
@@ -146,6 +171,8 @@ void at_output_close(struct at_output **out)
         close(o->fd);
     if (o->temporary)
         unlink(o->temporary);
+    if (o->held)
+        fclose(o->held);
     free(o->temporary);
     free(o->path);
     free(o);

@@ -8,6 +8,7 @@
 
 #include "formats/event.h"
 #include "formats/source.h"
+#include "formats/tape_format.h"
 
 #define READ_BYTES (size_t)(64 * 1024)
 
@@ -19,7 +20,8 @@ struct at_source {
     uint64_t line;        /* NDJSON: number of the last line, from 1 */
     struct at_buf in;     /* NDJSON: bytes read and not used */
     size_t used, scanned; /* of `in`: lines given; bytes behind them known to hold no line end */
-    struct at_event_parser *parser;
+    struct at_event_parser *parser; /* NDJSON */
+    struct at_tape_decoder *tape; /* or a tape */
 };
 
 static enum at_err fill(struct at_source *s, struct at_why *why)
@@ -46,7 +48,6 @@ enum at_err at_source_open(const char *path, enum at_recovery recovery, struct a
 {
     struct at_source *s = calloc(1, sizeof *s);
     enum at_err err = AT_OK;
-    (void)recovery;
     *out = NULL;
     if (!s)
         return at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
@@ -60,9 +61,13 @@ enum at_err at_source_open(const char *path, enum at_recovery recovery, struct a
     struct stat st;
     s->waits = !err && !fstat(s->fd, &st) && !S_ISREG(st.st_mode);
     if (!err)
-        err = at_event_parser_new(&s->parser);
-    if (!err)
         err = fill(s, why);
+    if (!err) {
+        err = s->in.len && (uint8_t)s->in.ptr[0] == (uint8_t)TAPE_MAGIC[0] ? at_tape_decoder_new(recovery, &s->tape)
+                                                                            : at_event_parser_new(&s->parser);
+        if (err)
+            at_fail(why, err, "%s", at_err_text(err));
+    }
     if (err)
         at_source_close(&s);
     *out = s;
@@ -103,11 +108,39 @@ static bool is_blank(struct at_str s)
     return true;
 }
 
+/* Hands what was read to the decoder, then reads more. */
+static enum at_err feed(struct at_source *s, struct at_why *why)
+{
+    enum at_err err = s->in.len == 0 && !s->ended ? fill(s, why) : AT_OK;
+    if (err)
+        return err;
+    err = at_tape_feed(s->tape, s->in.ptr, s->in.len);
+    if (err)
+        return at_fail(why, err, "%s", at_err_text(err));
+    s->in.len = 0;
+    if (s->ended)
+        at_tape_feed_end(s->tape);
+    return AT_OK;
+}
+
+static enum at_err next_of_tape(struct at_source *s, struct at_event *ev, struct at_why *why)
+{
+    enum at_err err;
+    while ((err = at_tape_next(s->tape, ev, why)) == AT_AGAIN) {
+        err = feed(s, why);
+        if (err)
+            return err;
+    }
+    return err;
+}
+
 enum at_err at_source_next(struct at_source *s, struct at_event *ev, struct at_why *why)
 {
     struct at_str line;
     struct at_why reason = {""};
     enum at_err err;
+    if (s->tape)
+        return next_of_tape(s, ev, why);
     do
         err = next_line(s, &line, why);
     while (!err && is_blank(line));
@@ -129,8 +162,21 @@ bool at_source_would_wait(const struct at_source *s)
 
 void at_source_damage(const struct at_source *s, struct at_tape_damage *out)
 {
-    (void)s;
     *out = (struct at_tape_damage){0};
+    if (s->tape)
+        at_tape_decoder_damage(s->tape, out);
+}
+
+void at_source_stats(const struct at_source *s, struct at_tape_stats *out)
+{
+    *out = (struct at_tape_stats){0};
+    if (s->tape)
+        at_tape_decoder_stats(s->tape, out);
+}
+
+bool at_source_is_tape(const struct at_source *s)
+{
+    return s->tape != NULL;
 }
 
 void at_source_close(struct at_source **source)
@@ -140,6 +186,7 @@ void at_source_close(struct at_source **source)
         return;
     if (s->fd > STDIN_FILENO)
         close(s->fd);
+    at_tape_decoder_free(&s->tape);
     at_event_parser_free(&s->parser);
     at_buf_free(&s->in);
     free(s->name);

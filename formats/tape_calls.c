@@ -1,0 +1,231 @@
+/* tape_calls.c: call ids of one source, told in few bits. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/tape_calls.h"
+
+#define CHUNK_BYTES (size_t)4096
+#define CHUNK_BYTES_MAX (size_t)(64 * 1024)
+#define NUMBER_DIGITS 18 /* of an id that counts: fits 64 bits with room to spare */
+#define UUID_CHARS 36
+
+struct tape_chunk {
+    struct tape_chunk *next;
+    size_t used, cap;
+    char bytes[];
+};
+
+char *at_arena_room(struct tape_arena *a, size_t len)
+{
+    struct tape_chunk *c = a->chunks;
+    if (!c || c->cap - c->used < len) {
+        size_t cap = c && c->cap < CHUNK_BYTES_MAX ? 2 * c->cap : c ? c->cap : CHUNK_BYTES;
+        cap = cap > CHUNK_BYTES_MAX ? CHUNK_BYTES_MAX : cap;
+        cap = len > cap ? len : cap;
+        c = malloc(sizeof *c + cap);
+        if (!c)
+            return NULL;
+        *c = (struct tape_chunk){.next = a->chunks, .cap = cap};
+        a->chunks = c;
+    }
+    char *room = c->bytes + c->used;
+    c->used += len;
+    return room;
+}
+
+void at_arena_clear(struct tape_arena *a)
+{
+    while (a->chunks) {
+        struct tape_chunk *next = a->chunks->next;
+        free(a->chunks);
+        a->chunks = next;
+    }
+}
+
+void at_calls_free(struct tape_calls *c)
+{
+    free(c->open);
+    *c = (struct tape_calls){0};
+}
+
+/* ---- Forms of ids */
+
+/* Splits "call-017" into "call-0" and 17: the number has no leading zero. False, and nothing set: there is none. */
+static bool split(struct at_str id, struct at_str *prefix, uint64_t *number)
+{
+    size_t digits = 0;
+    while (digits < id.len && digits < NUMBER_DIGITS && id.ptr[id.len - digits - 1] >= '0' &&
+           id.ptr[id.len - digits - 1] <= '9')
+        digits++;
+    while (digits > 1 && id.ptr[id.len - digits] == '0')
+        digits--;
+    if (digits == 0 || id.len - digits > TAPE_PREFIX_MAX)
+        return false;
+    *prefix = (struct at_str){id.ptr, id.len - digits};
+    *number = 0;
+    for (size_t i = id.len - digits; i < id.len; i++)
+        *number = *number * 10 + (uint64_t)(id.ptr[i] - '0');
+    return true;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool is_dash(size_t i)
+{
+    return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+/* RFC 4122, section 3, in lower case. */
+static bool pack_uuid(struct at_str id, uint8_t out[16])
+{
+    if (id.len != UUID_CHARS || id.ptr[8] != '-')
+        return false;
+    for (size_t i = 0, n = 0; i < UUID_CHARS; i++) {
+        if (is_dash(i)) {
+            if (id.ptr[i] != '-')
+                return false;
+            continue;
+        }
+        int high = hex_value(id.ptr[i]), low = hex_value(id.ptr[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        out[n++] = (uint8_t)(high << 4 | low);
+        i++;
+    }
+    return true;
+}
+
+static void unpack_uuid(const uint8_t in[16], char *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0, n = 0; n < 16; n++) {
+        if (is_dash(i))
+            out[i++] = '-';
+        out[i++] = hex[in[n] >> 4];
+        out[i++] = hex[in[n] & 15];
+    }
+}
+
+/* ---- The state */
+
+/* Remembers a call for its answer; the oldest of too many is forgotten. */
+static enum at_err push(struct tape_calls *c, struct at_str id)
+{
+    if (c->n_open == TAPE_OPEN_CALLS) {
+        memmove(c->open, c->open + 1, (TAPE_OPEN_CALLS - 1) * sizeof *c->open);
+        c->n_open--;
+    }
+    if (c->n_open == c->cap_open) {
+        uint8_t cap = (uint8_t)(c->cap_open ? c->cap_open * 2 : 2);
+        struct at_str *open = realloc(c->open, cap * sizeof *open);
+        if (!open)
+            return AT_NOMEM;
+        c->open = open;
+        c->cap_open = cap;
+    }
+    c->open[c->n_open++] = id;
+    return AT_OK;
+}
+
+static void pop(struct tape_calls *c, size_t rank)
+{
+    size_t i = c->n_open - 1 - rank;
+    memmove(c->open + i, c->open + i + 1, rank * sizeof *c->open);
+    c->n_open--;
+}
+
+/* After a call (not an answer) was told: how its id counts. `id` lives in the arena. */
+static enum at_err note_call(struct tape_calls *c, uint64_t code, uint64_t number, struct at_str id)
+{
+    if (code == CALL_TEXT)
+        split(id, &c->prefix, &c->number);
+    else if (code != CALL_UUID)
+        c->number = number;
+    return push(c, id);
+}
+
+enum at_err at_calls_encode(struct tape_calls *c, struct tape_arena *a, enum at_kind kind, struct at_str id,
+                            struct tape_call_code *out)
+{
+    struct at_str prefix;
+    uint64_t number = 0;
+    for (size_t rank = 0; kind != AT_KIND_CALL && rank < c->n_open; rank++) {
+        if (!at_str_eq(c->open[c->n_open - 1 - rank], id))
+            continue;
+        out->code = CALL_OPEN + rank;
+        if (kind == AT_KIND_RETURN)
+            pop(c, rank);
+        return AT_OK;
+    }
+    out->code = CALL_TEXT;
+    if (pack_uuid(id, out->uuid)) {
+        out->code = CALL_UUID;
+    } else if (split(id, &prefix, &number) && at_str_eq(prefix, c->prefix)) {
+        out->jump = (int64_t)(number - (c->number + 1));
+        out->code = out->jump ? CALL_JUMP : CALL_NEXT;
+    }
+    if (kind != AT_KIND_CALL)
+        return AT_OK;
+    char *room = at_arena_room(a, id.len);
+    if (!room)
+        return AT_NOMEM;
+    if (id.len)
+        memcpy(room, id.ptr, id.len);
+    return note_call(c, out->code, number, (struct at_str){room, id.len});
+}
+
+/* The prefix and the number as one text in the arena. */
+static enum at_err count(const struct tape_calls *c, struct tape_arena *a, uint64_t number, struct at_str *id)
+{
+    char digits[20], *p = digits + sizeof digits;
+    do
+        *--p = (char)('0' + number % 10);
+    while (number /= 10);
+    size_t n = (size_t)(digits + sizeof digits - p);
+    char *room = at_arena_room(a, c->prefix.len + n);
+    if (!room)
+        return AT_NOMEM;
+    if (c->prefix.len)
+        memcpy(room, c->prefix.ptr, c->prefix.len);
+    memcpy(room + c->prefix.len, p, n);
+    *id = (struct at_str){room, c->prefix.len + n};
+    return AT_OK;
+}
+
+enum at_err at_calls_decode(struct tape_calls *c, struct tape_arena *a, enum at_kind kind,
+                            const struct tape_call_code *code, struct at_str text, struct at_str *id)
+{
+    enum at_err err = AT_OK;
+    char *room = NULL;
+    uint64_t number = c->number + 1 + (code->code == CALL_JUMP ? (uint64_t)code->jump : 0);
+    if (code->code >= CALL_OPEN) {
+        if (kind == AT_KIND_CALL || code->code - CALL_OPEN >= c->n_open)
+            return AT_DAMAGED;
+        size_t rank = (size_t)(code->code - CALL_OPEN);
+        *id = c->open[c->n_open - 1 - rank];
+        if (kind == AT_KIND_RETURN)
+            pop(c, rank);
+        return AT_OK;
+    }
+    switch (code->code) {
+    case CALL_NEXT:
+    case CALL_JUMP:
+        err = count(c, a, number, id);
+        break;
+    case CALL_UUID:
+        room = at_arena_room(a, UUID_CHARS);
+        if (!room)
+            return AT_NOMEM;
+        unpack_uuid(code->uuid, room);
+        *id = (struct at_str){room, UUID_CHARS};
+        break;
+    default:
+        *id = text;
+    }
+    return err || kind != AT_KIND_CALL ? err : note_call(c, code->code, number, *id);
+}

@@ -1,0 +1,287 @@
+/* tape_columns.c: columns packed into a frame's payload and back. */
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "formats/tape_columns.h"
+
+#define RAW_DEFLATE_WINDOW (-15) /* no zlib header: the frame has its own checksum */
+#define INCOMPRESSIBLE_BYTES 16 /* below this nothing is gained */
+
+bool at_varint_long(struct cursor *c, uint64_t *v)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; c->p < c->end && shift < 64; shift += 7) {
+        uint8_t byte = *c->p++;
+        if (shift == 63 && byte > 1)
+            return false;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *v = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool at_cursor_text(struct cursor *c, struct at_str *out)
+{
+    size_t left = (size_t)(c->end - c->p);
+    const uint8_t *nul = left ? memchr(c->p, 0, left) : NULL;
+    if (!nul)
+        return false;
+    *out = (struct at_str){(const char *)c->p, (size_t)(nul - c->p)};
+    c->p = nul + 1;
+    return true;
+}
+
+/* ---- Packing */
+
+struct at_packer {
+    z_stream general, huffman; /* kept: setting one up costs more than a small column */
+    bool has_general, has_huffman;
+    bool thorough; /* try both for every column and take the smaller */
+    struct at_buf body, attempt;
+};
+
+enum at_err at_packer_new(int level, bool thorough, struct at_packer **out)
+{
+    struct at_packer *p = calloc(1, sizeof *p);
+    *out = p;
+    if (!p)
+        return AT_NOMEM;
+    p->thorough = thorough;
+    p->has_general = deflateInit2(&p->general, level, Z_DEFLATED, RAW_DEFLATE_WINDOW, 9, Z_DEFAULT_STRATEGY) == Z_OK;
+    p->has_huffman = deflateInit2(&p->huffman, 1, Z_DEFLATED, RAW_DEFLATE_WINDOW, 9, Z_HUFFMAN_ONLY) == Z_OK;
+    if (p->has_general && p->has_huffman)
+        return AT_OK;
+    at_packer_free(out);
+    return AT_NOMEM;
+}
+
+void at_packer_free(struct at_packer **packer)
+{
+    struct at_packer *p = *packer;
+    if (!p)
+        return;
+    if (p->has_general)
+        deflateEnd(&p->general);
+    if (p->has_huffman)
+        deflateEnd(&p->huffman);
+    at_buf_free(&p->body);
+    at_buf_free(&p->attempt);
+    free(p);
+    *packer = NULL;
+}
+
+static enum at_err deflate_into(z_stream *z, const struct at_buf *column, struct at_buf *out)
+{
+    if (deflateReset(z) != Z_OK)
+        return AT_NOMEM;
+    size_t bound = deflateBound(z, (uLong)column->len);
+    enum at_err err = at_buf_reserve(out, bound);
+    if (err)
+        return err;
+    z->next_in = (Bytef *)column->ptr;
+    z->avail_in = (uInt)column->len;
+    z->next_out = (Bytef *)out->ptr + out->len;
+    z->avail_out = (uInt)bound;
+    if (deflate(z, Z_FINISH) != Z_STREAM_END)
+        return AT_NOMEM;
+    out->len += bound - z->avail_out;
+    return AT_OK;
+}
+
+/* Random-looking bytes, in which a search for repetitions only costs time. */
+static bool is_noise(enum tape_column id)
+{
+    return id == COL_T_LOW || id == COL_SOURCE_LOW || id == COL_USERS;
+}
+
+/* Appends the column's bytes in the smallest form to p->body. */
+static enum at_err pack_column(struct at_packer *p, enum tape_column id, const struct at_buf *column, int *encoding)
+{
+    size_t start = p->body.len;
+    enum at_err err = AT_OK;
+    *encoding = TAPE_STORED;
+    if (column->len > INCOMPRESSIBLE_BYTES && id != COL_UUID) {
+        bool huffman = is_noise(id) && !p->thorough;
+        *encoding = TAPE_DEFLATED;
+        err = deflate_into(huffman ? &p->huffman : &p->general, column, &p->body);
+        if (!err && p->thorough) {
+            p->attempt.len = 0;
+            err = deflate_into(&p->huffman, column, &p->attempt);
+            if (!err && p->attempt.len < p->body.len - start) {
+                p->body.len = start;
+                err = at_buf_str(&p->body, at_buf_view(&p->attempt));
+            }
+        }
+        if (err)
+            return err;
+        /* inflating costs a reader more than reading: a small gain is not worth it */
+        if (p->body.len - start < column->len - column->len / 64)
+            return AT_OK;
+    }
+    p->body.len = start;
+    *encoding = TAPE_STORED;
+    return at_buf_str(&p->body, at_buf_view(column));
+}
+
+enum at_err at_pack(struct at_packer *p, const struct at_buf columns[COLUMNS], struct at_buf *out)
+{
+    enum at_err err = AT_OK;
+    uint8_t n = 0;
+    for (int id = 1; id < COLUMNS; id++)
+        n = (uint8_t)(n + (columns[id].len > 0));
+    p->body.len = 0;
+    err = at_buf_add(out, &n, 1);
+    for (int id = 1; id < COLUMNS && !err; id++) {
+        size_t start = p->body.len;
+        int encoding = TAPE_STORED;
+        if (columns[id].len == 0)
+            continue;
+        err = pack_column(p, (enum tape_column)id, &columns[id], &encoding);
+        if (!err)
+            err = at_buf_reserve(out, 2 + 2 * VARINT_MAX_BYTES);
+        if (err)
+            break;
+        out->ptr[out->len++] = (char)id;
+        out->ptr[out->len++] = (char)encoding;
+        put_varint(out, columns[id].len);
+        if (encoding != TAPE_STORED)
+            put_varint(out, p->body.len - start);
+    }
+    return err ? err : at_buf_str(out, at_buf_view(&p->body));
+}
+
+/* ---- Unpacking */
+
+struct at_unpacker {
+    z_stream z;
+    bool has_z;
+    uint8_t *raw;
+    size_t cap;
+};
+
+enum at_err at_unpacker_new(struct at_unpacker **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return AT_NOMEM;
+    (*out)->has_z = inflateInit2(&(*out)->z, RAW_DEFLATE_WINDOW) == Z_OK;
+    if ((*out)->has_z)
+        return AT_OK;
+    at_unpacker_free(out);
+    return AT_NOMEM;
+}
+
+void at_unpacker_free(struct at_unpacker **u)
+{
+    if (!*u)
+        return;
+    if ((*u)->has_z)
+        inflateEnd(&(*u)->z);
+    free((*u)->raw);
+    free(*u);
+    *u = NULL;
+}
+
+/* A line of the directory. */
+struct entry {
+    uint8_t id, encoding;
+    size_t raw, packed; /* bytes */
+};
+
+static enum at_err read_entry(struct cursor *c, struct entry *e)
+{
+    uint64_t raw = 0, packed = 0;
+    if (c->end - c->p < 2)
+        return AT_DAMAGED;
+    e->id = *c->p++;
+    e->encoding = *c->p++;
+    if (e->encoding > TAPE_DEFLATED)
+        return AT_NEWER;
+    if (!get_varint(c, &raw) || raw > TAPE_RAW_MAX)
+        return AT_DAMAGED;
+    packed = raw;
+    if (e->encoding == TAPE_DEFLATED && (!get_varint(c, &packed) || packed > TAPE_PAYLOAD_MAX))
+        return AT_DAMAGED;
+    e->raw = (size_t)raw;
+    e->packed = (size_t)packed;
+    return AT_OK;
+}
+
+static enum at_err inflate_from(struct at_unpacker *u, const uint8_t *from, const struct entry *e, uint8_t *to)
+{
+    z_stream *z = &u->z;
+    if (inflateReset(z) != Z_OK)
+        return AT_NOMEM;
+    z->next_in = (Bytef *)(uintptr_t)from;
+    z->avail_in = (uInt)e->packed;
+    z->next_out = to;
+    z->avail_out = (uInt)e->raw;
+    int rc = inflate(z, Z_FINISH);
+    if (rc == Z_MEM_ERROR)
+        return AT_NOMEM;
+    return rc == Z_STREAM_END && z->avail_in == 0 && z->avail_out == 0 ? AT_OK : AT_DAMAGED;
+}
+
+/* Makes room for all inflated columns. Memory of a frame out of the ordinary is given back at the next ordinary one. */
+static enum at_err make_room(struct at_unpacker *u, size_t bytes)
+{
+    if (bytes <= u->cap && (u->cap <= (1u << 20) || bytes >= u->cap / 4))
+        return AT_OK;
+    free(u->raw);
+    u->cap = 0;
+    u->raw = malloc(bytes ? bytes : 1);
+    if (!u->raw)
+        return AT_NOMEM;
+    u->cap = bytes;
+    return AT_OK;
+}
+
+enum at_err at_unpack(struct at_unpacker *u, const uint8_t *payload, size_t len, size_t raw_bytes,
+                      struct cursor columns[COLUMNS])
+{
+    struct entry entries[256];
+    struct cursor c = {payload, payload + len};
+    size_t sum = 0, inflated = 0;
+    if (len < 1)
+        return AT_DAMAGED;
+    size_t n = *c.p++;
+    memset(columns, 0, COLUMNS * sizeof *columns);
+    for (size_t i = 0; i < n; i++) {
+        enum at_err err = read_entry(&c, &entries[i]);
+        if (err)
+            return err;
+        sum += entries[i].raw;
+        inflated += entries[i].encoding == TAPE_DEFLATED ? entries[i].raw : 0;
+        if (i && entries[i].id <= entries[i - 1].id)
+            return AT_DAMAGED;
+    }
+    if (sum != raw_bytes || make_room(u, inflated))
+        return sum != raw_bytes ? AT_DAMAGED : AT_NOMEM;
+    uint8_t *to = u->raw;
+    for (size_t i = 0; i < n; i++) {
+        const struct entry *e = &entries[i];
+        const uint8_t *from = c.p;
+        bool known = e->id > 0 && e->id < COLUMNS;
+        if (e->packed > (size_t)(c.end - c.p))
+            return AT_DAMAGED;
+        c.p += e->packed;
+        if (!known && !(e->id & TAPE_COLUMN_IGNORABLE))
+            return AT_NEWER;
+        if (!known)
+            continue;
+        if (e->encoding == TAPE_STORED) {
+            columns[e->id] = (struct cursor){from, from + e->raw};
+            continue;
+        }
+        enum at_err err = inflate_from(u, from, e, to);
+        if (err)
+            return err;
+        columns[e->id] = (struct cursor){to, to + e->raw};
+        to += e->raw;
+    }
+    return c.p == c.end ? AT_OK : AT_DAMAGED;
+}

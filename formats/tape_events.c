@@ -1,0 +1,595 @@
+/* tape_events.c: the columns of a frame, read as events (tape.5, "Events frames"). The opposite of tape_encode.c. */
+#include "formats/tape_events.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/event.h"
+#include "formats/tape_calls.h"
+#include "formats/tape_columns.h"
+
+enum pool { APPS, USERS, STREAMS, WORDS, EXTRAS, POOLS };
+static const enum tape_column pool_columns[POOLS] = {COL_APPS, COL_USERS, COL_STREAMS, COL_WORDS, COL_EXTRAS};
+
+/* What is kept of a source to understand its next event. */
+struct source {
+    uint32_t shape; /* of its last event, +1; 0: none */
+    uint32_t node; /* of its last snapshot */
+    struct tape_calls calls;
+};
+
+struct follow {
+    uint32_t first, second;
+};
+
+/* A list of scopes: that of the parent and one more. Node 0 is the empty list. */
+struct node {
+    uint32_t parent, depth, bytes;
+    uint32_t scope; /* a word */
+};
+
+struct texts {
+    struct at_str *items;
+    size_t n, cap;
+};
+
+struct tape_events {
+    struct at_unpacker *unpacker;
+    struct cursor columns[COLUMNS];
+    uint32_t left; /* events of the frame not decoded yet */
+    int64_t earliest_us, latest_us; /* as the frame's header says */
+    /* The segment. */
+    uint64_t segment;
+    uint64_t segment_events;
+    size_t segment_texts; /* bytes */
+    struct texts texts[POOLS];
+    struct at_tape_source *sources;
+    struct source *states;
+    size_t n_sources, cap_sources, cap_states;
+    struct at_event *shapes;
+    struct follow *follow; /* [0]: of a source's first event */
+    size_t n_shapes, cap_shapes, cap_follow;
+    struct node *nodes;
+    size_t n_nodes, cap_nodes;
+    struct tape_arena arena;
+    int64_t last_us;
+    uint64_t last_packet;
+    /* The batch. */
+    uint32_t n;
+    int64_t t_us[TAPE_BATCH];
+    uint32_t source[TAPE_BATCH], shape[TAPE_BATCH], node[TAPE_BATCH], extra[TAPE_BATCH];
+    struct at_str call[TAPE_BATCH];
+    uint64_t packet[TAPE_BATCH], lost[TAPE_BATCH];
+    const uint8_t *mask[TAPE_BATCH];
+    struct at_setting settings[AT_LIST_MAX];
+};
+
+enum at_err at_events_new(struct tape_events **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return AT_NOMEM;
+    enum at_err err = at_unpacker_new(&(*out)->unpacker);
+    if (err)
+        at_events_free(out);
+    return err;
+}
+
+static void clear_segment(struct tape_events *d)
+{
+    for (size_t i = 0; i < d->n_sources; i++)
+        at_calls_free(&d->states[i].calls);
+    for (int i = 0; i < POOLS; i++)
+        d->texts[i].n = 0;
+    d->n_sources = d->n_shapes = 0;
+    d->n_nodes = 1;
+    d->segment_events = 0;
+    d->segment_texts = 0;
+    d->last_us = 0;
+    d->last_packet = 0;
+    at_arena_clear(&d->arena);
+}
+
+void at_events_free(struct tape_events **events)
+{
+    struct tape_events *d = *events;
+    if (!d)
+        return;
+    clear_segment(d);
+    for (int i = 0; i < POOLS; i++)
+        free(d->texts[i].items);
+    free(d->nodes);
+    free(d->follow);
+    free(d->shapes);
+    free(d->states);
+    free(d->sources);
+    at_unpacker_free(&d->unpacker);
+    free(d);
+    *events = NULL;
+}
+
+/* Room for one more; what is new is zero. */
+static enum at_err grow(void **array, size_t *cap, size_t wanted, size_t element_bytes)
+{
+    if (wanted <= *cap)
+        return AT_OK;
+    size_t more = *cap < 16 ? 16 : *cap * 2;
+    while (more < wanted)
+        more *= 2;
+    char *moved = realloc(*array, more * element_bytes);
+    if (!moved)
+        return AT_NOMEM;
+    memset(moved + *cap * element_bytes, 0, (more - *cap) * element_bytes);
+    *array = moved;
+    *cap = more;
+    return AT_OK;
+}
+
+enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, const uint8_t *payload)
+{
+    d->left = 0;
+    d->n = 0;
+    if (f->events == 0 || f->events > TAPE_FRAME_EVENTS_MAX || f->raw_bytes > TAPE_RAW_MAX)
+        return AT_DAMAGED;
+    enum at_err err = at_unpack(d->unpacker, payload, f->payload_bytes, f->raw_bytes, d->columns);
+    if (err)
+        return err;
+    if (f->flags & TAPE_FLAG_SEGMENT) {
+        clear_segment(d);
+        d->segment++;
+        err = grow((void **)&d->nodes, &d->cap_nodes, 1, sizeof *d->nodes);
+        if (!err)
+            err = grow((void **)&d->follow, &d->cap_follow, 1, sizeof *d->follow);
+        if (err)
+            return err;
+        d->nodes[0] = (struct node){0};
+        d->follow[0] = (struct follow){0};
+    }
+    if (d->segment == 0)
+        return AT_DAMAGED;
+    d->segment_events += f->events;
+    if (d->segment_events > TAPE_SEGMENT_EVENTS_MAX)
+        return AT_LIMIT;
+    if ((size_t)(d->columns[COL_T_LOW].end - d->columns[COL_T_LOW].p) != f->events ||
+        (size_t)(d->columns[COL_SOURCE_LOW].end - d->columns[COL_SOURCE_LOW].p) != f->events)
+        return AT_DAMAGED;
+    d->earliest_us = f->earliest_us;
+    d->latest_us = f->latest_us;
+    d->left = f->events;
+    return AT_OK;
+}
+
+/* ---- References and definitions */
+
+static enum at_err new_text(struct tape_events *d, enum pool pool)
+{
+    struct texts *t = &d->texts[pool];
+    struct at_str s;
+    size_t limit = pool == EXTRAS ? AT_EXTRA_MAX_BYTES : AT_TEXT_MAX_BYTES;
+    if (!at_cursor_text(&d->columns[pool_columns[pool]], &s) || s.len > limit || !at_utf8_valid(s))
+        return AT_DAMAGED;
+    if (pool == EXTRAS && (!at_json_valid(s) || s.ptr[0] != '{' || memchr(s.ptr, '\n', s.len)))
+        return AT_DAMAGED;
+    d->segment_texts += s.len;
+    if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)
+        return AT_LIMIT;
+    enum at_err err = grow((void **)&t->items, &t->cap, t->n + 1, sizeof *t->items);
+    char *room = err ? NULL : at_arena_room(&d->arena, s.len);
+    if (!room)
+        return AT_NOMEM;
+    if (s.len)
+        memcpy(room, s.ptr, s.len);
+    t->items[t->n++] = (struct at_str){room, s.len};
+    return AT_OK;
+}
+
+/* A reference: 0 is the next new text, n + 1 the n-th. */
+static enum at_err get_text(struct tape_events *d, enum tape_column id, enum pool pool, uint32_t *text)
+{
+    uint64_t code = 0;
+    if (!get_varint(&d->columns[id], &code) || code > d->texts[pool].n)
+        return AT_DAMAGED;
+    *text = code ? (uint32_t)(code - 1) : (uint32_t)d->texts[pool].n;
+    return code ? AT_OK : new_text(d, pool);
+}
+
+static enum at_err get_view(struct tape_events *d, enum tape_column id, enum pool pool, struct at_str *out)
+{
+    uint32_t text = 0;
+    enum at_err err = get_text(d, id, pool, &text);
+    if (!err)
+        *out = d->texts[pool].items[text];
+    return err;
+}
+
+static enum at_err new_source(struct tape_events *d)
+{
+    size_t wanted = d->n_sources + 1;
+    enum at_err err = grow((void **)&d->sources, &d->cap_sources, wanted, sizeof *d->sources);
+    if (!err)
+        err = grow((void **)&d->states, &d->cap_states, wanted, sizeof *d->states);
+    if (err)
+        return err;
+    uint64_t has_platform = 0;
+    struct at_tape_source s = {.platform = {0}};
+    err = get_view(d, COL_SOURCE_NEW, APPS, &s.app);
+    if (!err)
+        err = get_view(d, COL_SOURCE_NEW, USERS, &s.user);
+    if (!err)
+        err = get_view(d, COL_SOURCE_NEW, STREAMS, &s.stream);
+    if (!err && (!get_varint(&d->columns[COL_SOURCE_NEW], &has_platform) || has_platform > 1))
+        err = AT_DAMAGED;
+    if (!err && has_platform)
+        err = get_view(d, COL_SOURCE_NEW, APPS, &s.platform);
+    if (err)
+        return err;
+    d->sources[d->n_sources] = s;
+    d->states[d->n_sources++] = (struct source){0};
+    return AT_OK;
+}
+
+static bool get_small(struct tape_events *d, uint64_t max, uint64_t *v)
+{
+    return get_varint(&d->columns[COL_SHAPE_NEW], v) && *v <= max;
+}
+
+static bool set_observes(struct at_event *ev, uint64_t number)
+{
+    unsigned seen = 0;
+    ev->n_observes = number & 7;
+    if (ev->n_observes > AT_SIGHTS || number >> (3 + 2 * ev->n_observes))
+        return false;
+    for (unsigned i = 0; i < ev->n_observes; i++) {
+        ev->observes[i] = number >> (3 + 2 * i) & 3;
+        if (seen & 1u << ev->observes[i])
+            return false;
+        seen |= 1u << ev->observes[i];
+    }
+    return true;
+}
+
+/* The numbers of a new shape, without its texts. */
+static enum at_err get_shape_numbers(struct tape_events *d, struct at_event *ev)
+{
+    uint64_t v = 0;
+    if (!get_small(d, AT_KIND_END, &v) || v == 0)
+        return AT_DAMAGED;
+    ev->kind = (enum at_kind)v;
+    if (!get_small(d, SHAPE_HAS_ALL, &v))
+        return AT_DAMAGED;
+    ev->has = (uint32_t)v;
+    if (ev->kind == AT_KIND_DECISION) {
+        if (!get_small(d, AT_ANSWER_DISMISS, &v) || v == 0)
+            return AT_DAMAGED;
+        ev->answer = (enum at_answer)v;
+    }
+    if (ev->kind == AT_KIND_SETTINGS) {
+        if (!get_small(d, 1, &v))
+            return AT_DAMAGED;
+        ev->granted = v;
+    }
+    if (ev->has & AT_HAS_FRESH) {
+        if (!get_small(d, 1, &v))
+            return AT_DAMAGED;
+        ev->fresh = v;
+    }
+    if (ev->has & AT_HAS_OBSERVES && (!get_small(d, UINT32_MAX, &v) || !set_observes(ev, v)))
+        return AT_DAMAGED;
+    if (ev->has & AT_HAS_ERRNO) {
+        if (!get_varint(&d->columns[COL_SHAPE_NEW], &v))
+            return AT_DAMAGED;
+        ev->err_no = unzigzag(v);
+    }
+    if (ev->has & AT_HAS_SCOPE) {
+        if (!get_small(d, AT_LIST_MAX, &v))
+            return AT_DAMAGED;
+        ev->n_scopes = (size_t)v;
+    }
+    return AT_OK;
+}
+
+/* Which of the optional fields a kind may and must have; the rest of the check was made by reading the shape. */
+static bool is_fit(const struct at_event *shape)
+{
+    struct at_event ev = *shape;
+    const struct at_setting none = {0};
+    ev.has &= ~(uint32_t)(SHAPE_HAS_EXTRA | AT_HAS_PACKET | AT_HAS_PLATFORM);
+    ev.app = ev.user = ev.stream = ev.call = AT_STR("");
+    ev.settings = &none;
+    return !(shape->has & AT_HAS_PLATFORM) && at_event_check(&ev, NULL) == AT_OK;
+}
+
+static enum at_err new_shape(struct tape_events *d)
+{
+    struct at_event ev = {0};
+    enum at_err err = get_shape_numbers(d, &ev);
+    if (!err && ev.kind == AT_KIND_CALL)
+        err = get_view(d, COL_SHAPE_NEW, WORDS, &ev.api);
+    if (!err && ev.kind == AT_KIND_RETURN)
+        err = get_view(d, COL_SHAPE_NEW, WORDS, &ev.err_msg);
+    if (!err && ev.n_scopes) {
+        struct at_str *scopes = NULL;
+        size_t bytes = ev.n_scopes * sizeof *scopes + sizeof scopes;
+        char *room = at_arena_room(&d->arena, bytes);
+        if (!room)
+            return AT_NOMEM;
+        room += sizeof scopes - (uintptr_t)room % sizeof scopes; /* aligned */
+        scopes = (struct at_str *)(void *)room;
+        for (size_t i = 0; i < ev.n_scopes && !err; i++)
+            err = get_view(d, COL_SHAPE_NEW, WORDS, &scopes[i]);
+        ev.scopes = scopes;
+    }
+    if (err || !is_fit(&ev))
+        return err ? err : AT_DAMAGED;
+    err = grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
+    if (!err) /* [0] and one for each shape */
+        err = grow((void **)&d->follow, &d->cap_follow, d->n_shapes + 2, sizeof *d->follow);
+    if (err)
+        return err;
+    d->shapes[d->n_shapes++] = ev;
+    d->follow[d->n_shapes] = (struct follow){0};
+    return AT_OK;
+}
+
+/* ---- Columns */
+
+static enum at_err get_times(struct tape_events *d, uint32_t n)
+{
+    struct cursor *low = &d->columns[COL_T_LOW], *high = &d->columns[COL_T_HIGH];
+    uint64_t t = (uint64_t)d->last_us, v = 0;
+    int64_t earliest = INT64_MAX, latest = INT64_MIN;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!get_varint(high, &v))
+            return AT_DAMAGED;
+        uint64_t size = v >> 1 << 8 | low->p[i];
+        t += v & 1 ? 0 - size : size;
+        d->t_us[i] = (int64_t)t;
+        earliest = (int64_t)t < earliest ? (int64_t)t : earliest;
+        latest = (int64_t)t > latest ? (int64_t)t : latest;
+    }
+    low->p += n;
+    d->last_us = (int64_t)t;
+    return earliest < d->earliest_us || latest > d->latest_us ? AT_DAMAGED : AT_OK;
+}
+
+static enum at_err get_sources(struct tape_events *d, uint32_t n)
+{
+    struct cursor *low = &d->columns[COL_SOURCE_LOW], *high = &d->columns[COL_SOURCE_HIGH];
+    uint64_t v = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!get_varint(high, &v))
+            return AT_DAMAGED;
+        uint64_t age = v << 8 | low->p[i];
+        if (age == 0) {
+            enum at_err err = new_source(d);
+            if (err)
+                return err;
+            age = 1;
+        }
+        if (age > d->n_sources)
+            return AT_DAMAGED;
+        d->source[i] = (uint32_t)(d->n_sources - age);
+    }
+    low->p += n;
+    return AT_OK;
+}
+
+static enum at_err get_shape(struct tape_events *d, struct source *source, uint32_t *out)
+{
+    uint64_t code = 0;
+    struct follow *f = &d->follow[source->shape];
+    uint32_t mark = f->first;
+    if (!get_varint(&d->columns[COL_SHAPE], &code))
+        return AT_DAMAGED;
+    if (code != SHAPE_FIRST) {
+        if (code == SHAPE_SECOND) {
+            mark = f->second;
+        } else if (code == SHAPE_NEW) {
+            enum at_err err = new_shape(d); /* may move d->follow */
+            if (err)
+                return err;
+            f = &d->follow[source->shape];
+            mark = (uint32_t)d->n_shapes;
+        } else if (code - SHAPE_KNOWN < d->n_shapes) {
+            mark = (uint32_t)(code - SHAPE_KNOWN) + 1;
+        } else {
+            return AT_DAMAGED;
+        }
+        f->second = f->first;
+        f->first = mark;
+    }
+    if (mark == 0)
+        return AT_DAMAGED;
+    source->shape = mark;
+    *out = mark - 1;
+    return AT_OK;
+}
+
+static enum at_err get_call(struct tape_events *d, struct source *source, enum at_kind kind, struct at_str *id)
+{
+    struct tape_call_code c = {0};
+    struct at_str text = {0}, raw;
+    uint64_t jump = 0;
+    struct cursor *uuids = &d->columns[COL_UUID];
+    if (!get_varint(&d->columns[COL_CALL], &c.code))
+        return AT_DAMAGED;
+    if (c.code == CALL_JUMP) {
+        if (!get_varint(&d->columns[COL_CALL], &jump))
+            return AT_DAMAGED;
+        c.jump = unzigzag(jump);
+    } else if (c.code == CALL_UUID) {
+        if (uuids->end - uuids->p < 16)
+            return AT_DAMAGED;
+        memcpy(c.uuid, uuids->p, 16);
+        uuids->p += 16;
+    } else if (c.code == CALL_TEXT) {
+        if (!at_cursor_text(&d->columns[COL_CALL_TEXT], &raw) || raw.len > AT_TEXT_MAX_BYTES || !at_utf8_valid(raw))
+            return AT_DAMAGED;
+        d->segment_texts += raw.len;
+        if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)
+            return AT_LIMIT;
+        char *room = at_arena_room(&d->arena, raw.len);
+        if (!room)
+            return AT_NOMEM;
+        if (raw.len)
+            memcpy(room, raw.ptr, raw.len);
+        text = (struct at_str){room, raw.len};
+    }
+    return at_calls_decode(&source->calls, &d->arena, kind, &c, text, id);
+}
+
+static enum at_err new_node(struct tape_events *d)
+{
+    uint64_t back = 0;
+    uint32_t scope = 0;
+    if (!get_varint(&d->columns[COL_SNAPSHOT], &back) || back >= d->n_nodes || d->n_nodes >= TAPE_SNAPSHOT_NODES_MAX)
+        return AT_DAMAGED;
+    enum at_err err = get_text(d, COL_SNAPSHOT, WORDS, &scope);
+    if (!err)
+        err = grow((void **)&d->nodes, &d->cap_nodes, d->n_nodes + 1, sizeof *d->nodes);
+    if (err)
+        return err;
+    uint32_t parent = (uint32_t)(d->n_nodes - 1 - back);
+    const struct node *p = &d->nodes[parent];
+    struct node n = {.parent = parent, .depth = p->depth + 1, .scope = scope};
+    n.bytes = p->bytes + (uint32_t)d->texts[WORDS].items[scope].len;
+    if (n.depth > AT_LIST_MAX || n.bytes > AT_LIST_MAX_BYTES)
+        return AT_DAMAGED;
+    for (uint32_t up = parent; up; up = d->nodes[up].parent)
+        if (d->nodes[up].scope == scope) /* a scope twice in a list */
+            return AT_DAMAGED;
+    d->nodes[d->n_nodes++] = n;
+    return AT_OK;
+}
+
+static enum at_err get_snapshot(struct tape_events *d, struct source *source, uint32_t i)
+{
+    uint64_t code = 0;
+    struct cursor *masks = &d->columns[COL_MASK];
+    for (;;) {
+        if (!get_varint(&d->columns[COL_SNAPSHOT], &code))
+            return AT_DAMAGED;
+        if (code != NODE_NEW)
+            break;
+        enum at_err err = new_node(d);
+        if (err)
+            return err;
+    }
+    if (code >= NODE_KNOWN && code - NODE_KNOWN >= d->n_nodes)
+        return AT_DAMAGED;
+    if (code >= NODE_KNOWN)
+        source->node = (uint32_t)(code - NODE_KNOWN);
+    d->node[i] = source->node;
+    size_t bytes = (d->nodes[source->node].depth + 7u) / 8;
+    if ((size_t)(masks->end - masks->p) < bytes)
+        return AT_DAMAGED;
+    d->mask[i] = masks->p;
+    masks->p += bytes;
+    return AT_OK;
+}
+
+/* The columns that only some events have. */
+static enum at_err get_rest(struct tape_events *d, struct source *source, const struct at_event *shape, uint32_t i)
+{
+    uint64_t v = 0;
+    enum at_err err = AT_OK;
+    if (shape->has & AT_HAS_CALL)
+        err = get_call(d, source, shape->kind, &d->call[i]);
+    if (!err && shape->has & AT_HAS_AUTH_SETTING)
+        err = get_snapshot(d, source, i);
+    if (!err && shape->has & AT_HAS_PACKET) {
+        if (!get_varint(&d->columns[COL_PACKET], &v))
+            return AT_DAMAGED;
+        d->last_packet += (uint64_t)unzigzag(v);
+        d->packet[i] = d->last_packet;
+        if (d->last_packet == 0 || d->last_packet > INT64_MAX)
+            return AT_DAMAGED;
+    }
+    if (!err && shape->has & AT_HAS_LOST_BYTES && (!get_varint(&d->columns[COL_LOST], &d->lost[i]) ||
+                                                    d->lost[i] > INT64_MAX))
+        return AT_DAMAGED;
+    if (!err && shape->has & SHAPE_HAS_EXTRA)
+        err = get_text(d, COL_EXTRA, EXTRAS, &d->extra[i]);
+    return err;
+}
+
+enum at_err at_events_batch(struct tape_events *d)
+{
+    uint32_t n = d->left < TAPE_BATCH ? d->left : TAPE_BATCH;
+    d->n = 0;
+    if (n == 0)
+        return AT_END;
+    enum at_err err = get_times(d, n);
+    if (!err)
+        err = get_sources(d, n);
+    for (uint32_t i = 0; i < n && !err; i++) {
+        struct source *source = &d->states[d->source[i]];
+        err = get_shape(d, source, &d->shape[i]);
+        if (!err)
+            err = get_rest(d, source, &d->shapes[d->shape[i]], i);
+    }
+    if (err) {
+        d->left = 0;
+        return err;
+    }
+    d->left -= n;
+    d->n = n;
+    return AT_OK;
+}
+
+/* ---- Giving */
+
+void at_events_view(const struct tape_events *d, struct at_tape_batch *out)
+{
+    *out = (struct at_tape_batch){
+        .n = d->n,
+        .segment = d->segment,
+        .t_us = d->t_us,
+        .source = d->source,
+        .shape = d->shape,
+        .call = d->call,
+        .sources = d->sources,
+        .shapes = d->shapes,
+        .n_sources = d->n_sources,
+        .n_shapes = d->n_shapes,
+    };
+}
+
+static void get_settings(struct tape_events *d, size_t i, struct at_event *ev)
+{
+    uint32_t node = d->node[i], n = d->nodes[node].depth;
+    ev->settings = d->settings;
+    ev->n_settings = n;
+    for (uint32_t j = n; j-- > 0; node = d->nodes[node].parent)
+        d->settings[j] = (struct at_setting){
+            .scope = d->texts[WORDS].items[d->nodes[node].scope],
+            .granted = d->mask[i][j / 8] >> (j % 8) & 1,
+        };
+}
+
+void at_events_get(struct tape_events *d, size_t i, struct at_event *ev)
+{
+    const struct at_tape_source *s = &d->sources[d->source[i]];
+    *ev = d->shapes[d->shape[i]];
+    uint32_t has = ev->has;
+    ev->t_us = d->t_us[i];
+    ev->app = s->app;
+    ev->user = s->user;
+    ev->stream = s->stream;
+    if (s->platform.ptr) {
+        ev->platform = s->platform;
+        ev->has |= AT_HAS_PLATFORM;
+    }
+    if (has & AT_HAS_CALL)
+        ev->call = d->call[i];
+    if (has & AT_HAS_PACKET)
+        ev->packet = d->packet[i];
+    if (has & AT_HAS_AUTH_SETTING)
+        get_settings(d, i, ev);
+    if (has & AT_HAS_LOST_BYTES)
+        ev->lost_bytes = d->lost[i];
+    if (has & SHAPE_HAS_EXTRA) {
+        ev->extra = d->texts[EXTRAS].items[d->extra[i]];
+        ev->has &= ~SHAPE_HAS_EXTRA;
+    }
+}
