@@ -43,8 +43,7 @@ static enum at_err hold(struct at_reassembly *r, struct at_half *h, struct at_he
     s->prev = before ? before->prev : h->last;
     *(s->prev ? &s->prev->next : &h->first) = s;
     *(before ? &before->prev : &h->last) = s;
-    if (h->n_held++ == 0)
-        h->blocked_us = r->now_us;
+    h->n_held++;
     h->held_bytes += cost(p->len);
     return AT_OK;
 }
@@ -136,6 +135,7 @@ static enum at_err hand_on(struct at_reassembly *r, struct at_flow *f, int end, 
 {
     struct at_half *h = &f->half[end];
     h->next += (uint32_t)p->len;
+    h->blocked = false;
     if (p->packet >= h->packet) {
         h->packet = p->packet;
         h->t_us = p->t_us;
@@ -207,8 +207,6 @@ static enum at_err pass_held(struct at_reassembly *r, struct at_flow *f, int end
     if (p.len)
         err = hand_on(r, f, end, &p);
     drop(h, s);
-    if (h->first)
-        h->blocked_us = h->first->since_us;
     return err;
 }
 
@@ -239,16 +237,23 @@ static bool is_acked_past(const struct at_half *h)
     return d > 0 && d < WINDOW;
 }
 
+static bool is_blocked(const struct at_half *h)
+{
+    return h->first || (h->has_fin && !h->closed) || is_acked_past(h) || (h->seen && !h->started);
+}
+
 bool at_flow_is_waiting(const struct at_flow *f)
 {
-    if (f->over)
-        return false;
-    for (int e = 0; e < 2; e++) {
-        const struct at_half *h = &f->half[e];
-        if (h->first || (h->has_fin && !h->closed) || is_acked_past(h) || (h->seen && !h->started))
-            return true;
-    }
-    return false;
+    return !f->over && (is_blocked(&f->half[0]) || is_blocked(&f->half[1]));
+}
+
+/* Notes since when a half does not move. */
+static void note_blocked(const struct at_reassembly *r, struct at_half *h)
+{
+    bool blocked = is_blocked(h);
+    if (blocked && !h->blocked)
+        h->blocked_us = h->first ? h->first->since_us : r->now_us;
+    h->blocked = blocked;
 }
 
 static bool is_due(const struct at_reassembly *r, const struct at_flow *f, int end, bool all)
@@ -299,7 +304,6 @@ static enum at_err jump(struct at_reassembly *r, struct at_flow *f, int end, boo
         h->started = *moved = true;
         if (h->first && at_seq_diff(h->first->seq, h->next) < 0)
             h->next = h->first->seq;
-        h->blocked_us = r->now_us;
         return AT_OK;
     }
     if (unblock(f, end)) {
@@ -313,7 +317,7 @@ static enum at_err jump(struct at_reassembly *r, struct at_flow *f, int end, boo
         return AT_OK;
     *moved = true;
     h->next = to;
-    h->blocked_us = h->first ? h->first->since_us : r->now_us;
+    h->blocked = false;
     r->ledger->tcp_gaps++;
     r->ledger->tcp_gap_bytes += (uint32_t)lost;
     return r->sink->gap(r->sink->ctx, f, end, (uint32_t)lost);
@@ -324,6 +328,8 @@ enum at_err at_flow_give_up(struct at_reassembly *r, struct at_flow *f, bool all
     enum at_err err = at_flow_pump(r, f);
     for (bool moved = true; moved && !err && !f->over;) {
         moved = false;
+        note_blocked(r, &f->half[0]);
+        note_blocked(r, &f->half[1]);
         for (int end = 0; end < 2 && !err && !moved; end++)
             if (is_due(r, f, end, all))
                 err = jump(r, f, end, &moved);

@@ -335,7 +335,7 @@ static void note_syn(struct at_flow *f, int end, const struct at_segment *seg)
 }
 
 /* What the header says about both halves. */
-static void note_header(struct at_tcp *t, struct at_flow *f, int end, const struct at_segment *seg)
+static void note_header(struct at_flow *f, int end, const struct at_segment *seg)
 {
     struct at_half *h = &f->half[end], *other = &f->half[!end];
     uint32_t seq = seg->seq + (seg->flags & AT_TCP_SYN ? 1 : 0);
@@ -348,10 +348,6 @@ static void note_header(struct at_tcp *t, struct at_flow *f, int end, const stru
         if (!other->acked || at_seq_diff(seg->ack, other->ack) > 0)
             other->ack = seg->ack;
         other->acked = true;
-        if (!other->first && other->started && at_seq_diff(seg->ack, other->next) > 0)
-            other->blocked_us = other->blocked_us ? other->blocked_us : t->r.now_us;
-        else if (!other->first)
-            other->blocked_us = 0;
         if (h->syn && !other->started && !other->seen) { /* the SYN+ACK is missing: this says where it began */
             other->started = true;
             other->next = seg->ack;
@@ -382,7 +378,7 @@ static enum at_err in_flow(struct at_tcp *t, struct at_flow *f, int end, const s
         t->r.ledger->undecoded_bytes += seg->len;
         return is_believable_reset(f, end, seg) ? end_flow(t, f, AT_END_RESET) : AT_OK;
     }
-    note_header(t, f, end, seg);
+    note_header(f, end, seg);
     if (seg->len && f->tier == AT_TIER_IDLE && !f->over)
         at_tcp_promote(t, f, AT_TIER_UNKNOWN);
     enum at_err err = at_half_add(&t->r, f, end, &p);
@@ -390,6 +386,8 @@ static enum at_err in_flow(struct at_tcp *t, struct at_flow *f, int end, const s
         err = at_flow_pump(&t->r, f);
     if (!err && at_flow_is_waiting(f))
         err = at_flow_give_up(&t->r, f, false);
+    else
+        f->half[0].blocked = f->half[1].blocked = false;
     if (!err && f->half[0].closed && f->half[1].closed)
         err = end_flow(t, f, AT_END_FIN);
     return err;

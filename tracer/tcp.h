@@ -25,7 +25,8 @@ struct at_half {
     uint32_t isn;
     uint32_t fin;       /* the sequence number of the FIN */
     uint32_t ack;       /* the other end has all bytes before this one */
-    int64_t blocked_us; /* since when its front does not move */
+    bool blocked;       /* something is missing at its front, */
+    int64_t blocked_us; /* since then */
     struct at_held *first, *last;
     size_t n_held, held_bytes;
     int64_t t_us; /* the newest packet handed on */

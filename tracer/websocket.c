@@ -141,8 +141,8 @@ static void settle(struct at_ws *w, uint64_t *book)
 
 static void forget_context(struct at_ws *w, struct at_ws_shared *s)
 {
-    if (w->z && !w->terms.no_takeover)
-        s->ledger->contexts_lost++;
+    s->ledger->contexts_lost += w->has_context;
+    w->has_context = false;
     at_inflate_put(s->pool, &w->z);
 }
 
@@ -222,6 +222,7 @@ static enum at_err deliver(struct feed *f, struct at_str body)
 {
     struct at_ws *w = f->w;
     w->in_message = false;
+    w->has_context = w->compressed ? w->z != NULL : w->has_context;
     settle(w, &f->shared->ledger->decoded_bytes);
     return f->sink->message(f->sink->ctx, body, w->compressed);
 }

@@ -56,7 +56,8 @@ struct at_ws {
     struct at_buf message; /* what there is of it, decompressed */
     size_t in_bytes;       /* payload bytes of it */
     struct at_inflate *z;
-    uint64_t taken; /* bytes not yet in the ledger */
+    bool has_context; /* z holds what earlier messages left for later ones */
+    uint64_t taken;   /* bytes not yet in the ledger */
 };
 
 /* Takes bytes; `*used` is less than all where it becomes lost. */
