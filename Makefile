@@ -107,6 +107,25 @@ $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 	$(call say,FUZZ,$<)
 	$(Q)$(CC) $(AT_CPPFLAGS) $(AT_CFLAGS) -fsanitize=fuzzer $(SAN) -MMD -MP -o $@ $< $(LIB) $(LIBS)
 
+# The brute-force checker and the histories it is compared on (tests/exhaustive). None of authtape's code is in them.
+EXHAUSTIVE_DIR := tests/exhaustive
+EXHAUSTIVE_COMMON := $(addprefix $(EXHAUSTIVE_DIR)/,machine.c set.c names.c json.c ndjson_read.c ndjson_write.c notation.c)
+EXHAUSTIVE_BINS := $(addprefix $(BUILD)/exhaustive/,brute gen compare)
+$(BUILD)/exhaustive/brute: $(EXHAUSTIVE_DIR)/brute.c $(EXHAUSTIVE_COMMON)
+$(BUILD)/exhaustive/compare: $(EXHAUSTIVE_DIR)/compare.c $(EXHAUSTIVE_COMMON)
+$(BUILD)/exhaustive/gen: $(addprefix $(EXHAUSTIVE_DIR)/,gen.c actions.c enumerate.c random.c) $(EXHAUSTIVE_COMMON)
+$(EXHAUSTIVE_BINS): $(wildcard $(EXHAUSTIVE_DIR)/*.h)
+	$(call say,TOOL,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -D_GNU_SOURCE $(AT_CFLAGS) $(AT_LDFLAGS) -o $@ $(filter %.c,$^)
+
+.PHONY: exhaustive exhaustive-programs
+exhaustive-programs: $(EXHAUSTIVE_BINS)
+# Everything; up to two hours. `make check` compares a sample.
+exhaustive: all exhaustive-programs
+	@$(BUILD)/exhaustive/brute --cases <$(EXHAUSTIVE_DIR)/cases.txt
+	@EXHAUSTIVE_BIN=$(BUILD)/exhaustive AUTHTAPE=$(PROGRAM) FOLDER=$(BUILD)/exhaustive/results \
+	    bash $(EXHAUSTIVE_DIR)/compare.sh all
+
 .PHONY: asan
 asan:
 	$(Q)$(MAKE) --no-print-directory BUILD=build/asan OPT='-O1 -g' HARDEN= \

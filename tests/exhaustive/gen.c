@@ -15,7 +15,33 @@ static const char usage[] =
     "usage: gen --events N --scopes N [--unexplained N] [options]\n"
     "       gen --random COUNT --seed N [options]\n"
     "       gen --notation <histories.txt\n"
-    "  --part I/N (of the histories)   --count (print their number only)   --first N (number of the first)\n" POLICY_USAGE;
+    "  --part I/N (of the histories)   --count (print their number only)   --first N (number of the first)\n"
+    "  --to COMMAND (gets them on its standard input)   --chunk N (so many at a time)\n" POLICY_USAGE;
+
+FILE *begin_history(struct gen *g)
+{
+    if (!g->out)
+        g->out = g->to ? popen(g->to, "w") : stdout;
+    if (!g->out) {
+        perror("gen");
+        exit(2);
+    }
+    return g->out;
+}
+
+static void end_chunk(struct gen *g)
+{
+    if (g->to && g->out && pclose(g->out))
+        g->failed = true;
+    g->out = NULL;
+    g->in_chunk = 0;
+}
+
+void end_history(struct gen *g)
+{
+    if (g->to && ++g->in_chunk >= g->chunk)
+        end_chunk(g);
+}
 
 void write_history(struct gen *g, const struct event *events, size_t n)
 {
@@ -25,8 +51,9 @@ void write_history(struct gen *g, const struct event *events, size_t n)
     for (size_t i = 0; i < n; i++) {
         struct event e = events[i];
         e.t_us = g->clock_us += e.t_us;
-        line_write(stdout, &e, g->first_user + number, mix(g->seed + number * 64 + i));
+        line_write(begin_history(g), &e, g->first_user + number, mix(g->seed + number * 64 + i));
     }
+    end_history(g);
 }
 
 static int from_notation(struct gen *g)
@@ -60,7 +87,7 @@ static bool number(int argc, char **argv, int *i, const char *name, uint64_t *ou
 
 int main(int argc, char **argv)
 {
-    struct gen g = {.policy = {.quiet_us = 2000000}, .parts = 1, .scopes = 1, .clock_us = 1700000000000000};
+    struct gen g = {.policy = {.quiet_us = 2000000}, .parts = 1, .scopes = 1, .chunk = 50000, .clock_us = 1700000000000000};
     bool notation = false;
     uint64_t value;
     for (int i = 1; i < argc; i++) {
@@ -71,11 +98,13 @@ int main(int argc, char **argv)
         else if (number(argc, argv, &i, "--unexplained", &value))
             g.unexplained = (unsigned)value;
         else if (number(argc, argv, &i, "--random", &g.limit) || number(argc, argv, &i, "--seed", &g.seed) ||
-                 number(argc, argv, &i, "--first", &g.first_user))
+                 number(argc, argv, &i, "--first", &g.first_user) || number(argc, argv, &i, "--chunk", &g.chunk))
             continue;
         else if (!strcmp(argv[i], "--part") && i + 1 < argc &&
                  sscanf(argv[i + 1], "%" SCNu64 "/%" SCNu64, &g.part, &g.parts) == 2 && g.parts)
             i++;
+        else if (!strcmp(argv[i], "--to") && i + 1 < argc)
+            g.to = argv[++i];
         else if (!strcmp(argv[i], "--count"))
             g.count_only = true;
         else if (!strcmp(argv[i], "--notation"))
@@ -96,5 +125,8 @@ int main(int argc, char **argv)
         enumerate(&g);
     if (g.count_only)
         printf("%" PRIu64 "\n", g.made);
+    end_chunk(&g);
+    if (g.failed)
+        status = 1;
     return fflush(stdout) || ferror(stdout) ? 2 : status;
 }

@@ -19,6 +19,10 @@ struct gen {
     uint64_t limit, seed; /* random histories */
     bool count_only;
     uint64_t made; /* histories so far */
+    const char *to; /* a shell command that takes the histories, `chunk` of them at a time; NULL: standard output */
+    uint64_t chunk, in_chunk;
+    FILE *out;
+    bool failed; /* one of the commands */
     uint64_t first_user; /* number of the first history's user */
     int64_t clock_us; /* histories come one after the other */
 };
@@ -32,6 +36,10 @@ void list_actions(const struct key *k, const struct set *in, bool all, uint32_t 
 
 /* Writes a history (its events' t_us are the intervals before them) if it is this part's turn. */
 void write_history(struct gen *g, const struct event *events, size_t n);
+
+/* Where the next history goes; after each, end_history. */
+FILE *begin_history(struct gen *g);
+void end_history(struct gen *g);
 
 void enumerate(struct gen *g);
 void random_histories(struct gen *g);

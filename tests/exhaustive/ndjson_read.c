@@ -3,55 +3,10 @@
 #include <string.h>
 
 #include "history.h"
+#include "json.h"
 #include "names.h"
 
 #define VALUE_BYTES 256
-
-static const char *skip_space(const char *p)
-{
-    while (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')
-        p++;
-    return p;
-}
-
-/* A string, cut to fit; escapes keep their letter. NULL where there is none. */
-static const char *read_string(const char *p, char *out, size_t size)
-{
-    size_t n = 0;
-    p = skip_space(p);
-    if (*p++ != '"')
-        return NULL;
-    for (; *p && *p != '"'; p++) {
-        if (*p == '\\' && !*++p)
-            return NULL;
-        if (n + 1 < size)
-            out[n++] = *p;
-    }
-    out[n] = '\0';
-    return *p ? p + 1 : NULL;
-}
-
-static const char *skip_value(const char *p)
-{
-    char ignored[8];
-    int depth = 0;
-    for (p = skip_space(p); *p;) {
-        if (*p == '"') {
-            p = read_string(p, ignored, sizeof ignored);
-            if (!p)
-                return NULL;
-        } else {
-            depth += *p == '{' || *p == '[';
-            depth -= *p == '}' || *p == ']';
-            if (depth < 0 || (!depth && *p == ','))
-                return p;
-            p++;
-        }
-        if (!depth && strchr(",}] \t\r\n", *p))
-            return p;
-    }
-    return p;
-}
 
 static int scope_number(const char *name)
 {
@@ -62,10 +17,10 @@ static int scope_number(const char *name)
 static const char *read_scopes(const char *p, struct event *e)
 {
     char name[VALUE_BYTES];
-    bool array = *(p = skip_space(p)) == '[';
+    bool array = *(p = json_space(p)) == '[';
     e->scope = NO_SCOPE;
-    for (p += array; p && *skip_space(p) != ']'; p = skip_space(p) + (*skip_space(p) == ',')) {
-        p = read_string(p, name, sizeof name);
+    for (p += array; p && *json_space(p) != ']'; p = json_space(p) + (*json_space(p) == ',')) {
+        p = json_string(p, name, sizeof name);
         if (!p)
             return NULL;
         int s = scope_number(name);
@@ -76,24 +31,24 @@ static const char *read_scopes(const char *p, struct event *e)
         if (!array)
             return p;
     }
-    return p ? skip_space(p) + 1 : NULL;
+    return p ? json_space(p) + 1 : NULL;
 }
 
 static const char *read_snapshot(const char *p, struct event *e)
 {
     char name[VALUE_BYTES];
-    if (*(p = skip_space(p)) != '{')
+    if (*(p = json_space(p)) != '{')
         return NULL;
     e->has_snapshot = true;
-    for (p = skip_space(p + 1); *p && *p != '}'; p = skip_space(p)) {
-        p = read_string(p, name, sizeof name);
-        if (!p || *(p = skip_space(p)) != ':')
+    for (p = json_space(p + 1); *p && *p != '}'; p = json_space(p)) {
+        p = json_string(p, name, sizeof name);
+        if (!p || *(p = json_space(p)) != ':')
             return NULL;
-        p = skip_space(p + 1);
+        p = json_space(p + 1);
         int s = scope_number(name);
         if (s >= 0)
             e->snapshot |= (uint16_t)((*p == 't' ? G : D) << 2 * s);
-        p = skip_space(skip_value(p));
+        p = json_space(json_skip(p));
         p += *p == ',';
     }
     return *p ? p + 1 : NULL;
@@ -102,16 +57,16 @@ static const char *read_snapshot(const char *p, struct event *e)
 static const char *read_observes(const char *p, struct event *e)
 {
     char name[VALUE_BYTES];
-    if (*(p = skip_space(p)) != '[')
+    if (*(p = json_space(p)) != '[')
         return NULL;
-    for (p = skip_space(p + 1); *p && *p != ']'; p = skip_space(p)) {
-        p = read_string(p, name, sizeof name);
+    for (p = json_space(p + 1); *p && *p != ']'; p = json_space(p)) {
+        p = json_string(p, name, sizeof name);
         if (!p)
             return NULL;
         int at = find_name(sight_names, 4, name);
         if (at >= 0)
             e->observes |= (uint8_t)(1 << at);
-        p = skip_space(p);
+        p = json_space(p);
         p += *p == ',';
     }
     return *p ? p + 1 : NULL;
@@ -181,7 +136,7 @@ static const char *read_field(const char *p, const char *name, struct line *out)
 {
     char value[VALUE_BYTES];
     struct event *e = &out->event;
-    const char *after = read_string(p, value, sizeof value);
+    const char *after = json_string(p, value, sizeof value);
     if (after && string_field(name, value, out))
         return after;
     if (!strcmp(name, "scope"))
@@ -193,10 +148,10 @@ static const char *read_field(const char *p, const char *name, struct line *out)
     if (!strcmp(name, "t"))
         e->t_us = strtoll(p, NULL, 10);
     else if (!strcmp(name, "fresh"))
-        e->fresh = *skip_space(p) == 't';
+        e->fresh = *json_space(p) == 't';
     else if (!strcmp(name, "granted"))
-        e->granted = *skip_space(p) == 't';
-    return skip_value(p);
+        e->granted = *json_space(p) == 't';
+    return json_skip(p);
 }
 
 bool line_read(const char *text, struct line *out)
@@ -205,17 +160,17 @@ bool line_read(const char *text, struct line *out)
     memset(out, 0, sizeof *out);
     out->event.kind = KINDS;
     out->event.scope = NO_SCOPE;
-    const char *p = skip_space(text);
+    const char *p = json_space(text);
     if (*p++ != '{')
         return false;
-    while (*(p = skip_space(p)) != '}') {
-        p = read_string(p, name, sizeof name);
-        if (!p || *(p = skip_space(p)) != ':')
+    while (*(p = json_space(p)) != '}') {
+        p = json_string(p, name, sizeof name);
+        if (!p || *(p = json_space(p)) != ':')
             return false;
         p = read_field(p + 1, name, out);
         if (!p)
             return false;
-        p = skip_space(p);
+        p = json_space(p);
         if (*p == ',')
             p++;
         else if (*p != '}')

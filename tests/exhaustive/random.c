@@ -241,9 +241,12 @@ static void make_batch(struct walker *w, uint64_t batch)
     }
     qsort(out, n, sizeof *out, by_time);
     for (size_t i = 0; i < n && !g->count_only; i++)
-        line_write(stdout, &out[i].event, out[i].user, mix(w->dice.state + i));
+        line_write(begin_history(g), &out[i].event, out[i].user, mix(w->dice.state + i));
     if (n)
         g->clock_us = out[n - 1].event.t_us;
+    for (unsigned i = 0; i < BATCH && !g->count_only; i++)
+        if (i + 1 == BATCH || g->in_chunk + 1 < g->chunk) /* a batch stays whole */
+            end_history(g);
 }
 
 void random_histories(struct gen *g)

@@ -1,0 +1,77 @@
+#!/bin/bash
+# usage: tests/exhaustive/compare.sh sample|all
+# Compares authtape's checker with the brute-force checker. Wants EXHAUSTIVE_BIN (the folder of brute, gen and compare) and
+# AUTHTAPE. Progress goes to standard error, standard output gets one line; exit status 1 when something differs or
+# something was never reached. FOLDER, kept when given, has the differences and what was reached.
+set -u
+HERE=$(cd "$(dirname "$0")" && pwd)
+. "$HERE/lib.sh"
+what=${1:-sample}
+export EXHAUSTIVE_BIN AUTHTAPE
+: "${EXHAUSTIVE_BIN:?is not set}" "${AUTHTAPE:?is not set}"
+PARTS=${PARTS:-$(nproc 2>/dev/null || echo 2)}
+if [ -n "${FOLDER:-}" ]; then
+    mkdir -p "$FOLDER" && rm -f "$FOLDER"/{coverage,differences}
+else
+    FOLDER=$(mktemp -d "${TMPDIR:-/tmp}/authtape-exhaustive.XXXXXX") || exit 2
+    trap 'rm -rf "$FOLDER"' EXIT
+fi
+: >"$FOLDER/coverage" >"$FOLDER/differences"
+failed=0
+
+each_policy() { # FUNCTION
+    local name options
+    while read -r name options; do
+        "$1" "$name" "$options" || failed=1
+    done < <(grep -v '^#' "$HERE/policies.txt")
+}
+
+sample_policy() {
+    histories "$1-one-scope" "$2" --events 2 --scopes 1 --unexplained 1 &&
+        histories "$1-random" "$2" --random "${RANDOM_POLICY:-1500}" --seed "${SEED:-7}"
+}
+
+sample() {
+    CHUNK=20000
+    histories one-scope "" --events 3 --scopes 1 --unexplained 1 || failed=1
+    histories two-scopes "" --events 2 --scopes 2 --unexplained 1 || failed=1
+    histories random "" --random "${RANDOM_DEFAULT:-12000}" --seed "${SEED:-7}" || failed=1
+    each_policy sample_policy
+}
+
+# The start is an event too: five after it are six.
+all_policy() {
+    histories "$1-one-scope" "$2" --events 4 --scopes 1
+    local status=$?
+    histories "$1-one-scope-after" "$2" --events 3 --scopes 1 --unexplained 1 || status=1
+    histories "$1-two-scopes" "$2" --events 3 --scopes 2 || status=1
+    histories "$1-random" "$2" --random "${RANDOM_POLICY:-600000}" --seed "${SEED:-11}" || status=1
+    return $status
+}
+
+all() {
+    histories one-scope "" --events 5 --scopes 1 || failed=1
+    histories one-scope-after "" --events 4 --scopes 1 --unexplained 2 || failed=1
+    histories two-scopes "" --events 4 --scopes 2 || failed=1
+    histories two-scopes-after "" --events 3 --scopes 2 --unexplained 2 || failed=1
+    each_policy all_policy
+    histories random "" --random "${RANDOM_DEFAULT:-4000000}" --seed "${SEED:-11}" || failed=1
+}
+
+case $what in
+sample) sample >&2 ;;
+all) all >&2 ;;
+*) echo "usage: $0 sample|all" >&2 && exit 2 ;;
+esac
+differ=$(total differ)
+if [ -s "$FOLDER/differences" ]; then
+    grep -v ' histories differ$' "$FOLDER/differences" | head -n 40 >&2
+    failed=1
+fi
+missing=$(unreached | paste -sd, -)
+if [ -n "$missing" ]; then
+    echo "  never reached: $missing" >&2
+    failed=1
+fi
+echo "exhaustive ($what): $(total histories) histories, $differ differ, $(total skipped) too large to search"
+exit $failed
