@@ -4,7 +4,8 @@
  *   brute [policy options] <events.ndjson            one line a key: {"user":…,"first":N,"all":[…]}, last the coverage
  *   brute --cases <cases.txt                         checks the table of histories with known verdicts
  *
- * `all` are the events that no run explains, numbered from 0 in the file, `first` is the first of them or -1.
+ * `all` are the events that no run explains, numbered from 0 in the file, `first` is the first of them or -1. A key
+ * with too many configurations to search has "skipped":[its events] instead.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct user {
     char app[NAME_BYTES], user[NAME_BYTES];
     uint32_t head, tail; /* node numbers + 1 */
     uint8_t touched;
+    bool gap; /* there was one */
 };
 
 struct table { /* strings to numbers from 1 */
@@ -138,6 +140,9 @@ static void append(struct brute *b, struct user *u, const struct event *e)
         u->head = (uint32_t)b->n_nodes;
     u->tail = (uint32_t)b->n_nodes;
     u->touched |= touched_by(e);
+    u->gap = u->gap || e->kind == GAP;
+    if (u->gap && e->kind == DECISION && e->scope == NO_SCOPE) /* after a gap the prompt of any scope of the profile may be up */
+        u->touched = (1u << SCOPES) - 1;
 }
 
 static void read_events(struct brute *b, FILE *from)
@@ -188,14 +193,17 @@ static bool check(struct brute *b, const struct user *u, uint64_t *all, size_t *
     return true;
 }
 
-static void write_verdict(const struct user *u, bool whole, const uint64_t *all, size_t n_all)
+static void write_verdict(const struct brute *b, const struct user *u, bool whole, uint64_t *all, size_t n_all)
 {
     printf("{\"user\":\"%s\"", u->user);
-    if (!whole) {
-        puts(",\"skipped\":true}");
-        return;
+    if (whole) {
+        printf(",\"first\":%" PRId64 ",\"all\":[", n_all ? (int64_t)all[0] : -1);
+    } else {
+        n_all = 0;
+        for (uint32_t at = u->head; at; at = b->nodes[at - 1].next)
+            all[n_all++] = b->nodes[at - 1].event.index;
+        fputs(",\"skipped\":[", stdout);
     }
-    printf(",\"first\":%" PRId64 ",\"all\":[", n_all ? (int64_t)all[0] : -1);
     for (size_t i = 0; i < n_all; i++)
         printf("%s%" PRIu64, i ? "," : "", all[i]);
     puts("]}");
@@ -222,7 +230,7 @@ static void check_recording(struct brute *b)
         die("out of memory", 0);
     for (size_t i = 0; i < b->n_users; i++) {
         bool whole = check(b, &b->users[i], all, &n_all);
-        write_verdict(&b->users[i], whole, all, n_all);
+        write_verdict(b, &b->users[i], whole, all, n_all);
     }
     write_coverage(b);
     free(all);

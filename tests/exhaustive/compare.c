@@ -39,11 +39,13 @@ static void die(const char *what, const char *where)
     exit(2);
 }
 
-static void mark(struct compare *c, uint8_t *set, uint64_t event)
+enum { UNEXPLAINED = 1, UNSEARCHED = 2 };
+
+static void mark(struct compare *c, uint8_t *set, uint64_t event, uint8_t how)
 {
     if (event >= c->n_events)
         die("no such event", "in a verdict");
-    set[event] = 1;
+    set[event] |= how;
 }
 
 static void add_count(struct compare *c, const char *kind, const char *name, uint64_t n)
@@ -84,13 +86,14 @@ static void read_brute(struct compare *c, const char *path)
             continue;
         }
         c->keys++;
-        if (!p) {
-            c->skipped++;
-            continue;
-        }
-        for (p += 7; *p != ']'; p += *p == ',') {
+        c->skipped += !p;
+        uint8_t how = p ? UNEXPLAINED : UNSEARCHED;
+        p = p ? p : strstr(text, "\"skipped\":[");
+        if (!p)
+            die("no verdict", text);
+        for (p = strchr(p, '[') + 1; *p != ']'; p += *p == ',') {
             char *end;
-            mark(c, c->brute, strtoull(p, &end, 10));
+            mark(c, c->brute, strtoull(p, &end, 10), how);
             p = end;
         }
     }
@@ -127,7 +130,7 @@ static void read_divergence(struct compare *c, const char *text)
     for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
         if (!strcmp(cls, beside[i]))
             return;
-    mark(c, c->replay, event);
+    mark(c, c->replay, event, UNEXPLAINED);
     add_count(c, "class ", cls, 1);
     add_count(c, "rule ", rule, 1);
 }
@@ -197,7 +200,7 @@ static void find_differences(struct compare *c, const char *path)
     size_t cap = 0;
     struct line line;
     for (size_t i = 0; getline(&text, &cap, f) > 0; i++) {
-        if (c->brute[i] == c->replay[i] || !line_read(text, &line) || !strcmp(line.user, last))
+        if (c->brute[i] == c->replay[i] || c->brute[i] == UNSEARCHED || !line_read(text, &line) || !strcmp(line.user, last))
             continue;
         memcpy(last, line.user, NAME_BYTES);
         for (uint64_t j = 0; j < c->differ && j < SHOWN; j++)

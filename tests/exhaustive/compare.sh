@@ -1,14 +1,13 @@
 #!/bin/bash
 # usage: tests/exhaustive/compare.sh sample|all
-# Compares authtape's checker with the brute-force checker. Wants EXHAUSTIVE_BIN (the folder of brute, gen and compare) and
-# AUTHTAPE. Progress goes to standard error, standard output gets one line; exit status 1 when something differs or
+# Compares authtape's checker with the brute-force checker. EXHAUSTIVE_BIN (the folder of brute, gen and compare) and
+# AUTHTAPE default to those of `make exhaustive`. Progress goes to standard error, standard output gets one line; exit status 1 when something differs or
 # something was never reached. FOLDER, kept when given, has the differences and what was reached.
 set -u
 HERE=$(cd "$(dirname "$0")" && pwd)
 . "$HERE/lib.sh"
 what=${1:-sample}
-export EXHAUSTIVE_BIN AUTHTAPE
-: "${EXHAUSTIVE_BIN:?is not set}" "${AUTHTAPE:?is not set}"
+export EXHAUSTIVE_BIN=${EXHAUSTIVE_BIN:-$HERE/../../build/exhaustive} AUTHTAPE=${AUTHTAPE:-$HERE/../../build/authtape}
 PARTS=${PARTS:-$(nproc 2>/dev/null || echo 2)}
 if [ -n "${FOLDER:-}" ]; then
     mkdir -p "$FOLDER" && rm -f "$FOLDER"/{coverage,differences}

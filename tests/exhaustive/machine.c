@@ -288,15 +288,55 @@ static void on_prompt(const struct key *k, const struct event *e, const struct c
     }
 }
 
+/*
+ * `c` with any of the open calls of s from `slot` on waiting, as if its prompt had been up; then the decision. Where the
+ * policy has no silent step by which a call gets to wait for a prompt that is up, they stay open.
+ */
+static void decide_unseen(const struct key *k, const struct event *e, struct config c, unsigned s, unsigned slot,
+                          struct set *out)
+{
+    bool may_wait = k->policy->concurrent == JOIN ||
+                    (k->policy->concurrent == REPROMPT && !sees(k, SEES_PROMPTS));
+    while (slot < MAX_CALLS && !(may_wait && gated_by(k, slot, s) && STATUS(c.call[slot]) == OPEN))
+        slot++;
+    if (slot == MAX_CALLS) {
+        decide(k, &c, s, (enum answer)e->answer);
+        set_add(out, &c);
+        return;
+    }
+    decide_unseen(k, e, c, s, slot + 1, out);
+    c.call[slot] = WAITING;
+    decide_unseen(k, e, c, s, slot + 1, out);
+}
+
+/* No scope is up, and yet there was a decision: about the scope it names, or that of a call that is not answered. */
+static void adopt_decision(const struct key *k, const struct event *e, const struct config *c, struct set *out)
+{
+    bool any = false;
+    for (unsigned s = 0; s < MAX_SCOPES; s++) {
+        bool asked = e->scope == s;
+        for (unsigned i = 0; i < MAX_CALLS && e->scope == NO_SCOPE; i++)
+            asked = asked || gated_by(k, i, s);
+        if (asked)
+            decide_unseen(k, e, *c, s, 0, out);
+        any = any || asked;
+    }
+    if (!any)
+        set_add(out, c);
+}
+
 static void on_decision(const struct key *k, const struct event *e, const struct config *c, bool waived,
                         struct set *out)
 {
+    if (waived) {
+        adopt_decision(k, e, c, out);
+        return;
+    }
     for (unsigned s = 0; s < MAX_SCOPES; s++) {
-        if ((e->scope != NO_SCOPE && e->scope != s) || !(waived || is_up(c, s)))
+        if ((e->scope != NO_SCOPE && e->scope != s) || !is_up(c, s))
             continue;
         struct config next = *c;
-        if (k->touched >> s & 1)
-            decide(k, &next, s, (enum answer)e->answer);
+        decide(k, &next, s, (enum answer)e->answer);
         set_add(out, &next);
     }
 }

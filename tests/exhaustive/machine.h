@@ -76,7 +76,7 @@ struct set {
     size_t n_table;
     bool overflow; /* more than SET_LIMIT: the verdict is worth nothing */
 };
-#define SET_LIMIT 1000000u
+#define SET_LIMIT 100000u
 
 void set_clear(struct set *s);
 void set_free(struct set *s);
