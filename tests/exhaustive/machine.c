@@ -265,15 +265,22 @@ static void on_call(const struct key *k, const struct event *e, struct config c,
     set_add(out, &c);
 }
 
-static void on_prompt(const struct key *k, const struct event *e, const struct config *c, bool waived, struct set *out)
+/*
+ * STATE waives the scope's state; CALL also that there is a call that waits for the prompt. So a prompt without a reason
+ * is still taken to be about a call that may be open, where any run has one.
+ */
+enum waived { NOTHING, STATE, CALL_TOO };
+
+static void on_prompt(const struct key *k, const struct event *e, const struct config *c, enum waived waived,
+                      struct set *out)
 {
-    if (!waived && !may_prompt(k, c, e->scope))
+    if (waived == NOTHING && !may_prompt(k, c, e->scope))
         return;
     bool any = false;
     for (unsigned i = 0; i < MAX_CALLS; i++) {
         if (!gated_by(k, i, e->scope) || (e->call != NO_CALL && k->slots[i].call != e->call))
             continue;
-        if (!waived && !may_be_open(c, i))
+        if (!may_be_open(c, i) && !(waived == CALL_TOO && e->call != NO_CALL))
             continue;
         struct config next = *c;
         put_up(&next, e->scope, i);
@@ -281,7 +288,7 @@ static void on_prompt(const struct key *k, const struct event *e, const struct c
         set_add(out, &next);
         any = true;
     }
-    if (waived && !any) {
+    if (waived == CALL_TOO && !any) {
         struct config next = *c;
         next.scope[e->scope] |= UP | SEEN;
         set_add(out, &next);
@@ -406,7 +413,8 @@ static void on_return(const struct key *k, const struct event *e, struct config 
     set_add(out, &c);
 }
 
-static void event_in(const struct key *k, const struct event *e, const struct config *c, bool waived, struct set *out)
+static void event_in(const struct key *k, const struct event *e, const struct config *c, enum waived waived,
+                     struct set *out)
 {
     struct config next = *c;
     switch ((enum kind)e->kind) {
@@ -481,10 +489,11 @@ bool machine_event(struct key *k, const struct event *e, const struct set *from,
     if (e->kind == CALL && e->api != UNGATED)
         add_slots(k, e, to);
     for (size_t i = 0; i < from->n; i++)
-        event_in(k, e, &from->items[i], false, to);
+        event_in(k, e, &from->items[i], NOTHING, to);
     bool explained = to->n > 0;
-    for (size_t i = 0; !explained && i < from->n; i++)
-        event_in(k, e, &from->items[i], true, to);
+    for (enum waived waived = STATE; !to->n && waived <= CALL_TOO; waived++)
+        for (size_t i = 0; i < from->n; i++)
+            event_in(k, e, &from->items[i], waived, to);
     if (e->kind == RETURN)
         for (unsigned i = 0; i < MAX_CALLS; i++)
             if (k->slots[i].used && k->slots[i].call == e->call)
