@@ -42,7 +42,7 @@ enum at_err branch_new(const struct at_checker *c, uint8_t states, struct branch
     if (!b)
         return AT_NOMEM;
     for (size_t s = 0; s < n; s++)
-        for (uint8_t state = 0; state < AT_STATES; state++)
+        for (uint16_t state = 0; state < AT_STATES; state++)
             if (states >> state & 1)
                 b->sets[s].room[b->sets[s].n++] = state;
     *out = b;
@@ -119,15 +119,15 @@ bool key_seen_up(const struct key *k, size_t s)
 /* Every row in each of the states, nothing up. */
 static enum at_err forget_set(struct cset *set, uint8_t states, const struct steps *st, struct scratch *tmp)
 {
-    uint8_t row[1 + SLOTS_MAX];
+    uint16_t row[ROW_MAX];
     bool added;
     enum at_err err = AT_OK;
     cset_reset(&tmp->set, set->slots);
     for (uint32_t i = 0; i < set->n; i++) {
-        memcpy(row, cset_row(set, i), cset_stride(set));
-        row_reset(row, set->slots, st);
-        for (uint8_t state = 0; state < AT_STATES && !err; state++) {
-            row[0] = state;
+        for (uint16_t state = 0; state < AT_STATES && !err; state++) {
+            memcpy(row, cset_row(set, i), cset_stride(set) * sizeof row[0]);
+            row_reset(row, set->slots, st);
+            row[0] = (uint16_t)((row[0] & BASE_DEBTS) | state);
             if (states >> state & 1)
                 err = cset_add(&tmp->set, row, st, &added);
         }
@@ -203,7 +203,7 @@ struct stretch {
 
 static bool unseen(const struct key *k, const struct branch *b, uint32_t call)
 {
-    return cset_crow(&b->sets[0], 0)[1 + slot_of(k, call, 0)] == SLOT_UNSEEN;
+    return cset_row(&b->sets[0], 0)[1 + slot_of(k, call, 0)] == SLOT_UNSEEN;
 }
 
 static bool may_flip(const struct at_checker *c, const struct key *k, const struct branch *b, const struct stretch *w)
@@ -262,8 +262,8 @@ static enum at_err fork_snapshot(struct at_checker *c, struct key *k, const stru
     for (size_t s = 0; s < c->profile->n_scopes; s++) {
         uint32_t slot = slot_of(k, call, s);
         for (uint32_t i = 0; i < b->sets[s].n; i++) {
-            uint8_t *row = cset_row(&b->sets[s], i);
-            row[1 + slot] = (uint8_t)SLOT_SAW(row[0] & BASE_STATE);
+            uint16_t *row = cset_edit(&b->sets[s], i);
+            row[1 + slot] = (uint16_t)SLOT_SAW(row[0] & BASE_STATE);
         }
     }
     b->open_ended = UINT64_MAX;
@@ -336,29 +336,21 @@ enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us)
 
 /* ------------------------------------------------------------------------------------------------ Events ---- */
 
-static bool open_slot(const uint8_t *row, uint32_t slot)
-{
-    return !(row[1 + slot] & (SLOT_WAITING | SLOT_DONE));
-}
-
-static bool prompt_has_call(const uint8_t *row, uint32_t slots, uint32_t slot, const struct steps *st)
+static bool prompt_has_call(const uint16_t *row, uint32_t slots, uint32_t slot, const struct steps *st)
 {
     if (slot < slots)
-        return open_slot(row, slot);
-    if (st->spare_call)
-        return true;
-    for (uint32_t i = 0; i < slots && slot == ANY_SLOT; i++)
-        if (open_slot(row, i))
-            return true;
-    return false;
+        return slot_open(row[1 + slot]);
+    bool any = st->spare_call;
+    for (uint32_t i = 1; i <= slots && slot == ANY_SLOT && !any; i++)
+        any = slot_open(row[i]);
+    return any;
 }
 
-static bool row_allows(const uint8_t *row, uint32_t slots, const struct act *a, const struct steps *st)
+/* Whether the row fulfils the precondition (SPEC section 8); what its debts have to say shows when it is applied. */
+static bool row_allows(const uint16_t *row, uint32_t slots, const struct act *a, const struct steps *st)
 {
     enum at_state state = row[0] & BASE_STATE;
     bool up = row[0] & BASE_UP;
-    if (a->waive)
-        return true;
     switch (a->kind) {
     case ACT_PROMPT:
         return state_prompts(state, st) && (!up || st->reprompt) && prompt_has_call(row, slots, a->slot, st);
@@ -368,104 +360,99 @@ static bool row_allows(const uint8_t *row, uint32_t slots, const struct act *a, 
         return state != AT_UNASKED;
     case ACT_PAGE:
         return a->wanted >> state & 1;
-    case ACT_OUTCOME:
     case ACT_SNAPSHOT:
-        return !(row[1 + a->slot] & SLOT_WAITING) && (row[1 + a->slot] & SLOT_OUTCOMES & a->wanted);
+        return row[1 + a->slot] & SLOT_OUTCOMES & a->wanted;
+    case ACT_OUTCOME:
     case ACT_RESET:
     default:
         return true;
     }
 }
 
-bool branch_allows(struct at_checker *c, const struct key *k, const struct branch *b, size_t s, const struct act *a)
+/* A prompt that nobody can have raised: it is up all the same, and every open call may wait for it. */
+static enum at_err waived_prompt(const uint16_t *row, uint8_t slots, const struct act *a, const struct steps *st,
+                                 struct at_buf *out)
 {
-    struct steps st = steps_of(c, k, b, s, false);
-    const struct cset *set = &b->sets[s];
-    for (uint32_t i = 0; i < set->n; i++)
-        if (row_allows(cset_crow(set, i), set->slots, a, &st))
-            return true;
-    return false;
+    uint16_t next[ROW_MAX];
+    if (prompt_has_call(row, slots, a->slot, st) || a->slot < slots)
+        return row_prompt(row, slots, a->slot, st, out);
+    memcpy(next, row, (1u + slots) * sizeof next[0]);
+    next[0] |= BASE_UP;
+    return at_buf_add(out, next, (1u + slots) * sizeof next[0]);
 }
 
-/* A prompt came up: for the call named, or for any one that is open. */
-static enum at_err raise_prompt(struct cset *out, uint8_t *row, const struct act *a, const struct steps *st)
+/* Appends what the event makes of a row. */
+static enum at_err row_act(const uint16_t *row, uint8_t slots, const struct act *a, const struct steps *st,
+                           struct at_buf *out)
 {
-    bool added;
-    bool free_of_call = st->spare_call || (a->waive && a->slot >= out->slots);
+    uint16_t next[ROW_MAX];
     enum at_err err = AT_OK;
-    row[0] |= BASE_UP;
-    if (a->slot < out->slots) {
-        row[1 + a->slot] = SLOT_WAITING;
-        return cset_add(out, row, st, &added);
-    }
-    for (uint32_t i = 0; i < out->slots && a->slot == ANY_SLOT && !err; i++) {
-        uint8_t before = row[1 + i];
-        if (!open_slot(row, i))
-            continue;
-        row[1 + i] = SLOT_WAITING;
-        err = cset_add(out, row, st, &added);
-        row[1 + i] = before;
-        free_of_call = free_of_call && st->spare_call;
-    }
-    if (!err && free_of_call)
-        err = cset_add(out, row, st, &added);
-    return err;
-}
-
-static enum at_err any_decision(struct cset *out, const uint8_t *row, const struct steps *st)
-{
-    uint8_t next[1 + SLOTS_MAX];
-    bool added;
-    enum at_err err = AT_OK;
-    for (enum at_answer answer = AT_ANSWER_ALLOW; answer <= AT_ANSWER_DISMISS && !err; answer++) {
-        memcpy(next, row, cset_stride(out));
-        row_decide(next, out->slots, answer, st);
-        err = cset_add(out, next, st, &added);
-    }
-    return err;
-}
-
-static enum at_err row_act(struct cset *out, uint8_t *row, const struct act *a, const struct steps *st)
-{
-    bool added;
+    memcpy(next, row, (1u + slots) * sizeof next[0]);
     switch (a->kind) {
     case ACT_PROMPT:
-        return raise_prompt(out, row, a, st);
+        return waived_prompt(row, slots, a, st, out);
     case ACT_DECISION:
-        if (a->answer == ANY_ANSWER)
-            return any_decision(out, row, st);
-        row_decide(row, out->slots, a->answer, st);
-        break;
+        if (a->answer != ANY_ANSWER)
+            return row_decide(row, slots, a->answer, st, out);
+        for (enum at_answer answer = AT_ANSWER_ALLOW; answer <= AT_ANSWER_DISMISS && !err; answer++)
+            err = row_decide(row, slots, answer, st, out);
+        return err;
+    case ACT_OUTCOME:
+        return row_outcome(row, slots, a->slot, a->wanted, out);
     case ACT_SETTINGS:
         if (st->fault != AT_FAULT_FLIP_IGNORED)
-            row[0] = (uint8_t)((row[0] & BASE_UP) | a->wanted);
+            next[0] = (uint16_t)((next[0] & ~BASE_STATE) | a->wanted);
         break;
     case ACT_RESET:
-        row_reset(row, out->slots, st);
+        row_reset(next, slots, st);
         break;
     case ACT_PAGE:
-    case ACT_OUTCOME:
     case ACT_SNAPSHOT:
     default:
         break;
     }
-    return cset_add(out, row, st, &added);
+    return at_buf_add(out, next, (1u + slots) * sizeof next[0]);
+}
+
+/* What `a` makes of a set, in c->scratch.set: empty where no row allows it. */
+static enum at_err act_on_set(struct at_checker *c, const struct cset *set, const struct act *a, const struct steps *st)
+{
+    struct at_buf *rows = &c->scratch.rows;
+    uint16_t row[ROW_MAX];
+    bool added;
+    enum at_err err = AT_OK;
+    rows->len = 0;
+    cset_reset(&c->scratch.set, set->slots);
+    for (uint32_t i = 0; i < set->n && !err; i++)
+        if (a->waive || row_allows(cset_row(set, i), set->slots, a, st))
+            err = row_act(cset_row(set, i), set->slots, a, st, rows);
+    size_t row_bytes = cset_stride(set) * sizeof row[0];
+    for (size_t at = 0; at < rows->len && !err; at += row_bytes) {
+        memcpy(row, rows->ptr + at, row_bytes);
+        err = cset_add(&c->scratch.set, row, st, &added);
+    }
+    return err;
+}
+
+bool branch_allows(struct at_checker *c, const struct key *k, const struct branch *b, size_t s, const struct act *a)
+{
+    struct steps st = steps_of(c, k, b, s, false);
+    const struct cset *set = &b->sets[s];
+    bool at_once = a->kind != ACT_OUTCOME && a->kind != ACT_PROMPT; /* debts have no say */
+    for (uint32_t i = 0; i < set->n && at_once; i++)
+        if (a->waive || row_allows(cset_row(set, i), set->slots, a, &st))
+            return true;
+    if (at_once)
+        return false;
+    return act_on_set(c, set, a, &st) || c->scratch.set.n > 0; /* an error shows again when it is applied */
 }
 
 enum at_err branch_apply(struct at_checker *c, const struct key *k, struct branch *b, size_t s, const struct act *a)
 {
     struct steps st = steps_of(c, k, b, s, false);
-    struct cset *set = &b->sets[s], *out = &c->scratch.set;
-    uint8_t row[1 + SLOTS_MAX];
-    enum at_err err = AT_OK;
-    cset_reset(out, set->slots);
-    for (uint32_t i = 0; i < set->n && !err; i++) {
-        memcpy(row, cset_row(set, i), cset_stride(set));
-        if (row_allows(row, set->slots, a, &st))
-            err = row_act(out, row, a, &st);
-    }
+    enum at_err err = act_on_set(c, &b->sets[s], a, &st);
     if (!err)
-        err = cset_copy(set, out);
+        err = cset_copy(&b->sets[s], &c->scratch.set);
     if (a->kind == ACT_PROMPT)
         b->seen_up |= UINT64_C(1) << s;
     else if (a->kind == ACT_DECISION || a->kind == ACT_RESET)

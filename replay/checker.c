@@ -72,6 +72,7 @@ void at_checker_free(struct at_checker **checker)
     at_intern_free(&c->hinted);
     cset_free(&c->scratch.set);
     at_buf_free(&c->scratch.stack);
+    at_buf_free(&c->scratch.rows);
     for (size_t i = 0; i < sizeof c->text / sizeof c->text[0]; i++)
         at_buf_free(&c->text[i]);
     free(c);
@@ -258,7 +259,7 @@ static enum at_err drop_call(struct at_checker *c, struct key *k, uint32_t i)
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
         uint32_t slot = slot_of(k, i, s);
         for (uint32_t b = 0; has_slot(call, s) && b < k->n_branches && !err; b++) {
-            err = cset_drop_slot(&k->branches[b]->sets[s], slot, &st);
+            err = cset_drop_slot(&k->branches[b]->sets[s], slot, &st, &c->scratch);
             k->branches[b]->open_ended |= UINT64_C(1) << s;
         }
     }
@@ -325,7 +326,7 @@ static enum at_err on_call(struct at_checker *c, struct key *k, struct stream *s
     enum at_err err = new_call(c, k, st, ev, at, &call);
     if (err)
         return err;
-    uint8_t value = reads_settings(call) ? SLOT_UNSEEN : 0;
+    uint16_t value = reads_settings(call) ? SLOT_UNSEEN : 0;
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
         if (!has_slot(call, s))
             continue;
@@ -591,13 +592,13 @@ static uint8_t shown(const struct key *k, const struct branch *b, uint32_t call,
     uint8_t mask = 0;
     uint32_t slot = slot_of(k, call, s);
     for (uint32_t i = 0; i < b->sets[s].n; i++)
-        mask |= cset_crow(&b->sets[s], i)[1 + slot] & SLOT_OUTCOMES;
+        mask |= (uint8_t)(cset_row(&b->sets[s], i)[1 + slot] & SLOT_OUTCOMES);
     return mask;
 }
 
 static bool has_seen(const struct key *k, const struct branch *b, uint32_t call)
 {
-    return call == UINT32_MAX || cset_crow(&b->sets[0], 0)[1 + slot_of(k, call, 0)] != SLOT_UNSEEN;
+    return call == UINT32_MAX || cset_row(&b->sets[0], 0)[1 + slot_of(k, call, 0)] != SLOT_UNSEEN;
 }
 
 /* Tells every scope that the branch nearest to the listing has otherwise. */
@@ -687,12 +688,8 @@ static uint8_t possible_outcomes(const struct key *k, uint32_t i, size_t s)
 {
     uint8_t mask = 0;
     uint32_t slot = slot_of(k, i, s);
-    for (uint32_t b = 0; b < k->n_branches; b++) {
-        const struct cset *set = &k->branches[b]->sets[s];
-        for (uint32_t r = 0; r < set->n; r++)
-            if (!(cset_crow(set, r)[1 + slot] & SLOT_WAITING))
-                mask |= cset_crow(set, r)[1 + slot] & SLOT_OUTCOMES;
-    }
+    for (uint32_t b = 0; b < k->n_branches; b++)
+        mask |= cset_outcomes(&k->branches[b]->sets[s], slot);
     return mask;
 }
 
@@ -872,7 +869,7 @@ static bool may_wait(const struct at_checker *c, const struct key *k, uint32_t i
         for (uint32_t b = 0; b < k->n_branches; b++) {
             const struct cset *set = &k->branches[b]->sets[s];
             for (uint32_t r = 0; r < set->n; r++)
-                if ((cset_crow(set, r)[0] & BASE_UP) && !(cset_crow(set, r)[1 + slot] & SLOT_DONE))
+                if ((cset_row(set, r)[0] & BASE_UP) && !(cset_row(set, r)[1 + slot] & SLOT_DONE))
                     return true;
         }
     }

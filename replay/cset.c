@@ -16,71 +16,182 @@ void cset_reset(struct cset *s, uint8_t slots)
     s->slots = slots;
 }
 
-static enum at_err reserve(struct cset *s, size_t bytes)
+static enum at_err reserve(struct cset *s, size_t words)
 {
-    if (bytes <= (s->heap ? s->heap_bytes : sizeof s->room))
+    if (words <= (s->heap ? s->heap_words : sizeof s->room / sizeof s->room[0]))
         return AT_OK;
-    size_t cap = bytes * 2;
+    size_t cap = words * 2;
     if (cap > UINT32_MAX)
         return AT_LIMIT;
-    uint8_t *heap = realloc(s->heap, cap);
+    uint16_t *heap = realloc(s->heap, cap * sizeof *heap);
     if (!heap)
         return AT_NOMEM;
     if (!s->heap)
         memcpy(heap, s->room, sizeof s->room);
     s->heap = heap;
-    s->heap_bytes = (uint32_t)cap;
+    s->heap_words = (uint32_t)cap;
     return AT_OK;
+}
+
+static void copy_row(uint16_t *to, const uint16_t *from, uint32_t stride)
+{
+    memcpy(to, from, stride * sizeof *to);
 }
 
 enum at_err cset_copy(struct cset *to, const struct cset *from)
 {
-    size_t bytes = (size_t)from->n * cset_stride(from);
-    enum at_err err = reserve(to, bytes);
+    size_t words = (size_t)from->n * cset_stride(from);
+    enum at_err err = reserve(to, words);
     if (err)
         return err;
     to->n = from->n;
     to->slots = from->slots;
-    memcpy(cset_rows(to), cset_crow(from, 0), bytes);
+    memcpy(cset_edit(to, 0), cset_row(from, 0), words * sizeof(uint16_t));
     return AT_OK;
 }
 
-/* Whether slot byte `a` offers all that `b` does; see "Dominance" in cset.h. */
-static bool slot_dominates(uint8_t a, uint8_t b, const struct steps *st)
+/* ------------------------------------------------------------------------------------------------- Debts ---- */
+
+/* Calls `slot` no candidate any more. */
+static void no_candidate(uint16_t *row, uint32_t slot)
 {
-    if (a == b)
+    row[1 + slot] &= (uint16_t)~SLOT_CANDIDATES;
+}
+
+static void clear_debt(uint16_t *row, uint32_t stride, unsigned d)
+{
+    row[0] &= (uint16_t)~BASE_DEBT(d);
+    for (uint32_t i = 1; i < stride; i++)
+        row[i] &= (uint16_t)~SLOT_CANDIDATE(d);
+}
+
+/* Call `slot` raised the prompt of debt `d`. */
+static void pay_debt(uint16_t *row, uint32_t stride, unsigned d, uint32_t slot)
+{
+    clear_debt(row, stride, d);
+    row[1 + slot] = (uint16_t)(d == DEBT_UP ? SLOT_WAITING : SLOT_DONE | DEBT_OUTCOME(d));
+}
+
+/* Three debts or more: any k of them need k different calls (Hall's condition; with two or more each, two always have). */
+static bool enough_calls(const uint16_t *row, uint32_t stride)
+{
+    for (unsigned subset = 7; subset < 16; subset++) {
+        unsigned debts = subset & (unsigned)(row[0] >> 3), size = 0, calls = 0;
+        for (unsigned d = 0; d < DEBTS; d++)
+            size += debts >> d & 1;
+        if (debts != subset || size < 3)
+            continue;
+        for (uint32_t i = 1; i < stride; i++)
+            calls += (row[i] & debts << 8) != 0;
+        if (calls < size)
+            return false;
+    }
+    return true;
+}
+
+/* Pays the debts that have one candidate. False: one has none. */
+static bool simplify(uint16_t *row, uint32_t stride)
+{
+    for (unsigned d = 0; d < DEBTS && (row[0] & BASE_DEBTS); d++) {
+        uint32_t last = 0, n = 0;
+        if (!(row[0] & BASE_DEBT(d)))
+            continue;
+        for (uint32_t i = 1; i < stride; i++) {
+            if (row[i] & SLOT_CANDIDATE(d)) {
+                last = i - 1;
+                n++;
+            }
+        }
+        if (n == 0)
+            return false;
+        if (n == 1) {
+            pay_debt(row, stride, d, last);
+            d = UINT32_MAX; /* look at all of them again */
+        }
+    }
+    return !(row[0] & BASE_DEBTS) || enough_calls(row, stride);
+}
+
+/* ----------------------------------------------------------------------------------------------- Dominance ---- */
+
+static bool joins(const struct steps *st)
+{
+    return st->join || (st->reprompt && st->hidden_prompts);
+}
+
+/* Whether slot word `a` offers all that `b` does, debts aside. */
+static bool slot_dominates(uint16_t a, uint16_t b, const struct steps *st)
+{
+    if (((a ^ b) & 255u) == 0)
         return true;
     if ((a & SLOT_WAITING) || b == SLOT_UNSEEN) /* what has been seen cannot be seen again later, otherwise */
         return false;
     if (b & SLOT_WAITING)
-        return !(a & SLOT_DONE) && (st->join || (st->reprompt && st->hidden_prompts));
+        return !(a & SLOT_DONE) && joins(st);
     if ((a & SLOT_DONE) && !(b & SLOT_DONE))
         return false;
-    return (b & SLOT_OUTCOMES & ~a) == 0;
+    return (b & SLOT_OUTCOMES & ~(unsigned)a) == 0;
 }
 
-static bool row_dominates(const uint8_t *a, const uint8_t *b, uint32_t stride, const struct steps *st)
+/* What a candidate of `b` may have raised, `a` has to offer as well. */
+static bool candidate_dominates(uint16_t a, uint16_t b, const struct steps *st)
 {
-    if (a[0] != b[0])
-        return false;
-    for (uint32_t i = 1; i < stride; i++)
-        if (!slot_dominates(a[i], b[i], st))
+    unsigned only_b = b & SLOT_CANDIDATES & ~(unsigned)a;
+    for (unsigned d = 0; d < DEBT_UP; d++)
+        if ((only_b & SLOT_CANDIDATE(d)) && !(a & DEBT_OUTCOME(d)))
             return false;
+    return !(only_b & SLOT_CANDIDATE(DEBT_UP)) || joins(st);
+}
+
+/* Whether debt `d` of `a` is a debt of `b` too, or was paid there by a candidate; that slot is then marked in `paid`. */
+static bool debt_dominates(const uint16_t *a, const uint16_t *b, uint32_t stride, unsigned d, uint32_t *paid)
+{
+    if (b[0] & BASE_DEBT(d)) {
+        for (uint32_t i = 1; i < stride; i++)
+            if ((b[i] & SLOT_CANDIDATE(d)) && !(a[i] & SLOT_CANDIDATE(d)))
+                return false;
+        return true;
+    }
+    uint16_t as_paid = (uint16_t)(d == DEBT_UP ? SLOT_WAITING : SLOT_DONE | DEBT_OUTCOME(d));
+    for (uint32_t i = 1; i < stride; i++) {
+        if ((a[i] & SLOT_CANDIDATE(d)) && b[i] == as_paid && i != paid[0] && i != paid[1] && i != paid[2]) {
+            paid[d] = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool row_dominates(const uint16_t *a, const uint16_t *b, uint32_t stride, const struct steps *st)
+{
+    uint32_t paid[DEBTS] = {0};
+    if ((a[0] ^ b[0]) & (BASE_STATE | BASE_UP))
+        return false;
+    for (unsigned d = 0; d < DEBTS && (a[0] & BASE_DEBTS); d++)
+        if ((a[0] & BASE_DEBT(d)) && !debt_dominates(a, b, stride, d, paid))
+            return false;
+    for (uint32_t i = 1; i < stride; i++) {
+        if (a[i] == b[i] || i == paid[0] || i == paid[1] || i == paid[2] || i == paid[3])
+            continue;
+        if (!slot_dominates(a[i], b[i], st) || !candidate_dominates(a[i], b[i], st))
+            return false;
+    }
     return true;
 }
 
 static void remove_row(struct cset *s, uint32_t i)
 {
-    uint32_t stride = cset_stride(s);
     s->n--;
     if (i != s->n)
-        memcpy(cset_row(s, i), cset_row(s, s->n), stride);
+        copy_row(cset_edit(s, i), cset_row(s, s->n), cset_stride(s));
 }
 
-enum at_err cset_add(struct cset *s, const uint8_t *row, const struct steps *st, bool *added)
+enum at_err cset_add(struct cset *s, uint16_t *row, const struct steps *st, bool *added)
 {
     uint32_t stride = cset_stride(s);
     *added = false;
+    if ((row[0] & BASE_DEBTS) && !simplify(row, stride))
+        return AT_OK;
     for (uint32_t i = 0; i < s->n; i++)
         if (row_dominates(cset_row(s, i), row, stride, st))
             return AT_OK;
@@ -92,56 +203,10 @@ enum at_err cset_add(struct cset *s, const uint8_t *row, const struct steps *st,
     enum at_err err = reserve(s, ((size_t)s->n + 1) * stride);
     if (err)
         return err;
-    memcpy(cset_row(s, s->n), row, stride);
+    copy_row(cset_edit(s, s->n), row, stride);
     s->n++;
     *added = true;
     return AT_OK;
-}
-
-enum at_err cset_add_slot(struct cset *s, uint8_t value)
-{
-    if (s->slots >= SLOTS_MAX)
-        return AT_LIMIT;
-    uint32_t old = cset_stride(s);
-    enum at_err err = reserve(s, (size_t)s->n * (old + 1));
-    if (err)
-        return err;
-    uint8_t *rows = cset_rows(s);
-    for (uint32_t i = s->n; i-- > 0;) {
-        memmove(rows + (size_t)i * (old + 1), rows + (size_t)i * old, old);
-        rows[(size_t)i * (old + 1) + old] = value;
-    }
-    s->slots++;
-    return AT_OK;
-}
-
-/* Adds the rows again one by one, so that none is dominated by another. */
-static enum at_err renew(struct cset *s, const struct steps *st)
-{
-    uint32_t n = s->n, stride = cset_stride(s);
-    bool added;
-    uint8_t row[1 + SLOTS_MAX];
-    s->n = 0;
-    for (uint32_t i = 0; i < n; i++) { /* row i is read before the at most i rows kept so far reach it */
-        memcpy(row, cset_row(s, i), stride);
-        enum at_err err = cset_add(s, row, st, &added);
-        if (err)
-            return err;
-    }
-    return AT_OK;
-}
-
-enum at_err cset_drop_slot(struct cset *s, uint32_t slot, const struct steps *st)
-{
-    uint32_t old = cset_stride(s), at = slot + 1;
-    uint8_t *rows = cset_rows(s);
-    for (uint32_t i = 0; i < s->n; i++) {
-        uint8_t *from = rows + (size_t)i * old, *to = rows + (size_t)i * (old - 1);
-        memmove(to, from, at);
-        memmove(to + at, from + at + 1, old - at - 1);
-    }
-    s->slots--;
-    return s->n > 1 ? renew(s, st) : AT_OK;
 }
 
 bool cset_covers(const struct cset *a, const struct cset *b, const struct steps *st)
@@ -152,28 +217,91 @@ bool cset_covers(const struct cset *a, const struct cset *b, const struct steps 
     for (uint32_t i = 0; i < b->n; i++) {
         bool found = false;
         for (uint32_t k = 0; k < a->n && !found; k++)
-            found = row_dominates(cset_crow(a, k), cset_crow(b, i), stride, st);
+            found = row_dominates(cset_row(a, k), cset_row(b, i), stride, st);
         if (!found)
             return false;
     }
     return true;
 }
 
+/* ------------------------------------------------------------------------------------------------- Slots ---- */
+
+enum at_err cset_add_slot(struct cset *s, uint16_t value)
+{
+    if (s->slots >= SLOTS_MAX)
+        return AT_LIMIT;
+    uint32_t old = cset_stride(s);
+    enum at_err err = reserve(s, (size_t)s->n * (old + 1));
+    if (err)
+        return err;
+    uint16_t *rows = cset_edit(s, 0);
+    for (uint32_t i = s->n; i-- > 0;) {
+        memmove(rows + (size_t)i * (old + 1), rows + (size_t)i * old, old * sizeof *rows);
+        rows[(size_t)i * (old + 1) + old] = value;
+    }
+    s->slots++;
+    return AT_OK;
+}
+
+/* Adds the row without its slot to the set. */
+static enum at_err add_without(struct cset *out, const uint16_t *row, uint32_t slot, const struct steps *st)
+{
+    uint16_t next[ROW_MAX];
+    bool added;
+    copy_row(next, row, 1 + slot);
+    copy_row(next + 1 + slot, row + 2 + slot, out->slots - slot);
+    return cset_add(out, next, st, &added);
+}
+
+enum at_err cset_drop_slot(struct cset *s, uint32_t slot, const struct steps *st, struct scratch *tmp)
+{
+    uint32_t stride = cset_stride(s);
+    uint16_t row[ROW_MAX];
+    enum at_err err = AT_OK;
+    cset_reset(&tmp->set, (uint8_t)(s->slots - 1));
+    for (uint32_t i = 0; i < s->n && !err; i++) {
+        const uint16_t *from = cset_row(s, i);
+        err = add_without(&tmp->set, from, slot, st);
+        for (unsigned d = 0; d < DEBTS && !err; d++) {
+            if (!(from[1 + slot] & SLOT_CANDIDATE(d)))
+                continue;
+            copy_row(row, from, stride); /* or it was the one that raised the prompt */
+            clear_debt(row, stride, d);
+            err = add_without(&tmp->set, row, slot, st);
+        }
+    }
+    return err ? err : cset_copy(s, &tmp->set);
+}
+
 uint8_t cset_states(const struct cset *s)
 {
     uint8_t mask = 0;
     for (uint32_t i = 0; i < s->n; i++)
-        mask |= (uint8_t)(1u << (cset_crow(s, i)[0] & BASE_STATE));
+        mask |= (uint8_t)(1u << (cset_row(s, i)[0] & BASE_STATE));
     return mask;
 }
 
 bool cset_any_up(const struct cset *s)
 {
     for (uint32_t i = 0; i < s->n; i++)
-        if (cset_crow(s, i)[0] & BASE_UP)
+        if (cset_row(s, i)[0] & BASE_UP)
             return true;
     return false;
 }
+
+uint8_t cset_outcomes(const struct cset *s, uint32_t slot)
+{
+    unsigned mask = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        uint16_t word = cset_row(s, i)[1 + slot];
+        mask |= word & SLOT_WAITING ? 0 : word & SLOT_OUTCOMES;
+        for (unsigned d = 0; d < DEBT_UP; d++)
+            mask |= word & SLOT_CANDIDATE(d) ? DEBT_OUTCOME(d) : 0;
+    }
+    return (uint8_t)mask;
+}
+
+/* ------------------------------------------------------------------------------------------ Steps on a row ---- */
 
 static enum at_state after_reset(enum at_state state, const struct steps *st)
 {
@@ -184,9 +312,10 @@ static enum at_state after_reset(enum at_state state, const struct steps *st)
     return AT_UNASKED; /* R10 */
 }
 
-void row_reset(uint8_t *row, uint8_t slots, const struct steps *st)
+void row_reset(uint16_t *row, uint8_t slots, const struct steps *st)
 {
-    row[0] = (uint8_t)after_reset(row[0] & BASE_STATE, st);
+    clear_debt(row, 1u + slots, DEBT_UP);
+    row[0] = (uint16_t)((row[0] & BASE_DEBTS) | after_reset(row[0] & BASE_STATE, st));
     for (uint32_t i = 1; i <= slots; i++)
         if (row[i] & SLOT_WAITING)
             row[i] = 0;
@@ -205,19 +334,111 @@ static enum at_state after_decision(enum at_answer answer, const struct steps *s
     }
 }
 
-void row_decide(uint8_t *row, uint8_t slots, enum at_answer answer, const struct steps *st)
+static enum at_err put_row(struct at_buf *out, const uint16_t *row, uint32_t stride)
 {
-    uint8_t outcome = answer == AT_ANSWER_ALLOW  ? SLOT_OK_PROMPT
-                      : answer == AT_ANSWER_DENY ? SLOT_DENIED_PROMPT
-                                                 : SLOT_DISMISSED;
-    bool joins = st->join || (st->reprompt && st->hidden_prompts);
+    return at_buf_add(out, row, stride * sizeof *row);
+}
+
+/* The decision, on a row that has no debt of this outcome yet. */
+static enum at_err decide(const uint16_t *row, uint8_t slots, unsigned d, enum at_state state, const struct steps *st,
+                          struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    bool raised = row[0] & BASE_DEBT(DEBT_UP);
+    copy_row(next, row, 1u + slots);
+    next[0] = (uint16_t)((row[0] & BASE_DEBTS & ~BASE_DEBT(DEBT_UP)) | state);
+    if (raised)
+        next[0] |= (uint16_t)BASE_DEBT(d);
     for (uint32_t i = 1; i <= slots; i++) {
-        if (row[i] & SLOT_WAITING)
-            row[i] = (uint8_t)(SLOT_DONE | outcome);
-        else if (!(row[i] & SLOT_DONE) && joins)
-            row[i] |= outcome;
+        if (next[i] & SLOT_WAITING)
+            next[i] = (uint16_t)(SLOT_DONE | DEBT_OUTCOME(d));
+        else if (slot_open(next[i]) && joins(st))
+            next[i] |= (uint16_t)DEBT_OUTCOME(d);
+        if (next[i] & SLOT_CANDIDATE(DEBT_UP))
+            next[i] = (uint16_t)((next[i] & ~SLOT_CANDIDATE(DEBT_UP)) | SLOT_CANDIDATE(d));
     }
-    row[0] = (uint8_t)after_decision(answer, st);
+    return put_row(out, next, 1u + slots);
+}
+
+enum at_err row_decide(const uint16_t *row, uint8_t slots, enum at_answer answer, const struct steps *st,
+                       struct at_buf *out)
+{
+    unsigned d = answer == AT_ANSWER_ALLOW ? DEBT_ALLOWED : answer == AT_ANSWER_DENY ? DEBT_DENIED : DEBT_DISMISSED;
+    enum at_state state = after_decision(answer, st);
+    uint16_t paid[ROW_MAX];
+    enum at_err err = AT_OK;
+    if (!(row[0] & BASE_DEBT(d)) || !(row[0] & BASE_DEBT(DEBT_UP)))
+        return decide(row, slots, d, state, st, out);
+    for (uint32_t i = 0; i < slots && !err; i++) { /* a second debt of the kind: the first one is some call's */
+        if (!(row[1 + i] & SLOT_CANDIDATE(d)))
+            continue;
+        copy_row(paid, row, 1u + slots);
+        pay_debt(paid, 1u + slots, d, i);
+        err = decide(paid, slots, d, state, st, out);
+    }
+    return err;
+}
+
+/* A prompt that any of the open calls may have raised. */
+static enum at_err prompt_any(const uint16_t *row, uint8_t slots, const struct steps *st, struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    copy_row(next, row, 1u + slots);
+    next[0] |= BASE_UP;
+    if (st->spare_call)
+        return put_row(out, next, 1u + slots);
+    next[0] |= (uint16_t)BASE_DEBT(DEBT_UP);
+    bool any = false;
+    for (uint32_t i = 1; i <= slots; i++) {
+        if (!slot_open(next[i]))
+            continue;
+        next[i] |= (uint16_t)SLOT_CANDIDATE(DEBT_UP);
+        any = true;
+    }
+    return any ? put_row(out, next, 1u + slots) : AT_OK;
+}
+
+enum at_err row_prompt(const uint16_t *row, uint8_t slots, uint32_t slot, const struct steps *st, struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    enum at_err err = AT_OK;
+    if (slot < slots) {
+        copy_row(next, row, 1u + slots);
+        next[0] |= BASE_UP;
+        next[1 + slot] = SLOT_WAITING;
+        return put_row(out, next, 1u + slots);
+    }
+    if (!(row[0] & BASE_DEBT(DEBT_UP)))
+        return prompt_any(row, slots, st, out);
+    for (uint32_t i = 0; i < slots && !err; i++) { /* one is up already, for one of its candidates */
+        if (!(row[1 + i] & SLOT_CANDIDATE(DEBT_UP)))
+            continue;
+        copy_row(next, row, 1u + slots);
+        pay_debt(next, 1u + slots, DEBT_UP, i);
+        err = prompt_any(next, slots, st, out);
+    }
+    return err;
+}
+
+enum at_err row_outcome(const uint16_t *row, uint8_t slots, uint32_t slot, uint8_t wanted, struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    uint16_t word = row[1 + slot];
+    enum at_err err = AT_OK;
+    if (!(word & SLOT_WAITING) && (word & wanted)) {
+        copy_row(next, row, 1u + slots);
+        no_candidate(next, slot);
+        next[1 + slot] = (uint16_t)(SLOT_DONE | (word & wanted));
+        err = put_row(out, next, 1u + slots);
+    }
+    for (unsigned d = 0; d < DEBT_UP && !err; d++) {
+        if (!(word & SLOT_CANDIDATE(d)) || !(DEBT_OUTCOME(d) & wanted))
+            continue;
+        copy_row(next, row, 1u + slots);
+        pay_debt(next, 1u + slots, d, slot);
+        err = put_row(out, next, 1u + slots);
+    }
+    return err;
 }
 
 bool state_prompts(enum at_state state, const struct steps *st)
@@ -253,102 +474,77 @@ static uint8_t outcome_of(enum at_state state, const struct steps *st)
     }
 }
 
-/* Every open call may settle as the state has it (R5, R6), the prompt not being up. */
-static void row_settle(uint8_t *row, uint8_t slots, const struct steps *st)
+/* ------------------------------------------------------------------------------------------- Silent steps ---- */
+
+/*
+ * Every open call may settle as the state has it (R5, R6), the prompt not being up. Where a prompt and its dismissal can
+ * go unseen and change nothing, every call may have had its own.
+ */
+static void row_settle(uint16_t *row, uint8_t slots, const struct steps *st)
 {
-    uint8_t outcome = row[0] & BASE_UP ? 0 : outcome_of(row[0], st);
+    enum at_state state = row[0] & BASE_STATE;
+    if (row[0] & BASE_UP)
+        return;
+    uint16_t outcome = outcome_of(state, st);
+    if (!outcome && st->hidden_prompts && st->hidden_decisions && after_decision(AT_ANSWER_DISMISS, st) == state)
+        outcome = SLOT_DISMISSED;
     for (uint32_t i = 1; i <= slots && outcome; i++)
-        if (!(row[i] & (SLOT_WAITING | SLOT_DONE)))
+        if (slot_open(row[i]))
             row[i] |= outcome;
 }
 
-struct search {
-    struct cset *out;
-    const struct steps *st;
-    struct at_buf *stack;
-};
-
-/* Takes a row that is reached: once it is new, its own successors will be looked for. */
-static enum at_err reach(const struct search *q, uint8_t *row)
+/* Appends the rows that one silent step leads to. */
+static enum at_err successors(const uint16_t *row, uint8_t slots, const struct steps *st, struct at_buf *out)
 {
-    bool added;
-    row_settle(row, q->out->slots, q->st);
-    enum at_err err = cset_add(q->out, row, q->st, &added);
-    if (!err && added)
-        err = at_buf_add(q->stack, row, cset_stride(q->out));
-    return err;
-}
-
-static enum at_err hidden_prompts(const struct search *q, const uint8_t *row)
-{
-    uint32_t stride = cset_stride(q->out);
-    uint8_t next[1 + SLOTS_MAX];
-    enum at_err err = AT_OK;
-    memcpy(next, row, stride);
-    next[0] |= BASE_UP;
-    if (q->st->spare_call)
-        err = reach(q, next);
-    for (uint32_t i = 1; i < stride && !err; i++) {
-        if (row[i] & (SLOT_WAITING | SLOT_DONE))
-            continue;
-        memcpy(next, row, stride);
-        next[0] |= BASE_UP;
-        next[i] = SLOT_WAITING;
-        err = reach(q, next);
-    }
-    return err;
-}
-
-static enum at_err hidden_decisions(const struct search *q, const uint8_t *row)
-{
-    static const enum at_answer answers[] = {AT_ANSWER_ALLOW, AT_ANSWER_DENY, AT_ANSWER_DISMISS};
-    uint8_t next[1 + SLOTS_MAX];
-    enum at_err err = AT_OK;
-    for (size_t i = 0; i < 3 && !err; i++) {
-        memcpy(next, row, cset_stride(q->out));
-        row_decide(next, q->out->slots, answers[i], q->st);
-        err = reach(q, next);
-    }
-    return err;
-}
-
-static enum at_err successors(const struct search *q, const uint8_t *row)
-{
-    const struct steps *st = q->st;
     enum at_state state = row[0] & BASE_STATE;
     bool up = row[0] & BASE_UP;
-    uint8_t next[1 + SLOTS_MAX];
+    uint16_t next[ROW_MAX];
     enum at_err err = AT_OK;
     if (st->hidden_prompts && state_prompts(state, st) && (!up || st->reprompt))
-        err = hidden_prompts(q, row);
-    if (!err && st->hidden_decisions && up)
-        err = hidden_decisions(q, row);
+        err = row_prompt(row, slots, UINT32_MAX, st, out);
+    for (enum at_answer a = AT_ANSWER_ALLOW; st->hidden_decisions && up && a <= AT_ANSWER_DISMISS && !err; a++)
+        err = row_decide(row, slots, a, st, out);
     if (!err && st->flips && state != AT_UNASKED && st->fault != AT_FAULT_FLIP_IGNORED) {
-        memcpy(next, row, cset_stride(q->out));
-        next[0] = (uint8_t)((row[0] & BASE_UP) | (state == AT_GRANTED ? AT_DENIED : AT_GRANTED));
-        err = reach(q, next);
+        copy_row(next, row, 1u + slots);
+        next[0] ^= AT_GRANTED ^ AT_DENIED;
+        err = put_row(out, next, 1u + slots);
+    }
+    return err;
+}
+
+/* Takes the rows of `from`: each that is new goes into the set, and on the stack to have its own successors looked for. */
+static enum at_err reach(struct cset *set, const struct at_buf *from, const struct steps *st, struct at_buf *stack)
+{
+    uint32_t stride = cset_stride(set);
+    uint16_t row[ROW_MAX];
+    enum at_err err = AT_OK;
+    for (size_t at = 0; at < from->len && !err; at += stride * sizeof row[0]) {
+        bool added;
+        memcpy(row, from->ptr + at, stride * sizeof row[0]);
+        row_settle(row, set->slots, st);
+        err = cset_add(set, row, st, &added);
+        if (!err && added)
+            err = put_row(stack, row, stride);
     }
     return err;
 }
 
 enum at_err cset_close(struct cset *s, const struct steps *st, struct scratch *tmp)
 {
-    struct search q = {.out = &tmp->set, .st = st, .stack = &tmp->stack};
-    uint32_t stride = cset_stride(s);
-    uint8_t row[1 + SLOTS_MAX];
-    enum at_err err = AT_OK;
-    cset_reset(q.out, s->slots);
-    tmp->stack.len = 0;
-    for (uint32_t i = 0; i < s->n && !err; i++) {
-        memcpy(row, cset_row(s, i), stride);
-        err = reach(&q, row);
-    }
-    while (!err && tmp->stack.len) {
-        tmp->stack.len -= stride;
-        memcpy(row, tmp->stack.ptr + tmp->stack.len, stride);
-        err = successors(&q, row);
-    }
+    size_t row_bytes = cset_stride(s) * sizeof(uint16_t);
+    uint16_t row[ROW_MAX];
+    cset_reset(&tmp->set, s->slots);
+    tmp->stack.len = tmp->rows.len = 0;
+    enum at_err err = at_buf_add(&tmp->rows, cset_row(s, 0), s->n * row_bytes);
     if (!err)
-        err = cset_copy(s, q.out);
-    return err;
+        err = reach(&tmp->set, &tmp->rows, st, &tmp->stack);
+    while (!err && tmp->stack.len) {
+        tmp->stack.len -= row_bytes;
+        memcpy(row, tmp->stack.ptr + tmp->stack.len, row_bytes);
+        tmp->rows.len = 0;
+        err = successors(row, s->slots, st, &tmp->rows);
+        if (!err)
+            err = reach(&tmp->set, &tmp->rows, st, &tmp->stack);
+    }
+    return err ? err : cset_copy(s, &tmp->set);
 }
