@@ -8,11 +8,14 @@
 #include "tracer/tracer.h"
 
 static const struct at_command *const commands[] = {
-    &at_cmd_cat, &at_cmd_import,
-    &at_cmd_profile,
+    &at_cmd_record,
+    &at_cmd_messages,
     &at_cmd_replay,
-    &at_cmd_messages, &at_cmd_dialect,
     &at_cmd_report,
+    &at_cmd_cat,
+    &at_cmd_import,
+    &at_cmd_profile,
+    &at_cmd_dialect,
     NULL,
 };
 

@@ -355,17 +355,26 @@ uint32_t at_pointer_find(const struct at_pointer *p, const struct at_doc *d, uin
 
 /* ---- JSON inside of strings */
 
+#define JSON_TRIES 4
+
 enum at_err at_docs_take(struct at_docs *docs, struct at_str text, const struct at_doc **out)
 {
     *out = NULL;
     if (docs->used == AT_DOCS || !text.ptr)
         return AT_OK;
-    size_t skip = 0;
-    while (skip < text.len && text.ptr[skip] != '{' && text.ptr[skip] != '[')
-        skip++;
-    struct at_str tail = {text.ptr + skip, text.len - skip};
-    if (skip == text.len || !at_json_valid(tail))
-        return AT_OK;
+    struct at_str tail = {text.ptr, 0};
+    for (int tries = 0; tries < JSON_TRIES; tries++) { /* "[tag] {…}" begins like JSON, too */
+        const char *from = tail.ptr + (tries > 0), *end = text.ptr + text.len;
+        while (from < end && *from != '{' && *from != '[')
+            from++;
+        tail = (struct at_str){from, (size_t)(end - from)};
+        if (from == end)
+            return AT_OK;
+        if (at_json_valid(tail))
+            break;
+        if (tries + 1 == JSON_TRIES)
+            return AT_OK;
+    }
     struct at_doc *d = &docs->list[docs->used];
     enum at_err err = at_doc_index(d, tail);
     if (err)

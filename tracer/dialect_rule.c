@@ -344,7 +344,7 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
             continue;
         err = at_buf_printf(&line, ",\"%s\":", needed[i]);
         if (!err)
-            err = i ? at_json_quote(&line, instead[i]) : at_buf_printf(&line, "%lld", (long long)run->m->t_us);
+            err = i ? at_json_quote(&line, instead[i]) : at_buf_printf(&line, "%lld", (long long)names.t_us);
     }
     struct at_json_iter it;
     struct at_str key, value;
@@ -361,7 +361,7 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
     if (!err)
         err = spoiled(run, at_event_parse(run->parser, at_buf_view(&line), &ev, NULL) ? AT_BAD : AT_END);
     if (err == AT_END) { /* it parsed */
-        bool own_time = have[0].ptr != NULL;
+        bool own_time = have[0].ptr || r->fields[AT_FIELD_T];
         err = AT_OK;
         if (complete(run, &ev)) {
             if (at_seen_again(run->seen, &run->state->last, run->number, &ev, own_time, run->m->t_us))

@@ -1,0 +1,27 @@
+/* record.h: events into a tape that is being written. Private to this folder. */
+#ifndef AUTHTAPE_RECORD_H
+#define AUTHTAPE_RECORD_H
+
+#include "tracer/tracer.h"
+
+/*
+ * The tape of a recording. Live: written straight under its name, so that what was flushed is there whatever happens
+ * to the recorder. Else: a temporary file that takes its name when the recording is complete.
+ */
+struct at_taping;
+AT_MUST_USE enum at_err at_taping_open(const char *path, bool live, struct at_taping **out, struct at_why *why);
+/* Adds an event; `ctx` is the at_taping. AT_CLOSED: the reader of standard output went away. */
+enum at_err at_taping_event(void *ctx, const struct at_event *ev);
+/* Flushes what has waited for a second. `now_us` is a monotonic clock. */
+AT_MUST_USE enum at_err at_taping_tick(struct at_taping *t, int64_t now_us);
+/* Ends the tape and goes on with a new one under the same name; the old one gets the time in its name, unless it was
+ * moved away already. */
+AT_MUST_USE enum at_err at_taping_rotate(struct at_taping *t);
+/* Ends the tape. */
+AT_MUST_USE enum at_err at_taping_finish(struct at_taping *t);
+const struct at_why *at_taping_why(const struct at_taping *t); /* of the last failure */
+uint64_t at_taping_bytes(const struct at_taping *t);
+/* Without at_taping_finish: a temporary file is removed. */
+void at_taping_close(struct at_taping **t);
+
+#endif
