@@ -41,9 +41,27 @@ static const char *scan_escape(const char *p, const char *end)
     return p + 5;
 }
 
+/* Skips what needs no look in a string, eight bytes at a time: ASCII but for control characters, quote and escape. */
+static const char *skip_plain(const char *p, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101u, high = ones * 0x80;
+    for (; end - p >= 8; p += 8) {
+        uint64_t v = at_get_u64le((const uint8_t *)p);
+        uint64_t quote = v ^ ones * '"', escape = v ^ ones * '\\';
+        /* The lowest byte that one of the four tests marks is rightly marked; see "Determine if a word has a zero". */
+        uint64_t hit = v | (v - ones * 0x20) | ((quote - ones) & ~quote) | ((escape - ones) & ~escape);
+        if (hit & high)
+            return p + __builtin_ctzll(hit & high) / 8;
+    }
+    return p;
+}
+
 static const char *scan_string(const char *p, const char *end)
 {
     for (p++; p < end;) {
+        p = skip_plain(p, end);
+        if (p == end)
+            return NULL;
         unsigned char c = (unsigned char)*p;
         if (c == '"')
             return p + 1;
@@ -189,29 +207,33 @@ bool at_json_valid(struct at_str s)
     return n > 0 && skip_space(s.ptr + n, s.ptr + s.len) == s.ptr + s.len;
 }
 
+/* Behind the string that starts at `p`, in text that is known to be valid. */
+static const char *string_end(const char *p, const char *end)
+{
+    for (p++; p < end; p++) {
+        p = skip_plain(p, end);
+        if (p < end && *p == '"')
+            return p + 1;
+        p += p < end && *p == '\\';
+    }
+    return end;
+}
+
 enum at_err at_json_compact(struct at_buf *out, struct at_str s)
 {
     enum at_err err = at_buf_reserve(out, s.len);
-    if (err)
-        return err;
-    char *to = out->ptr + out->len;
-    const char *p = s.ptr, *end = s.ptr + s.len;
-    while (p < end) {
-        if (is_space(*p)) {
-            p++;
-        } else if (*p == '"') {
-            const char *after = scan_string(p, end);
-            if (!after)
-                return AT_BAD;
-            memcpy(to, p, (size_t)(after - p));
-            to += after - p;
-            p = after;
+    const char *p = s.ptr, *end = s.ptr + s.len, *from = p;
+    while (p < end && !err) {
+        if (*p == '"') {
+            p = string_end(p, end);
+        } else if (is_space(*p)) {
+            err = at_buf_add(out, from, (size_t)(p - from));
+            from = p = skip_space(p, end);
         } else {
-            *to++ = *p++;
+            p++;
         }
     }
-    out->len = (size_t)(to - out->ptr);
-    return AT_OK;
+    return err ? err : at_buf_add(out, from, (size_t)(end - from));
 }
 
 void at_json_iter_begin(struct at_json_iter *it, struct at_str object)

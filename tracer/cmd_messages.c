@@ -51,20 +51,45 @@ static const char *dir_text(const struct at_message *m)
     return m->dir == AT_DIR_CLIENT ? "client" : "server";
 }
 
+/* printf would take longer than everything else about a small message. */
+static void put(struct at_buf *out, struct at_str s)
+{
+    memcpy(out->ptr + out->len, s.ptr, s.len);
+    out->len += s.len;
+}
+
+static void put_number(struct at_buf *out, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while (n /= 10);
+    put(out, (struct at_str){digits + at, sizeof digits - at});
+}
+
 static enum at_err on_message(void *ctx, const struct at_message *m)
 {
     struct job *job = ctx;
     struct at_buf *out = &job->out;
-    enum at_err err =
-        at_buf_printf(out, "{\"t\":%lld,\"packet\":%llu,\"stream\":\"%.*s\",\"proto\":\"%s\",\"dir\":\"%s\"",
-                      (long long)m->t_us, (unsigned long long)m->packet, AT_STR_FMT(m->stream->name),
-                      m->proto == AT_PROTO_HTTP ? "http" : "websocket", dir_text(m));
-    if (!err && m->encoding.ptr)
-        err = at_buf_printf(out, ",\"encoding\":\"%.*s\"", AT_STR_FMT(m->encoding));
-    if (!err)
-        err = at_buf_str(out, AT_STR(",\"body\":"));
-    if (!err)
-        err = at_json_compact(out, m->body);
+    enum at_err err = at_buf_reserve(out, 256 + m->stream->name.len + m->encoding.len + m->body.len);
+    if (err)
+        return err;
+    put(out, m->t_us < 0 ? AT_STR("{\"t\":-") : AT_STR("{\"t\":"));
+    put_number(out, m->t_us < 0 ? 0 - (uint64_t)m->t_us : (uint64_t)m->t_us);
+    put(out, AT_STR(",\"packet\":"));
+    put_number(out, m->packet);
+    put(out, AT_STR(",\"stream\":\""));
+    put(out, m->stream->name);
+    put(out, m->proto == AT_PROTO_HTTP ? AT_STR("\",\"proto\":\"http\",\"dir\":\"")
+                                       : AT_STR("\",\"proto\":\"websocket\",\"dir\":\""));
+    put(out, at_str(dir_text(m)));
+    if (m->encoding.ptr) {
+        put(out, AT_STR("\",\"encoding\":\""));
+        put(out, m->encoding);
+    }
+    put(out, AT_STR("\",\"body\":"));
+    err = at_json_compact(out, m->body);
     if (!err)
         err = at_buf_str(out, AT_STR("}\n"));
     return err || (out->len < OUT_BYTES && !job->live) ? err : flush(out);
