@@ -39,7 +39,7 @@ LIBS = $(CORE_LIBS) -lm
 
 FOLDERS := formats tracer replay analysis
 LIB_SRCS := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
-GEN_SRCS := $(BUILD)/gen/profiles.c $(BUILD)/gen/dialects.c
+GEN_SRCS := $(BUILD)/gen/profiles.c $(BUILD)/gen/dialects.c $(BUILD)/gen/page.c
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o) $(GEN_SRCS:%.c=%.o)
 LIB := $(BUILD)/libauthtape-all.a
 PROGRAM := $(BUILD)/authtape
@@ -79,6 +79,9 @@ $(BUILD)/gen/profiles.c: formats/embed.sh $(wildcard formats/profiles/*.json)
 
 $(BUILD)/gen/dialects.c: formats/embed.sh $(wildcard tracer/dialects/*.json)
 	$(Q)mkdir -p $(@D) && formats/embed.sh at_dialect_blobs $(sort $(filter %.json,$^)) >$@
+
+$(BUILD)/gen/page.c: formats/embed.sh $(wildcard analysis/page/*)
+	$(Q)mkdir -p $(@D) && formats/embed.sh at_page_blobs $(sort $(filter analysis/%,$^)) >$@
 
 # ---- Tests
 

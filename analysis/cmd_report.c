@@ -5,19 +5,47 @@
 #include <unistd.h>
 
 #include "analysis/analysis.h"
-#include "analysis/print.h"
+#include "analysis/page.h"
 
 enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PROFILE };
 
 static const struct at_option options[] = {
     {"by", 0, "LIST", OPT_BY, "group by scope, api, app, platform, errmsg, day, hour;\nseveral: separated by commas"},
-    {"format", 0, "FORMAT", OPT_FORMAT, "text (the default), json or csv"},
+    {"format", 0, "FORMAT", OPT_FORMAT, "text (the default), json, csv or html"},
     {"output", 'o', "FILE", OPT_OUTPUT, "write to FILE instead of standard output"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
     {0},
 };
 
-typedef enum at_err printer(const struct tally *t, const struct report_options *o, struct at_buf *out);
+/* What the events are poured into. */
+struct sums {
+    struct tally *tally;
+    struct story *story; /* NULL: nobody wants to see it */
+};
+
+enum { GROUPS = 1, HOURS }; /* the groupings of the tally */
+
+typedef enum at_err printer(const struct sums *s, const struct report_options *o, struct at_buf *out);
+
+static enum at_err print_text(const struct sums *s, const struct report_options *o, struct at_buf *out)
+{
+    return report_text(s->tally, o, out);
+}
+
+static enum at_err print_json(const struct sums *s, const struct report_options *o, struct at_buf *out)
+{
+    return report_json(s->tally, o, out);
+}
+
+static enum at_err print_csv(const struct sums *s, const struct report_options *o, struct at_buf *out)
+{
+    return report_csv(s->tally, o, out);
+}
+
+static enum at_err print_html(const struct sums *s, const struct report_options *o, struct at_buf *out)
+{
+    return report_html(s->tally, o, s->story, o->n_by ? GROUPS : 0, HOURS, out);
+}
 
 struct request {
     struct report_options report;
@@ -29,21 +57,32 @@ struct request {
 
 static enum at_err on_settled(void *ctx, const struct at_settled *s)
 {
-    return tally_settled(ctx, s);
+    struct sums *sums = ctx;
+    enum at_err err = tally_settled(sums->tally, s);
+    return err || !sums->story ? err : story_settled(sums->story, s);
 }
 
 static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
 {
-    return tally_inferred(ctx, i);
+    struct sums *sums = ctx;
+    enum at_err err = tally_inferred(sums->tally, i);
+    return err || !sums->story ? err : story_inferred(sums->story, i);
+}
+
+static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
+{
+    struct sums *sums = ctx;
+    return sums->story ? story_divergence(sums->story, d) : AT_OK;
 }
 
 /* Every event goes to the checker, for what was not on the wire, and to the tally. */
-static enum at_err read_all(const struct request *q, const struct at_profile *profile, struct tally *t,
+static enum at_err read_all(const struct request *q, const struct at_profile *profile, struct sums *t,
                             struct at_why *why)
 {
     const struct at_reader_options select = {0};
     const struct at_check_options check = {0};
-    const struct at_check_sink sink = {.ctx = t, .settled = on_settled, .inferred = on_inferred};
+    const struct at_check_sink sink = {
+        .ctx = t, .divergence = on_divergence, .settled = on_settled, .inferred = on_inferred};
     struct at_checker *checker = NULL;
     struct at_reader *reader = NULL;
     struct at_event ev;
@@ -56,12 +95,14 @@ static enum at_err read_all(const struct request *q, const struct at_profile *pr
     while (!err && !(read_err = at_reader_next(reader, &ev, &index, why))) {
         err = at_checker_event(checker, &ev, index);
         if (!err)
-            err = tally_event(t, &ev, index);
+            err = tally_event(t->tally, &ev, index);
+        if (!err && t->story)
+            err = story_event(t->story, &ev);
     }
     if (!err && read_err == AT_END)
         err = at_checker_finish(checker);
     if (!err && read_err == AT_END)
-        err = tally_finish(t);
+        err = tally_finish(t->tally);
     if (err)
         at_fail(why, err, "%s", at_err_text(err));
     at_checker_free(&checker);
@@ -86,26 +127,33 @@ static int write_out(const char *path, const struct at_buf *text)
     return AT_EXIT_NONE;
 }
 
+static enum at_err new_sums(const struct request *q, const struct at_profile *profile, struct sums *s)
+{
+    unsigned dims[2] = {0, 1u << DIM_HOUR};
+    bool html = q->print == print_html;
+    for (size_t i = 0; i < q->report.n_by; i++)
+        dims[0] |= 1u << q->report.by[i];
+    enum at_err err = tally_new(profile, dims, html ? 2 : dims[0] ? 1 : 0, &s->tally);
+    return err || !html ? err : story_new(&s->story);
+}
+
 static int report(const struct request *q)
 {
     struct at_profile *profile = NULL;
-    struct tally *tally = NULL;
+    struct sums sums = {0};
     struct at_buf text = {0};
     struct at_why why = {{0}};
-    unsigned dims = 0;
-    int status = AT_EXIT_NONE;
-    for (size_t i = 0; i < q->report.n_by; i++)
-        dims |= 1u << q->report.by[i];
     enum at_err err = at_profile_load(q->profile, &profile, &why);
-    if (!err && tally_new(profile, dims, &tally))
+    if (!err && new_sums(q, profile, &sums))
         err = at_fail(&why, AT_NOMEM, "out of memory");
     if (!err)
-        err = read_all(q, profile, tally, &why);
-    if (!err && q->print(tally, &q->report, &text))
+        err = read_all(q, profile, &sums, &why);
+    if (!err && q->print(&sums, &q->report, &text))
         err = at_fail(&why, AT_NOMEM, "out of memory");
-    status = err ? at_cli_trouble("%s", why.text) : write_out(q->output, &text);
+    int status = err ? at_cli_trouble("%s", why.text) : write_out(q->output, &text);
     at_buf_free(&text);
-    tally_free(&tally);
+    story_free(&sums.story);
+    tally_free(&sums.tally);
     at_profile_free(&profile);
     return status;
 }
@@ -115,14 +163,14 @@ static bool choose_format(const struct at_cli *cli, struct request *q)
     static const struct {
         const char *name;
         printer *print;
-    } formats[] = {{"text", report_text}, {"json", report_json}, {"csv", report_csv}};
+    } formats[] = {{"text", print_text}, {"json", print_json}, {"csv", print_csv}, {"html", print_html}};
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         if (!strcmp(cli->arg, formats[i].name)) {
             q->print = formats[i].print;
             return true;
         }
     }
-    at_cli_usage(cli->command, "no format '%s'; there are text, json and csv", cli->arg);
+    at_cli_usage(cli->command, "no format '%s'; there are text, json, csv and html", cli->arg);
     return false;
 }
 
@@ -163,7 +211,7 @@ static size_t terminal_width(const char *output)
 static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
-    struct request q = {.profile = AT_DEFAULT_PROFILE, .output = "-", .print = report_text};
+    struct request q = {.profile = AT_DEFAULT_PROFILE, .output = "-", .print = print_text};
     int id;
     at_cli_begin(&cli, self, argc, argv);
     while ((id = at_cli_next(&cli)) > 0) {

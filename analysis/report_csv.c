@@ -46,7 +46,7 @@ enum at_err report_csv(const struct tally *t, const struct report_options *o, st
     if (!err)
         err = at_buf_str(out, AT_STR("\r\n"));
     if (!err)
-        err = rows_of(t, o->n_by ? tally_groups(t) : tally_scopes(t), &rows, &n);
+        err = rows_of(t, o->n_by ? tally_groups(t, 1) : tally_scopes(t), &rows, &n);
     for (size_t i = 0; i < n && !err; i++) {
         for (size_t d = 0; d < n_by && !err; d++) {
             err = d ? at_buf_str(out, AT_STR(",")) : AT_OK;

@@ -120,7 +120,7 @@ static enum at_err put_groups(struct at_buf *out, const struct tally *t, const s
 {
     struct row *rows = NULL;
     size_t n = 0;
-    enum at_err err = rows_of(t, tally_groups(t), &rows, &n);
+    enum at_err err = rows_of(t, tally_groups(t, 1), &rows, &n);
     if (!err)
         err = at_buf_str(out, AT_STR(",\n\"groups\":["));
     for (size_t i = 0; i < n && !err; i++) {

@@ -54,7 +54,7 @@ static enum at_err put_rows(const struct tally *t, const struct report_options *
         err = table_str(&table, at_str(columns[k]->header));
     }
     if (!err)
-        err = rows_of(t, o->n_by ? tally_groups(t) : tally_scopes(t), &rows, &n);
+        err = rows_of(t, o->n_by ? tally_groups(t, 1) : tally_scopes(t), &rows, &n);
     for (size_t i = 0; i < n && !err; i++) {
         for (size_t d = 0; d < n_by && !err; d++)
             err = table_str(&table, rows[i].label[by[d]].ptr ? rows[i].label[by[d]] : AT_STR("-"));

@@ -48,7 +48,7 @@ struct tally {
     struct stray *strays;
     size_t n_strays, strays_cap;
     struct pending pending;
-    struct cells cells[2]; /* by scope; by what was asked for */
+    struct cells cells[GROUPINGS_MAX]; /* by scope; by what was asked for */
     size_t n_cells;
     uint32_t *scratch; /* scope ids of the call at hand */
     size_t n_scratch, scratch_cap;
@@ -510,8 +510,8 @@ enum at_err tally_finish(struct tally *t)
                 err = mark(t, &b->last_on_at, (uint32_t)key, USERS_RECOVERED);
         }
     }
-    cells_seal(&t->cells[0]);
-    cells_seal(&t->cells[1]);
+    for (size_t i = 0; i < t->n_cells; i++)
+        cells_seal(&t->cells[i]);
     t->totals.apps = at_intern_count(t->names[DIM_APP]);
     t->totals.users = at_intern_count(t->users);
     return err;
@@ -519,7 +519,7 @@ enum at_err tally_finish(struct tally *t)
 
 /* ---- Life, and reading the numbers */
 
-enum at_err tally_new(const struct at_profile *profile, unsigned dims, struct tally **out)
+enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, size_t n_dims, struct tally **out)
 {
     struct tally *t = *out = calloc(1, sizeof *t);
     enum at_err err = t ? AT_OK : AT_NOMEM;
@@ -527,8 +527,9 @@ enum at_err tally_new(const struct at_profile *profile, unsigned dims, struct ta
         return err;
     t->profile = profile;
     t->cells[0].dims = 1u << DIM_SCOPE;
-    t->cells[1].dims = dims;
-    t->n_cells = dims ? 2 : 1;
+    t->n_cells = 1;
+    for (size_t i = 0; i < n_dims && t->n_cells < GROUPINGS_MAX; i++)
+        t->cells[t->n_cells++].dims = dims[i];
     for (unsigned d = 0; d < DIM_STRINGS && !err; d++)
         err = at_intern_new(&t->names[d]);
     struct at_intern **tables[] = {&t->users, &t->streams, &t->keys, &t->bonds, &t->wordings};
@@ -557,8 +558,8 @@ void tally_free(struct tally **tally)
     free(t->strays);
     free(t->scratch);
     pending_free(&t->pending);
-    cells_free(&t->cells[0]);
-    cells_free(&t->cells[1]);
+    for (size_t i = 0; i < t->n_cells; i++)
+        cells_free(&t->cells[i]);
     free(t);
     *tally = NULL;
 }
@@ -573,9 +574,9 @@ const struct cells *tally_scopes(const struct tally *t)
     return &t->cells[0];
 }
 
-const struct cells *tally_groups(const struct tally *t)
+const struct cells *tally_groups(const struct tally *t, size_t i)
 {
-    return &t->cells[1];
+    return &t->cells[i];
 }
 
 struct at_str tally_name(const struct tally *t, enum report_dim dim, uint32_t id)

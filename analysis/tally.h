@@ -11,8 +11,11 @@
 
 struct tally;
 
-/* `dims`: the mask of a second grouping beside the one by scope; 0: none. The profile must outlive the tally. */
-AT_MUST_USE enum at_err tally_new(const struct at_profile *profile, unsigned dims, struct tally **out);
+#define GROUPINGS_MAX 4
+
+/* `dims`: a mask for each grouping wanted; the first one is always by scope. The profile must outlive the tally. */
+AT_MUST_USE enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, size_t n_dims,
+                                  struct tally **out);
 void tally_free(struct tally **t);
 /* The events in the order of `cat`, with their numbers. */
 AT_MUST_USE enum at_err tally_event(struct tally *t, const struct at_event *ev, uint64_t index);
@@ -28,7 +31,8 @@ struct tally_totals {
 };
 void tally_totals(const struct tally *t, struct tally_totals *out);
 const struct cells *tally_scopes(const struct tally *t);
-const struct cells *tally_groups(const struct tally *t);
+/* Grouping `i`, from 1, in the order of tally_new. */
+const struct cells *tally_groups(const struct tally *t, size_t i);
 /* The string behind an id; absent for NO_ID. Valid as long as the tally. */
 struct at_str tally_name(const struct tally *t, enum report_dim dim, uint32_t id);
 /* The place of a scope in the profile, SIZE_MAX where the profile does not know it. */
