@@ -14,6 +14,8 @@ static const struct at_command *const commands[] = {
     &at_cmd_report,
     &at_cmd_cat,
     &at_cmd_import,
+    &at_cmd_info,
+    &at_cmd_verify,
     &at_cmd_profile,
     &at_cmd_dialect,
     NULL,

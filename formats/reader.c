@@ -104,6 +104,12 @@ enum at_err at_reader_open(const char *const *paths, size_t n, const struct at_r
             break;
         }
         r->n_heads++;
+        if (n == 1 && options) /* of several, the numbers of events would be lost */
+            err = at_source_select(h->source, options, &reason);
+        if (err) {
+            fail_file(why, err, at_source_name(h->source), &reason);
+            break;
+        }
         err = read_head(r, r->n_heads - 1, why);
         if (err == AT_END)
             err = AT_OK;
@@ -131,6 +137,7 @@ enum at_err at_reader_next(struct at_reader *r, struct at_event *ev, uint64_t *i
         if (r->n_heads == 0)
             return AT_END;
         r->advance = true;
+        r->index += at_source_skipped(r->heads[0].source);
         uint64_t number = r->index++;
         bool pass = false;
         enum at_err err = at_filter_event(r->filter, &r->heads[0].event, &pass);

@@ -8,20 +8,27 @@
 
 #include "formats/event.h"
 #include "formats/source.h"
-#include "formats/tape_format.h"
+#include "formats/tape_seek.h"
 
 #define READ_BYTES (size_t)(64 * 1024)
 
 struct at_source {
     char *name;
     int fd;
-    bool ended;           /* no more bytes come */
-    bool waits;           /* a pipe, a terminal: reading may take its time */
-    uint64_t line;        /* NDJSON: number of the last line, from 1 */
-    struct at_buf in;     /* NDJSON: bytes read and not used */
-    size_t used, scanned; /* of `in`: lines given; bytes behind them known to hold no line end */
+    bool ended;                     /* no more bytes come */
+    bool seekable;                  /* a file, from its start */
+    bool waits;                     /* a pipe, a terminal: reading may take its time */
+    uint64_t line;                  /* NDJSON: number of the last line, from 1 */
+    struct at_buf in;               /* NDJSON: bytes read and not used */
+    size_t used, scanned;           /* of `in`: lines given; bytes behind them known to hold no line end */
     struct at_event_parser *parser; /* NDJSON */
-    struct at_tape_decoder *tape; /* or a tape */
+    struct at_tape_decoder *tape;   /* or a tape */
+    struct tape_index *index;       /* of the tape; NULL: not looked for, or not there */
+    bool selecting;                 /* only some segments are read */
+    struct at_reader_options select;
+    size_t segment;                  /* the next one to look at */
+    uint64_t events_before, skipped; /* of the segments before it; not asked for yet */
+    uint64_t run_left;               /* bytes of the chosen segments not read yet */
 };
 
 static enum at_err fill(struct at_source *s, struct at_why *why)
@@ -60,11 +67,12 @@ enum at_err at_source_open(const char *path, enum at_recovery recovery, struct a
         err = at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
     struct stat st;
     s->waits = !err && !fstat(s->fd, &st) && !S_ISREG(st.st_mode);
+    s->seekable = !standard && !s->waits;
     if (!err)
         err = fill(s, why);
     if (!err) {
         err = s->in.len && (uint8_t)s->in.ptr[0] == (uint8_t)TAPE_MAGIC[0] ? at_tape_decoder_new(recovery, &s->tape)
-                                                                            : at_event_parser_new(&s->parser);
+                                                                           : at_event_parser_new(&s->parser);
         if (err)
             at_fail(why, err, "%s", at_err_text(err));
     }
@@ -108,13 +116,46 @@ static bool is_blank(struct at_str s)
     return true;
 }
 
-/* Hands what was read to the decoder, then reads more. */
-static enum at_err feed(struct at_source *s, struct at_why *why)
+/* Goes to the next segments that may hold something; ends the source where there are none. */
+static enum at_err choose(struct at_source *s, struct at_why *why)
 {
-    enum at_err err = s->in.len == 0 && !s->ended ? fill(s, why) : AT_OK;
+    const struct tape_index *x = s->index;
+    size_t i = s->segment;
+    for (; i < x->n_segments && !at_tape_index_may_match(x, &x->segments[i], &s->select); i++) {
+        s->events_before += x->segments[i].events;
+        s->skipped += x->segments[i].events;
+    }
+    s->segment = i;
+    if (i == x->n_segments) {
+        s->ended = true;
+        return AT_OK;
+    }
+    if (lseek(s->fd, (off_t)x->segments[i].offset, SEEK_SET) < 0)
+        return at_fail(why, AT_IO, "cannot seek: %s", strerror(errno));
+    at_tape_jump(s->tape, &x->segments[i], s->events_before);
+    do {
+        s->run_left += x->segments[s->segment].bytes;
+        s->events_before += x->segments[s->segment].events;
+        s->segment++;
+    } while (s->segment < x->n_segments && at_tape_index_may_match(x, &x->segments[s->segment], &s->select));
+    return AT_OK;
+}
+
+enum at_err at_source_feed(struct at_source *s, struct at_why *why)
+{
+    enum at_err err = AT_OK;
+    if (s->selecting && s->run_left == 0 && !s->ended)
+        err = choose(s, why);
+    if (!err && s->in.len == 0 && !s->ended)
+        err = fill(s, why);
     if (err)
         return err;
-    err = at_tape_feed(s->tape, s->in.ptr, s->in.len);
+    size_t len = s->in.len;
+    if (s->selecting) {
+        len = len < s->run_left ? len : (size_t)s->run_left;
+        s->run_left -= len;
+    }
+    err = at_tape_feed(s->tape, s->in.ptr, len);
     if (err)
         return at_fail(why, err, "%s", at_err_text(err));
     s->in.len = 0;
@@ -123,11 +164,69 @@ static enum at_err feed(struct at_source *s, struct at_why *why)
     return AT_OK;
 }
 
+struct at_tape_decoder *at_source_decoder(struct at_source *s)
+{
+    return s->tape;
+}
+
+enum at_err at_source_index(struct at_source *s, const struct tape_index **out, struct at_why *why)
+{
+    *out = NULL;
+    if (!s->seekable || !s->tape)
+        return AT_OK;
+    if (!s->index) {
+        enum at_err err = at_tape_find_index(s->fd, &s->index);
+        if (err && err != AT_NOTFOUND && err != AT_NEWER)
+            return at_fail(why, err, "cannot read: %s", err == AT_IO ? strerror(errno) : at_err_text(err));
+    }
+    *out = s->index;
+    return AT_OK;
+}
+
+enum at_err at_source_select(struct at_source *s, const struct at_reader_options *o, struct at_why *why)
+{
+    const struct tape_index *x = NULL;
+    struct at_event ev;
+    if (o->scope.ptr) /* what belongs to a scope is known only from what came before */
+        return AT_OK;
+    if (!o->has_from && !o->has_to && !o->app.ptr && !o->user.ptr)
+        return AT_OK;
+    enum at_err err = at_source_index(s, &x, why);
+    if (err || !x || !x->n_segments || s->in.len < TAPE_FILE_HEADER_BYTES)
+        return err;
+    /* The file header, which was read with the first bytes. */
+    err = at_tape_feed(s->tape, s->in.ptr, TAPE_FILE_HEADER_BYTES);
+    if (!err)
+        err = at_tape_next(s->tape, &ev, why);
+    if (err != AT_AGAIN)
+        return err;
+    s->in.len = 0;
+    s->select = *o;
+    s->selecting = true;
+    return AT_OK;
+}
+
+enum at_err at_source_size(const struct at_source *s, uint64_t *bytes, struct at_why *why)
+{
+    struct stat st;
+    if (fstat(s->fd, &st))
+        return at_fail(why, AT_IO, "cannot read: %s", strerror(errno));
+    *bytes = (uint64_t)st.st_size;
+    return AT_OK;
+}
+
+uint64_t at_source_skipped(struct at_source *s)
+{
+    uint64_t n = s->skipped;
+    s->skipped = 0;
+    return n;
+}
+
 static enum at_err next_of_tape(struct at_source *s, struct at_event *ev, struct at_why *why)
 {
     enum at_err err;
     while ((err = at_tape_next(s->tape, ev, why)) == AT_AGAIN) {
-        err = feed(s, why);
+        err = at_source_feed(s, why);
         if (err)
             return err;
     }
@@ -186,6 +285,7 @@ void at_source_close(struct at_source **source)
         return;
     if (s->fd > STDIN_FILENO)
         close(s->fd);
+    at_tape_index_free(&s->index);
     at_tape_decoder_free(&s->tape);
     at_event_parser_free(&s->parser);
     at_buf_free(&s->in);

@@ -4,13 +4,27 @@
 #ifndef AUTHTAPE_FORMATS_SOURCE_H
 #define AUTHTAPE_FORMATS_SOURCE_H
 
-#include "formats/formats.h"
+#include "formats/tape_index.h"
 
 struct at_source;
 
 /* Opens `path` ("-": standard input) and finds out what it is. Errors: AT_IO, AT_NOMEM, with "what, where". */
 AT_MUST_USE enum at_err at_source_open(const char *path, enum at_recovery recovery, struct at_source **out,
                                        struct at_why *why);
+/*
+ * Lets the index of a tape spare the segments that hold nothing for the filter. A source without index (or one that
+ * cannot be skipped in) is read as before. AT_IO, AT_NOMEM.
+ */
+AT_MUST_USE enum at_err at_source_select(struct at_source *s, const struct at_reader_options *o, struct at_why *why);
+/* Events that were passed over before the one given last, since this was asked. */
+uint64_t at_source_skipped(struct at_source *s);
+/* The index of a tape file, NULL where there is none. Valid as long as the source. */
+AT_MUST_USE enum at_err at_source_index(struct at_source *s, const struct tape_index **out, struct at_why *why);
+AT_MUST_USE enum at_err at_source_size(const struct at_source *s, uint64_t *bytes,
+                                       struct at_why *why); /* of the file */
+/* The decoder of a tape, NULL for NDJSON; the source feeds it when told to. */
+struct at_tape_decoder *at_source_decoder(struct at_source *s);
+AT_MUST_USE enum at_err at_source_feed(struct at_source *s, struct at_why *why);
 /* The next event, valid until the next call. AT_END. Errors as of the codec, "what, where". */
 AT_MUST_USE enum at_err at_source_next(struct at_source *s, struct at_event *ev, struct at_why *why);
 const char *at_source_name(const struct at_source *s); /* for messages */

@@ -18,15 +18,15 @@ void at_arena_clear(struct tape_arena *a);
 
 struct tape_calls {
     struct at_str prefix; /* in the arena */
-    uint64_t number; /* of the last call id that counted */
-    struct at_str *open; /* the newest last; in the arena */
+    uint64_t number;      /* of the last call id that counted */
+    struct at_str *open;  /* the newest last; in the arena */
     uint8_t n_open, cap_open;
 };
 void at_calls_free(struct tape_calls *c);
 
 struct tape_call_code {
-    uint64_t code; /* CALL_… */
-    int64_t jump; /* CALL_JUMP: from the number that NEXT would be */
+    uint64_t code;    /* CALL_… */
+    int64_t jump;     /* CALL_JUMP: from the number that NEXT would be */
     uint8_t uuid[16]; /* CALL_UUID */
 };
 

@@ -6,7 +6,7 @@
 #include "formats/tape_columns.h"
 
 #define RAW_DEFLATE_WINDOW (-15) /* no zlib header: the frame has its own checksum */
-#define INCOMPRESSIBLE_BYTES 16 /* below this nothing is gained */
+#define INCOMPRESSIBLE_BYTES 16  /* below this nothing is gained */
 
 bool at_varint_long(struct cursor *c, uint64_t *v)
 {

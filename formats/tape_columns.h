@@ -7,8 +7,14 @@
 /* Little-endian base 128, the high bit set on all bytes but the last: at most 10 bytes. */
 #define VARINT_MAX_BYTES 10
 
-static inline uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0); }
-static inline int64_t unzigzag(uint64_t v) { return (int64_t)(v >> 1 ^ (0 - (v & 1))); }
+static inline uint64_t zigzag(int64_t v)
+{
+    return (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
+}
+static inline int64_t unzigzag(uint64_t v)
+{
+    return (int64_t)(v >> 1 ^ (0 - (v & 1)));
+}
 
 /* Room for it must have been reserved. */
 static inline void put_varint(struct at_buf *b, uint64_t v)

@@ -9,25 +9,25 @@
 #include <string.h>
 
 #include "formats/tape_events.h"
-#include "formats/tape_index.h"
+#include "formats/tape_seek.h"
 
 struct at_tape_decoder {
     enum at_recovery recovery;
     enum at_err failed; /* given again at every further call */
     struct at_why failed_why;
     struct at_buf in;
-    size_t used; /* of `in` */
+    size_t used;     /* of `in` */
     uint64_t offset; /* on the tape, of the first unused byte */
-    bool ended; /* no more bytes come */
+    bool ended;      /* no more bytes come */
     bool has_header; /* the file header was read, or is lost for good */
     struct tape_header header;
-    bool any_tape; /* the header was lost: the first whole frame says which tape this is */
-    uint32_t sequence; /* of the next frame */
-    uint64_t next_event; /* its number on the tape */
-    bool finished; /* the index was read: nothing should follow but another tape */
-    bool searching; /* for a frame behind damage */
-    bool skipping; /* frames of the damaged segment */
-    uint32_t cut_events; /* of the frame that is cut off, if its header is whole */
+    bool any_tape;         /* the header was lost: the first whole frame says which tape this is */
+    uint32_t sequence;     /* of the next frame */
+    uint64_t next_event;   /* its number on the tape */
+    bool finished;         /* the index was read: nothing should follow but another tape */
+    bool searching;        /* for a frame behind damage */
+    bool skipping;         /* frames of the damaged segment */
+    uint32_t cut_events;   /* of the frame that is cut off, if its header is whole */
     struct at_buf payload; /* of the frame being read; outlives `in` */
     struct tape_events *events;
     size_t at, n, batch_from; /* in the batch */
@@ -269,9 +269,8 @@ static enum at_err begin_events(struct at_tape_decoder *d, const struct tape_fra
     if (err) {
         d->damage.bytes += TAPE_FRAME_HEADER_BYTES + f->payload_bytes;
         err = note_damage(d, "the frame makes no sense", offset);
-        return !err && d->recovery != AT_RECOVER_SALVAGE
-                   ? fail(d, AT_DAMAGED, "the frame makes no sense", offset)
-                   : err;
+        return !err && d->recovery != AT_RECOVER_SALVAGE ? fail(d, AT_DAMAGED, "the frame makes no sense", offset)
+                                                         : err;
     }
     d->in_frame = true;
     d->frame_offset = offset;
@@ -454,6 +453,16 @@ enum at_err at_tape_next_batch(struct at_tape_decoder *d, struct at_tape_batch *
 void at_tape_batch_event(struct at_tape_decoder *d, size_t i, struct at_event *ev)
 {
     at_events_get(d->events, d->batch_from + i, ev);
+}
+
+void at_tape_jump(struct at_tape_decoder *d, const struct tape_segment *s, uint64_t events_before)
+{
+    d->used = d->in.len = 0;
+    d->offset = s->offset;
+    d->sequence = s->sequence;
+    d->next_event = events_before;
+    d->at = d->n = 0;
+    d->in_frame = d->searching = d->skipping = false;
 }
 
 bool at_tape_has_next(const struct at_tape_decoder *d)

@@ -28,7 +28,7 @@ static const enum tape_column pool_columns[POOLS] = {COL_APPS, COL_USERS, COL_ST
 
 struct source {
     uint32_t shape; /* of its last event, +1; 0: none */
-    uint32_t node; /* of its last snapshot */
+    uint32_t node;  /* of its last snapshot */
     struct tape_calls calls;
 };
 
@@ -468,8 +468,9 @@ static enum at_err put_frame(struct at_tape_encoder *e, struct tape_frame *f, st
 /* Bytes of the frame in columns whose size an event does not limit by itself. */
 static size_t text_bytes(const struct at_tape_encoder *e)
 {
-    return e->columns[COL_APPS].len + e->columns[COL_WORDS].len + e->columns[COL_USERS].len + e->columns[COL_STREAMS].len +
-           e->columns[COL_EXTRAS].len + e->columns[COL_CALL_TEXT].len + e->columns[COL_MASK].len;
+    return e->columns[COL_APPS].len + e->columns[COL_WORDS].len + e->columns[COL_USERS].len +
+           e->columns[COL_STREAMS].len + e->columns[COL_EXTRAS].len + e->columns[COL_CALL_TEXT].len +
+           e->columns[COL_MASK].len;
 }
 
 static enum at_err end_frame(struct at_tape_encoder *e, struct at_buf *out)
@@ -510,7 +511,8 @@ static enum at_err make_way(struct at_tape_encoder *e, const struct at_event *ev
 {
     enum at_err err = AT_OK;
     if (e->frame.events && (e->frame.events >= e->o.frame_events || text_bytes(e) >= FRAME_TEXT_BYTES ||
-                            at_intern_count(e->nodes) >= TAPE_SNAPSHOT_NODES_MAX / 2 || is_past(ev->t_us, e->frame_first_us, e->o.frame_us)))
+                            at_intern_count(e->nodes) >= TAPE_SNAPSHOT_NODES_MAX / 2 ||
+                            is_past(ev->t_us, e->frame_first_us, e->o.frame_us)))
         err = end_frame(e, out);
     if (err || e->frame.events || e->segment_events == 0)
         return err;

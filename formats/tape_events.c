@@ -14,7 +14,7 @@ static const enum tape_column pool_columns[POOLS] = {COL_APPS, COL_USERS, COL_ST
 /* What is kept of a source to understand its next event. */
 struct source {
     uint32_t shape; /* of its last event, +1; 0: none */
-    uint32_t node; /* of its last snapshot */
+    uint32_t node;  /* of its last snapshot */
     struct tape_calls calls;
 };
 
@@ -36,7 +36,7 @@ struct texts {
 struct tape_events {
     struct at_unpacker *unpacker;
     struct cursor columns[COLUMNS];
-    uint32_t left; /* events of the frame not decoded yet */
+    uint32_t left;                  /* events of the frame not decoded yet */
     int64_t earliest_us, latest_us; /* as the frame's header says */
     /* The segment. */
     uint64_t segment;
@@ -505,8 +505,8 @@ static enum at_err get_rest(struct tape_events *d, struct source *source, const 
         if (d->last_packet == 0 || d->last_packet > INT64_MAX)
             return AT_DAMAGED;
     }
-    if (!err && shape->has & AT_HAS_LOST_BYTES && (!get_varint(&d->columns[COL_LOST], &d->lost[i]) ||
-                                                    d->lost[i] > INT64_MAX))
+    if (!err && shape->has & AT_HAS_LOST_BYTES &&
+        (!get_varint(&d->columns[COL_LOST], &d->lost[i]) || d->lost[i] > INT64_MAX))
         return AT_DAMAGED;
     if (!err && shape->has & SHAPE_HAS_EXTRA)
         err = get_text(d, COL_EXTRA, EXTRAS, &d->extra[i]);

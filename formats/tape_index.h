@@ -8,23 +8,23 @@
 #include "formats/tape_columns.h"
 #include "formats/tape_format.h"
 
-#define TAPE_KINDS 11 /* one more than the last */
+#define TAPE_KINDS 11     /* one more than the last */
 #define TAPE_USER_BITS 20 /* of the CRC-32 of a user, kept in the index */
 
 struct tape_scope_count {
-    uint32_t scope; /* number in the index */
+    uint32_t scope;  /* number in the index */
     uint64_t events; /* that have it as `scope`; 0: it is only in snapshots */
 };
 
 struct tape_segment {
     uint64_t offset, bytes; /* of its first frame; of all its frames */
-    uint32_t sequence; /* of its first frame */
+    uint32_t sequence;      /* of its first frame */
     uint32_t frames;
     uint64_t events, dropped;
     int64_t earliest_us, latest_us;
     uint64_t kinds[TAPE_KINDS];
     struct tape_scope_count *scopes;
-    uint32_t *apps; /* numbers in the index */
+    uint32_t *apps;  /* numbers in the index */
     uint32_t *users; /* low bits of the CRC-32 of each, ascending, none twice */
     uint32_t n_scopes, n_apps, n_users;
 };
@@ -61,6 +61,8 @@ AT_MUST_USE enum at_err at_indexer_scope(struct tape_indexer *x, struct at_str s
 void at_indexer_event(struct tape_indexer *x, uint32_t shape);
 /* A frame of the segment was written. */
 void at_indexer_frame(struct tape_indexer *x, const struct tape_frame *f, uint64_t offset, uint64_t bytes);
+/* Gives the index away; the indexer is of no more use. */
+struct tape_index *at_indexer_take(struct tape_indexer *x);
 /* Appends the payload of the index frame that will stand at `offset`, and fills in f->raw_bytes and the times. */
 AT_MUST_USE enum at_err at_indexer_put(struct tape_indexer *x, uint64_t offset, struct tape_frame *f,
                                        struct at_buf *payload);

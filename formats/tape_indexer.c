@@ -208,6 +208,13 @@ enum at_err at_indexer_segment(struct tape_indexer *x)
     return err;
 }
 
+struct tape_index *at_indexer_take(struct tape_indexer *x)
+{
+    struct tape_index *index = x->index;
+    x->index = NULL;
+    return index;
+}
+
 /* ---- The payload */
 
 static enum at_err put(struct at_buf *out, uint64_t v)
