@@ -154,6 +154,8 @@ static enum at_err open_device(struct device *d, const char *name, const struct 
     pcap_set_promisc(d->pcap, 1);
     pcap_set_timeout(d->pcap, WAIT_MS);
     pcap_set_buffer_size(d->pcap, o->buffer_bytes ? (int)o->buffer_bytes : BUFFER_BYTES);
+    if (o->immediate)
+        pcap_set_immediate_mode(d->pcap, 1);
     int rc = pcap_activate(d->pcap);
     if (rc == PCAP_ERROR_PERM_DENIED || rc == PCAP_ERROR_PROMISC_PERM_DENIED)
         return permission(name, why);

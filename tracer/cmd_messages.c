@@ -3,36 +3,55 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "tracer/tracer.h"
+#include "tracer/limits.h"
 
 #define OUT_BYTES ((size_t)64 * 1024)
+#define DRAIN_S 1 /* after a signal: what the kernel holds already is still read */
 
-enum { OPT_FILE = 1, OPT_INTERFACE, OPT_FILTER, OPT_PORT };
+enum { OPT_FILE = 1, OPT_INTERFACE, OPT_FILTER, OPT_PORT, OPT_SNAPLEN, OPT_BUFFER, OPT_QUIET };
 
 static const struct at_option options[] = {
     {"read", 'r', "FILE", OPT_FILE, "read packets from FILE (pcap or pcapng, gzip or not; - is standard input)"},
     {"interface", 'i', "IFACE", OPT_INTERFACE, "capture on IFACE; may be given several times"},
     {"filter", 'f', "BPF", OPT_FILTER, "only packets that match this pcap filter"},
     {"port", 0, "N", OPT_PORT, "only TCP connections with port N; may be given several times"},
-    {0},
+    {"snaplen", 0, "N", OPT_SNAPLEN, "live: bytes to capture of each packet (default: all)"},
+    {"buffer", 0, "BYTES", OPT_BUFFER, "live: size of the kernel's buffer (default: 16M)"},
+    {"quiet", 'q', NULL, OPT_QUIET, "no word on standard error about what was lost"},
+    AT_LIMIT_MAP(AT_LIMIT_ROW){0},
 };
 
 struct job {
     struct at_capture_options capture;
     struct at_decoder_options decoder;
+    struct at_limits limits;
     const char **interfaces;
     uint16_t *ports;
     struct at_buf out;
-    bool live;
+    bool live, quiet;
 };
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, telling;
 
-static void on_stop(int signal)
+static void on_signal(int signal)
 {
-    (void)signal;
-    stopping = 1;
+    if (signal == SIGUSR1)
+        telling = 1;
+    else
+        stopping = 1;
+}
+
+static void catch_signals(void)
+{
+    /* The first SIGINT ends a read that waits, the second one everything; SIGUSR1 ends nothing. */
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction tell = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGUSR1, &tell, NULL);
+    signal(SIGPIPE, SIG_IGN);
 }
 
 static enum at_err flush(struct at_buf *out)
@@ -114,45 +133,65 @@ static int write_trouble(enum at_err err)
     return at_cli_trouble("standard output: %s", err == AT_IO ? strerror(errno) : at_err_text(err));
 }
 
-/* Packets until the end, a signal or an error. */
-static int pump(struct job *job, struct at_capture *capture, struct at_decoder *decoder)
+/* Says on standard error what was lost, in one line, or with `all` the whole ledger. */
+static void tell(struct at_capture *capture, const struct at_decoder *decoder, bool all)
 {
-    struct at_why why;
+    struct at_ledger ledger = *at_decoder_ledger(decoder);
+    struct at_buf text = {0};
+    at_capture_drops(capture, &ledger);
+    if (all ? at_ledger_lines(&ledger, &text) : at_ledger_losses(&ledger, &text))
+        text.len = 0;
+    if (text.len)
+        fprintf(stderr, all ? "%.*s" : "authtape: lost: %.*s\n", AT_STR_FMT(at_buf_view(&text)));
+    at_buf_free(&text);
+}
+
+/* True when a stopped live capture was read to its end, or for long enough. */
+static bool is_drained(const struct job *job, enum at_err got, time_t *since)
+{
+    time_t now = time(NULL);
+    *since = *since ? *since : now;
+    return !job->live || got == AT_AGAIN || now - *since > DRAIN_S;
+}
+
+/* Packets until the end, a signal or an error. The status of reading is in *read_err. */
+static enum at_err pump(struct job *job, struct at_capture *capture, struct at_decoder *decoder, enum at_err *read_err,
+                        struct at_why *why)
+{
     struct at_packet packet;
-    enum at_err err = AT_OK, read_err = AT_OK;
-    while (!stopping && !err) {
-        read_err = at_capture_next(capture, &packet, &why);
-        if (read_err && read_err != AT_AGAIN)
+    enum at_err err = AT_OK;
+    time_t since = 0;
+    for (*read_err = AT_OK; !err;) {
+        *read_err = at_capture_next(capture, &packet, why);
+        if (*read_err && *read_err != AT_AGAIN)
             break;
-        if (!read_err)
+        if (!*read_err)
             err = at_decoder_packet(decoder, &packet);
+        if (!err && *read_err == AT_AGAIN)
+            err = flush(&job->out);
+        if (telling) {
+            telling = 0;
+            tell(capture, decoder, true);
+        }
+        if (stopping && is_drained(job, *read_err, &since))
+            break;
     }
     if (!err)
         err = at_decoder_finish(decoder);
-    if (!err)
-        err = flush(&job->out);
-    if (err)
-        return write_trouble(err);
-    if (stopping || read_err == AT_END || read_err == AT_OK)
-        return at_cli_finish(AT_EXIT_NONE);
-    at_cli_finish(AT_EXIT_NONE);
-    return at_cli_file_trouble(job->capture.file ? job->capture.file : "capture", &why);
+    return err ? err : flush(&job->out);
 }
 
-static void print_ledger(const struct at_ledger *l)
+static int finish(const struct job *job, struct at_capture *capture, const struct at_decoder *decoder, enum at_err err,
+                  enum at_err read_err, const struct at_why *why)
 {
-    static const char *const texts[] = {
-#define X(name, text) text,
-        AT_LOSS_MAP(X)
-#undef X
-    };
-    const uint64_t values[] = {
-#define X(name, text) l->name,
-        AT_LOSS_MAP(X)
-#undef X
-    };
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        fprintf(stderr, "%12llu %s\n", (unsigned long long)values[i], texts[i]);
+    if (err)
+        return write_trouble(err);
+    int status = at_cli_finish(AT_EXIT_NONE);
+    if (!stopping && read_err != AT_END && read_err != AT_OK)
+        return job->live ? at_cli_trouble("%s", why->text) : at_cli_file_trouble(job->capture.file, why);
+    if (!job->quiet)
+        tell(capture, decoder, false);
+    return status;
 }
 
 static int work(struct job *job)
@@ -162,47 +201,71 @@ static int work(struct job *job)
     struct at_decoder *decoder = NULL;
     const struct at_decoder_sink sink = {.ctx = job, .message = on_message, .gap = on_gap, .stream_end = on_stream_end};
     int status;
-    if (at_capture_open(&job->capture, &capture, &why))
-        status = job->capture.file ? at_cli_file_trouble(job->capture.file, &why) : at_cli_trouble("%s", why.text);
-    else if (at_decoder_new(&job->decoder, &sink, &decoder))
+    if (at_capture_open(&job->capture, &capture, &why)) {
+        status = job->live ? at_cli_trouble("%s", why.text) : at_cli_file_trouble(job->capture.file, &why);
+    } else if (job->live && at_drop_privileges(job->limits.drop_to, &why)) {
+        status = at_cli_trouble("%s", why.text);
+    } else if (at_decoder_new(&job->decoder, &sink, &decoder)) {
         status = at_cli_trouble("%s", at_err_text(AT_NOMEM));
-    else
-        status = pump(job, capture, decoder);
-    if (decoder && getenv("AT_LEDGER"))
-        print_ledger(at_decoder_ledger(decoder));
+    } else {
+        enum at_err read_err, err = pump(job, capture, decoder, &read_err, &why);
+        status = finish(job, capture, decoder, err, read_err, &why);
+    }
     at_decoder_free(&decoder);
     at_capture_close(&capture);
     return status;
 }
 
+static bool take_number(const struct at_cli *cli, int id, struct job *job)
+{
+    uint64_t n = 0;
+    if (id == OPT_PORT) {
+        if (!at_cli_number(cli, "port", 1, 65535, &n))
+            return false;
+        job->ports[job->decoder.n_ports++] = (uint16_t)n;
+    } else if (id == OPT_SNAPLEN) {
+        if (!at_cli_number(cli, "snaplen", 64, 262144, &n))
+            return false;
+        job->capture.snaplen = (uint32_t)n;
+    } else {
+        if (!at_cli_number(cli, "buffer", 65536, 1u << 30, &n))
+            return false;
+        job->capture.buffer_bytes = (uint32_t)n;
+    }
+    return true;
+}
+
+static bool take_option(const struct at_cli *cli, int id, struct job *job)
+{
+    switch (id) {
+    case OPT_FILE:
+        job->capture.file = cli->arg;
+        return true;
+    case OPT_INTERFACE:
+        job->interfaces[job->capture.n_interfaces++] = cli->arg;
+        return true;
+    case OPT_FILTER:
+        job->capture.filter = cli->arg;
+        return true;
+    case OPT_QUIET:
+        job->quiet = true;
+        return true;
+    default:
+        return id >= AT_LIMIT_FIRST ? at_limit_take(cli, id, &job->limits) : take_number(cli, id, job);
+    }
+}
+
 static bool parse(struct job *job, struct at_cli *cli, int *status)
 {
-    uint64_t n;
     int id;
-    while ((id = at_cli_next(cli)) > 0) {
-        switch (id) {
-        case OPT_FILE:
-            job->capture.file = cli->arg;
-            break;
-        case OPT_INTERFACE:
-            job->interfaces[job->capture.n_interfaces++] = cli->arg;
-            break;
-        case OPT_FILTER:
-            job->capture.filter = cli->arg;
-            break;
-        case OPT_PORT:
-            *status = AT_EXIT_TROUBLE;
-            if (!at_cli_number(cli, "port", 1, 65535, &n))
-                return false;
-            job->ports[job->decoder.n_ports++] = (uint16_t)n;
-            break;
-        default:
-            break;
-        }
-    }
-    *status = cli->status;
-    if (id == AT_CLI_EXIT)
+    *status = AT_EXIT_TROUBLE;
+    while ((id = at_cli_next(cli)) > 0)
+        if (!take_option(cli, id, job))
+            return false;
+    if (id == AT_CLI_EXIT) {
+        *status = cli->status;
         return false;
+    }
     if (cli->n_operands)
         *status = at_cli_usage(cli->command, "'%s': files are given with -r", cli->operands[0]);
     else if (!job->capture.file == !job->capture.n_interfaces)
@@ -225,14 +288,12 @@ static int run(const struct at_command *self, int argc, char **argv)
     }
     job.capture.interfaces = job.interfaces;
     job.decoder.ports = job.ports;
+    job.limits = (struct at_limits){.capture = &job.capture, .decoder = &job.decoder};
     at_cli_begin(&cli, self, argc, argv);
     if (!parse(&job, &cli, &status))
         goto out;
     job.live = job.capture.n_interfaces > 0;
-    struct sigaction stop = {.sa_handler = on_stop}; /* without SA_RESTART: a read that waits gives up */
-    sigaction(SIGINT, &stop, NULL);
-    sigaction(SIGTERM, &stop, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    catch_signals();
     status = work(&job);
 out:
     at_buf_free(&job.out);
@@ -246,6 +307,7 @@ const struct at_command at_cmd_messages = {
     .summary = "every JSON message on the wire, as NDJSON",
     .usage = "-r FILE|- [OPTION]...\n-i IFACE... [OPTION]...",
     .options = options,
-    .details = "HTTP/1.1 bodies and WebSocket messages that hold JSON, one line each, decompressed and put together.",
+    .details = "HTTP/1.1 bodies and WebSocket messages that hold JSON, one line each, decompressed and put together.\n"
+               "SIGINT and SIGTERM end a live capture; SIGUSR1 shows what was read and lost so far.",
     .run = run,
 };

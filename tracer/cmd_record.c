@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tracer/limits.h"
 #include "tracer/record.h"
 
 enum {
@@ -45,7 +46,7 @@ static const struct at_option options[] = {
     {"snaplen", 0, "N", OPT_SNAPLEN, "bytes to capture of each packet (default: all)"},
     {"buffer", 0, "N", OPT_BUFFER, "size of the kernel's buffer in bytes, k and M allowed"},
     {"quiet", 'q', NULL, OPT_QUIET, "no summary on standard error"},
-    {0},
+    AT_LIMIT_MAP(AT_LIMIT_ROW){0},
 };
 
 #define LIST_MAX 64u
@@ -59,6 +60,7 @@ struct job {
     struct at_capture_options capture_options;
     struct at_decoder_options decoder_options;
     struct at_tracer_options tracer_options;
+    struct at_limits limits;
     bool quiet;
     struct at_capture *capture;
     struct at_decoder *decoder;
@@ -289,6 +291,8 @@ static int set_up(struct job *job)
     job->tracer_options.n_dialects = job->n_dialects;
     if (at_capture_open(&job->capture_options, &job->capture, &why))
         return source_trouble(job, &why);
+    if (!job->file && at_drop_privileges(job->limits.drop_to, &why))
+        return at_cli_trouble("%s", why.text);
     if (at_taping_open(job->out, !job->file, &job->taping, &why))
         return at_cli_trouble("%s: %s", strcmp(job->out, "-") ? job->out : "standard output", why.text);
     if (at_tracer_new(&job->tracer_options, at_taping_event, job->taping, &job->tracer, &why))
@@ -397,6 +401,8 @@ static bool take_option(const struct at_cli *cli, int option, struct job *job)
         job->quiet = true;
         return true;
     default:
+        if (option >= AT_LIMIT_FIRST)
+            return at_limit_take(cli, option, &job->limits);
         return take_number(cli, option, job);
     }
 }
@@ -405,6 +411,7 @@ static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
     struct job job = {0};
+    job.limits = (struct at_limits){.capture = &job.capture_options, .decoder = &job.decoder_options};
     at_cli_begin(&cli, self, argc, argv);
     for (int option; (option = at_cli_next(&cli)) != AT_CLI_DONE;) {
         if (option == AT_CLI_EXIT)

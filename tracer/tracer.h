@@ -157,6 +157,7 @@ struct at_capture_options {
     const char *filter;    /* BPF, or NULL */
     uint32_t snaplen;      /* 0: whole packets */
     uint32_t buffer_bytes; /* live: kernel buffer; 0: default */
+    bool immediate;        /* live: each packet at once, not in blocks */
 };
 struct at_capture;
 AT_MUST_USE enum at_err at_capture_open(const struct at_capture_options *options, struct at_capture **out,
