@@ -21,15 +21,27 @@ struct node { /* an event and the next of the same key */
 struct user {
     char app[NAME_BYTES], user[NAME_BYTES];
     uint32_t head, tail; /* node numbers + 1 */
+    uint32_t first_call; /* its calls' numbers begin here */
     uint8_t touched;
     bool gap; /* there was one */
+};
+
+/* The search after one event. Histories that begin alike share the frames of their beginning. */
+#define FRAMES_KEPT 24
+struct frame {
+    struct event event; /* t_us: the interval before it */
+    struct key key;
+    struct set set;
+    struct set closed; /* `set` and its silent steps in an interval of that kind */
+    enum { NOT_CLOSED, CLOSED_SHORT, CLOSED_QUIET } how;
+    bool explained;
 };
 
 struct table { /* strings to numbers from 1 */
     struct entry {
         char *name;
         uint32_t number;
-    } *slots;
+    } * slots;
     size_t n, cap;
 };
 
@@ -41,7 +53,10 @@ struct brute {
     struct user *users;
     size_t n_users, cap_users;
     struct table user_table, call_table;
-    struct set now, next;
+    struct set begin;
+    struct frame frames[FRAMES_KEPT + 2];
+    size_t n_frames; /* of those kept, how many the last key left */
+    uint8_t touched; /* of that key */
     uint64_t observes[16];
 };
 
@@ -141,7 +156,8 @@ static void append(struct brute *b, struct user *u, const struct event *e)
     u->tail = (uint32_t)b->n_nodes;
     u->touched |= touched_by(e);
     u->gap = u->gap || e->kind == GAP;
-    if (u->gap && e->kind == DECISION && e->scope == NO_SCOPE) /* after a gap the prompt of any scope of the profile may be up */
+    if (u->gap && e->kind == DECISION &&
+        e->scope == NO_SCOPE) /* after a gap the prompt of any scope of the profile may be up */
         u->touched = (1u << SCOPES) - 1;
 }
 
@@ -159,36 +175,84 @@ static void read_events(struct brute *b, FILE *from)
             snprintf(name, sizeof name, "%s\n%s\n%s\n%s", line.app, line.user, line.stream, line.call);
             e->call = number_of(&b->call_table, name);
         }
+        struct user *u = user_of(b, &line);
+        u->first_call = u->first_call ? u->first_call : e->call;
+        e->call -= e->call ? u->first_call - 1 : 0;
         if ((e->kind == PROMPT || e->kind == SETTINGS || e->kind == DECISION) && e->scope == NO_SCOPE &&
             strstr(text, "\"scope\""))
             e->kind = END; /* of a scope that the profile does not know: not checked */
-        append(b, user_of(b, &line), e);
+        append(b, u, e);
     }
     free(text);
 }
 
 /* ---- Checking */
 
+static struct frame *frame_at(struct brute *b, size_t i)
+{
+    return &b->frames[i < FRAMES_KEPT ? i : FRAMES_KEPT + i % 2];
+}
+
+static bool same_event(const struct event *a, const struct event *b)
+{
+    struct event x = *a, y = *b;
+    x.index = y.index = 0;
+    return !memcmp(&x, &y, sizeof x);
+}
+
+/* What can be before an event that comes `interval_us` after the frame's. */
+static const struct set *close_frame(struct frame *f, int64_t interval_us)
+{
+    bool quiet = machine_is_quiet(&f->key, interval_us);
+    if (f->how != (quiet ? CLOSED_QUIET : CLOSED_SHORT)) {
+        set_copy(&f->closed, &f->set);
+        machine_close(&f->key, quiet, &f->closed);
+        f->how = quiet ? CLOSED_QUIET : CLOSED_SHORT;
+    }
+    return &f->closed;
+}
+
+/* The frame after event `e`, number `i` of its key. False: over the limit. */
+static bool step(struct brute *b, const struct user *u, const struct event *e, size_t i)
+{
+    struct frame *f = frame_at(b, i);
+    f->event = *e;
+    f->how = NOT_CLOSED;
+    if (i == 0) {
+        f->key = (struct key){.policy = &b->policy, .coverage = &b->coverage, .touched = u->touched};
+        machine_begin(&f->key, &b->begin);
+        f->explained = machine_event(&f->key, e, &b->begin, &f->set);
+    } else {
+        struct frame *before = frame_at(b, i - 1);
+        const struct set *from = close_frame(before, e->t_us);
+        f->key = before->key;
+        f->explained = machine_event(&f->key, e, from, &f->set);
+    }
+    return !f->set.overflow;
+}
+
 /* Runs one key; the numbers of the unexplained events go to `all` (room for every event). False: over the limit. */
 static bool check(struct brute *b, const struct user *u, uint64_t *all, size_t *n_all)
 {
-    struct key k = {.policy = &b->policy, .coverage = &b->coverage, .touched = u->touched};
-    int64_t last = 0;
+    size_t i = 0, shared = u->touched == b->touched ? b->n_frames : 0;
+    int64_t last = b->nodes[u->head - 1].event.t_us;
     *n_all = 0;
-    machine_begin(&k, &b->now);
-    for (uint32_t at = u->head; at; at = b->nodes[at - 1].next) {
-        const struct event *e = &b->nodes[at - 1].event;
-        machine_close(&k, at != u->head && machine_is_quiet(&k, e->t_us - last), &b->now);
-        last = e->t_us;
-        if (!machine_event(&k, e, &b->now, &b->next))
-            all[(*n_all)++] = e->index;
-        if (e->kind == START)
-            b->observes[e->observes]++;
-        struct set swap = b->now;
-        b->now = b->next;
-        b->next = swap;
-        if (b->now.overflow)
-            return false;
+    b->touched = u->touched;
+    for (uint32_t at = u->head; at; at = b->nodes[at - 1].next, i++) {
+        struct event e = b->nodes[at - 1].event;
+        e.t_us -= last;
+        last += e.t_us;
+        if (i >= shared || !same_event(&e, &b->frames[i].event)) {
+            b->n_frames = shared = i < FRAMES_KEPT ? i : FRAMES_KEPT;
+            if (!step(b, u, &e, i))
+                return false;
+        }
+        if (!frame_at(b, i)->explained)
+            all[(*n_all)++] = e.index;
+        if (e.kind == START)
+            b->observes[e.observes]++;
+        if (i >= shared && i < FRAMES_KEPT)
+            b->n_frames = i + 1;
     }
     return true;
 }
@@ -215,8 +279,8 @@ static void write_coverage(const struct brute *b)
     for (unsigned i = 0; i < STEPS; i++)
         printf("\"step %s\":%" PRIu64 ",", step_names[i], b->coverage.steps[i]);
     for (unsigned i = 0; i < KINDS; i++)
-        printf("\"explained %s\":%" PRIu64 ",\"unexplained %s\":%" PRIu64 ",", kind_names[i],
-               b->coverage.explained[i], kind_names[i], b->coverage.unexplained[i]);
+        printf("\"explained %s\":%" PRIu64 ",\"unexplained %s\":%" PRIu64 ",", kind_names[i], b->coverage.explained[i],
+               kind_names[i], b->coverage.unexplained[i]);
     for (unsigned i = 0; i < 16; i++)
         printf("\"observes %u\":%" PRIu64 "%s", i, b->observes[i], i == 15 ? "}}\n" : ",");
 }
@@ -262,7 +326,7 @@ static void verdict_text(struct brute *b, const struct history *h, char *out, si
     struct user u = {0};
     uint64_t all[HISTORY_EVENTS];
     size_t n_all = 0, used = 0;
-    b->n_nodes = 0;
+    b->n_nodes = b->n_frames = 0;
     for (size_t i = 0; i < h->n; i++)
         append(b, &u, &h->events[i]);
     snprintf(out, size, "none");
@@ -322,8 +386,11 @@ int main(int argc, char **argv)
         check_recording(&b);
     clear_table(&b.user_table);
     clear_table(&b.call_table);
-    set_free(&b.now);
-    set_free(&b.next);
+    set_free(&b.begin);
+    for (size_t i = 0; i < FRAMES_KEPT + 2; i++) {
+        set_free(&b.frames[i].set);
+        set_free(&b.frames[i].closed);
+    }
     free(b.nodes);
     free(b.users);
     return fflush(stdout) || ferror(stdout) ? 2 : status;

@@ -200,7 +200,8 @@ static void find_differences(struct compare *c, const char *path)
     size_t cap = 0;
     struct line line;
     for (size_t i = 0; getline(&text, &cap, f) > 0; i++) {
-        if (c->brute[i] == c->replay[i] || c->brute[i] == UNSEARCHED || !line_read(text, &line) || !strcmp(line.user, last))
+        if (c->brute[i] == c->replay[i] || c->brute[i] == UNSEARCHED || !line_read(text, &line) ||
+            !strcmp(line.user, last))
             continue;
         memcpy(last, line.user, NAME_BYTES);
         for (uint64_t j = 0; j < c->differ && j < SHOWN; j++)

@@ -101,7 +101,8 @@ static void take(struct walk *w, unsigned depth, uint32_t next_call, unsigned un
     w->events[depth] = *e;
     w->path = mix(path * 31 + (uint64_t)(e - l->actions.events) + 1);
     if (depth + 1 == w->gen->events) {
-        emit(w, &l->group.members[w->path % l->group.n_members], depth + 1);
+        /* Brothers take the same member: brute then searches what they share once. */
+        emit(w, &l->group.members[path % l->group.n_members], depth + 1);
     } else {
         below->node.key = l->node.key;
         bool explained = machine_event(&below->node.key, e, &l->group.set, &below->node.set);
@@ -154,7 +155,8 @@ void enumerate(struct gen *g)
         /* From the last scopes down: the first ones are those that policies are tried on. */
         root->key = (struct key){.policy = &g->policy, .touched = (uint8_t)((1u << g->scopes) - 1)};
         machine_begin(&root->key, &before);
-        machine_event(&root->key, &(struct event){.kind = START, .scope = NO_SCOPE, .fresh = fresh}, &before, &root->set);
+        machine_event(&root->key, &(struct event){.kind = START, .scope = NO_SCOPE, .fresh = fresh}, &before,
+                      &root->set);
         set_free(&before);
         root->n_members = g->policy.strict ? 1 : 16;
         for (unsigned i = 0; i < 16; i++)

@@ -11,6 +11,8 @@
 
 #include "gen.h"
 
+#define PART_BLOCK 256 /* histories: neighbours share their beginning */
+
 static const char usage[] =
     "usage: gen --events N --scopes N [--unexplained N] [options]\n"
     "       gen --random COUNT --seed N [options]\n"
@@ -46,7 +48,7 @@ void end_history(struct gen *g)
 void write_history(struct gen *g, const struct event *events, size_t n)
 {
     uint64_t number = g->made++;
-    if (number % g->parts != g->part || g->count_only)
+    if (number / PART_BLOCK % g->parts != g->part || g->count_only)
         return;
     for (size_t i = 0; i < n; i++) {
         struct event e = events[i];
@@ -87,7 +89,8 @@ static bool number(int argc, char **argv, int *i, const char *name, uint64_t *ou
 
 int main(int argc, char **argv)
 {
-    struct gen g = {.policy = {.quiet_us = 2000000}, .parts = 1, .scopes = 1, .chunk = 50000, .clock_us = 1700000000000000};
+    struct gen g = {
+        .policy = {.quiet_us = 2000000}, .parts = 1, .scopes = 1, .chunk = 50000, .clock_us = 1700000000000000};
     bool notation = false;
     uint64_t value;
     for (int i = 1; i < argc; i++) {

@@ -12,19 +12,19 @@ struct actions {
 
 struct gen {
     struct policy policy;
-    unsigned events; /* in a history, its start aside */
-    unsigned scopes; /* touched by a history */
+    unsigned events;      /* in a history, its start aside */
+    unsigned scopes;      /* touched by a history */
     unsigned unexplained; /* how many events before the last may be unexplained */
     uint64_t part, parts; /* print history i only where i % parts == part */
     uint64_t limit, seed; /* random histories */
     bool count_only;
-    uint64_t made; /* histories so far */
+    uint64_t made;  /* histories so far */
     const char *to; /* a shell command that takes the histories, `chunk` of them at a time; NULL: standard output */
     uint64_t chunk, in_chunk;
     FILE *out;
-    bool failed; /* one of the commands */
+    bool failed;         /* one of the commands */
     uint64_t first_user; /* number of the first history's user */
-    int64_t clock_us; /* histories come one after the other */
+    int64_t clock_us;    /* histories come one after the other */
 };
 
 /*

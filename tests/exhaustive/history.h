@@ -6,7 +6,7 @@
 
 #include "machine.h"
 
-#define SCOPES 5 /* those of the default profile */
+#define SCOPES 5                              /* those of the default profile */
 extern const char *const scope_names[SCOPES]; /* "record": without "scope." */
 
 /* A fast, repeatable choice among things that must not matter. */
@@ -51,7 +51,7 @@ void notation_write(FILE *to, const struct event *e, bool quiet);
 /* Takes argv[*i] (and its argument, then *i moves on). False where it is no policy option. */
 bool policy_option(struct policy *p, int argc, char **argv, int *i);
 #define POLICY_USAGE                                                                                                   \
-    "  --concurrent join|queue|reprompt   --dismiss unasked|denied   --quiet-ms N   --other-devices   --strict\n"     \
+    "  --concurrent join|queue|reprompt   --dismiss unasked|denied   --quiet-ms N   --other-devices   --strict\n"      \
     "  --silent SCOPE (never prompts)     --exempt SCOPE (left out of snapshots)\n"
 
 #endif

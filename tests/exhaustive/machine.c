@@ -4,9 +4,19 @@
 #include "machine.h"
 
 const char *const step_names[STEPS] = {
-    "settle-ok",   "settle-denied",       "settle-unauthorized", "hidden-prompt", "hidden-reprompt",
-    "join",        "hidden-allow",        "hidden-deny",         "hidden-dismiss", "flip-in-quiet-window",
-    "flip-in-openSetting", "hidden-reset", "snapshot",
+    "settle-ok",
+    "settle-denied",
+    "settle-unauthorized",
+    "hidden-prompt",
+    "hidden-reprompt",
+    "join",
+    "hidden-allow",
+    "hidden-deny",
+    "hidden-dismiss",
+    "flip-in-quiet-window",
+    "flip-in-openSetting",
+    "hidden-reset",
+    "snapshot",
 };
 const char *const kind_names[KINDS] = {
     "start", "call", "return", "prompt", "decision", "settings", "settings-page", "reset", "gap", "end",
@@ -160,7 +170,8 @@ static void hidden_decision(const struct key *k, const struct config *c, unsigne
     }
 }
 
-static void hidden_flip(const struct key *k, const struct config *c, unsigned s, bool window, bool page, struct set *out)
+static void hidden_flip(const struct key *k, const struct config *c, unsigned s, bool window, bool page,
+                        struct set *out)
 {
     if (sees(k, SEES_SETTINGS) || state_of(c, s) == U || !(window || page))
         return;
@@ -239,22 +250,28 @@ static void any_states(const struct key *k, struct config c, unsigned s, bool up
     }
 }
 
-static void on_start(const struct key *k, const struct event *e, struct config c, struct set *out)
+/*
+ * `start` and `gap`: what was known of the states is gone. Many configurations differ in nothing else, so that part is
+ * done first.
+ */
+static void on_new_states(const struct key *k, const struct event *e, const struct set *from, struct set *out)
 {
-    forget(&c);
-    if (e->fresh)
-        set_add(out, &c);
-    else
-        any_states(k, c, 0, false, out);
-}
-
-static void on_gap(const struct key *k, struct config c, struct set *out)
-{
-    forget(&c);
-    for (unsigned i = 0; i < MAX_CALLS; i++)
-        if (k->slots[i].used)
-            c.call[i] = LOST;
-    any_states(k, c, 0, true, out);
+    struct set bases = {0};
+    for (size_t i = 0; i < from->n; i++) {
+        struct config c = from->items[i];
+        forget(&c);
+        for (unsigned slot = 0; slot < MAX_CALLS && e->kind == GAP; slot++)
+            if (k->slots[slot].used)
+                c.call[slot] = LOST;
+        set_add(&bases, &c);
+    }
+    for (size_t i = 0; i < bases.n; i++) {
+        if (e->kind == START && e->fresh)
+            set_add(out, &bases.items[i]);
+        else
+            any_states(k, bases.items[i], 0, e->kind == GAP, out);
+    }
+    set_free(&bases);
 }
 
 static void on_call(const struct key *k, const struct event *e, struct config c, struct set *out)
@@ -266,8 +283,8 @@ static void on_call(const struct key *k, const struct event *e, struct config c,
 }
 
 /*
- * STATE waives the scope's state; CALL also that there is a call that waits for the prompt. So a prompt without a reason
- * is still taken to be about a call that may be open, where any run has one.
+ * STATE waives the scope's state; CALL also that there is a call that waits for the prompt. So a prompt without a
+ * reason is still taken to be about a call that may be open, where any run has one.
  */
 enum waived { NOTHING, STATE, CALL_TOO };
 
@@ -296,14 +313,13 @@ static void on_prompt(const struct key *k, const struct event *e, const struct c
 }
 
 /*
- * `c` with any of the open calls of s from `slot` on waiting, as if its prompt had been up; then the decision. Where the
- * policy has no silent step by which a call gets to wait for a prompt that is up, they stay open.
+ * `c` with any of the open calls of s from `slot` on waiting, as if its prompt had been up; then the decision. Where
+ * the policy has no silent step by which a call gets to wait for a prompt that is up, they stay open.
  */
 static void decide_unseen(const struct key *k, const struct event *e, struct config c, unsigned s, unsigned slot,
                           struct set *out)
 {
-    bool may_wait = k->policy->concurrent == JOIN ||
-                    (k->policy->concurrent == REPROMPT && !sees(k, SEES_PROMPTS));
+    bool may_wait = k->policy->concurrent == JOIN || (k->policy->concurrent == REPROMPT && !sees(k, SEES_PROMPTS));
     while (slot < MAX_CALLS && !(may_wait && gated_by(k, slot, s) && STATUS(c.call[slot]) == OPEN))
         slot++;
     if (slot == MAX_CALLS) {
@@ -418,9 +434,6 @@ static void event_in(const struct key *k, const struct event *e, const struct co
 {
     struct config next = *c;
     switch ((enum kind)e->kind) {
-    case START:
-        on_start(k, e, next, out);
-        break;
     case CALL:
         on_call(k, e, next, out);
         break;
@@ -444,9 +457,8 @@ static void event_in(const struct key *k, const struct event *e, const struct co
         forget(&next);
         set_add(out, &next);
         break;
+    case START:
     case GAP:
-        on_gap(k, next, out);
-        break;
     case END:
     case KINDS:
         set_add(out, c);
@@ -488,7 +500,10 @@ bool machine_event(struct key *k, const struct event *e, const struct set *from,
     to->overflow = from->overflow;
     if (e->kind == CALL && e->api != UNGATED)
         add_slots(k, e, to);
-    for (size_t i = 0; i < from->n; i++)
+    bool new_states = e->kind == START || e->kind == GAP;
+    if (new_states)
+        on_new_states(k, e, from, to);
+    for (size_t i = 0; i < from->n && !new_states; i++)
         event_in(k, e, &from->items[i], NOTHING, to);
     bool explained = to->n > 0;
     for (enum waived waived = STATE; !to->n && waived <= CALL_TOO; waived++)

@@ -32,11 +32,11 @@ enum sight { SEES_PROMPTS = 1, SEES_DECISIONS = 2, SEES_SETTINGS = 4, SEES_RESET
 struct event {
     int64_t t_us;
     uint64_t index; /* in the file */
-    uint32_t call; /* call, return, prompt: a number of this key's calls; NO_CALL where none is named */
+    uint32_t call;  /* call, return, prompt: a number of this key's calls; NO_CALL where none is named */
     uint8_t kind, api, outcome, answer, observes;
     uint8_t stream; /* of those of the key */
     uint8_t scopes; /* call: a mask */
-    uint8_t scope; /* prompt, decision, settings; NO_SCOPE */
+    uint8_t scope;  /* prompt, decision, settings; NO_SCOPE */
     bool fresh, granted, has_snapshot;
     uint16_t snapshot; /* two bits a scope: its state */
 };
@@ -56,12 +56,12 @@ struct policy {
 /* ---- Configurations */
 
 #define STATE_BITS 3u
-#define UP 4u /* a prompt is up */
+#define UP 4u   /* a prompt is up */
 #define SEEN 8u /* and it was an event on the tape */
 
 /* The status of an unanswered call. SNAPSHOT carries the snapshot in the bits above. */
 enum status { FREE, OPEN, WAITING, S_OK, S_DENIED, S_DISMISSED, S_UNAUTHORIZED, LOST, SNAPSHOT };
-#define STATUS(x) ((x) & 15u)
+#define STATUS(x) ((x)&15u)
 #define WITH_SNAPSHOT(states) ((uint16_t)(SNAPSHOT | (unsigned)(states) << 4))
 
 struct config {
@@ -76,13 +76,13 @@ struct set {
     size_t n_table;
     bool overflow; /* more than SET_LIMIT: the verdict is worth nothing */
 };
-#define SET_LIMIT 100000u
+#define SET_LIMIT 60000u
 
 void set_clear(struct set *s);
 void set_free(struct set *s);
 void set_add(struct set *s, const struct config *c);
 void set_copy(struct set *to, const struct set *from);
-void set_sort(struct set *s); /* for comparing; no set_add after it */
+void set_sort(struct set *s);                             /* for comparing; no set_add after it */
 bool set_equal(const struct set *a, const struct set *b); /* both sorted */
 
 /* ---- The machine */
@@ -95,8 +95,20 @@ struct slot {
 
 /* How often each silent step was taken and each kind of event was explained or not. */
 enum step {
-    SETTLE_OK, SETTLE_DENIED, SETTLE_UNAUTHORIZED, HIDDEN_PROMPT, HIDDEN_REPROMPT, STEP_JOIN, HIDDEN_ALLOW, HIDDEN_DENY,
-    HIDDEN_DISMISS, FLIP_QUIET, FLIP_OPEN_SETTING, HIDDEN_RESET, TAKE_SNAPSHOT, STEPS
+    SETTLE_OK,
+    SETTLE_DENIED,
+    SETTLE_UNAUTHORIZED,
+    HIDDEN_PROMPT,
+    HIDDEN_REPROMPT,
+    STEP_JOIN,
+    HIDDEN_ALLOW,
+    HIDDEN_DENY,
+    HIDDEN_DISMISS,
+    FLIP_QUIET,
+    FLIP_OPEN_SETTING,
+    HIDDEN_RESET,
+    TAKE_SNAPSHOT,
+    STEPS
 };
 struct coverage {
     uint64_t steps[STEPS];

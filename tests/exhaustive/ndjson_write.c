@@ -92,7 +92,8 @@ static void write_start(FILE *to, const struct event *e)
 
 void line_write(FILE *to, const struct event *e, uint64_t user, uint64_t salt)
 {
-    fprintf(to, "{\"t\":%" PRId64 ",\"kind\":\"%s\",\"app\":\"a\",\"user\":\"h%" PRIu64 "\",\"stream\":\"s%" PRIu64 "%s\"",
+    fprintf(to,
+            "{\"t\":%" PRId64 ",\"kind\":\"%s\",\"app\":\"a\",\"user\":\"h%" PRIu64 "\",\"stream\":\"s%" PRIu64 "%s\"",
             e->t_us, kind_names[e->kind], user, user, e->stream ? "b" : "");
     switch ((enum kind)e->kind) {
     case START:

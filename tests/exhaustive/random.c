@@ -62,9 +62,9 @@ static int64_t random_interval(struct dice *d, int64_t quiet_us)
 /* An event of a kind that the dice choose first: there are many more snapshots than resets. */
 static const struct event *pick(struct walker *w)
 {
-    static const uint8_t kinds[] = {CALL,     CALL,     CALL,     CALL,     CALL, RETURN, RETURN, RETURN, RETURN,   RETURN,
-                                    RETURN,   PROMPT,   PROMPT,   PROMPT,   DECISION, DECISION, DECISION, SETTINGS, SETTINGS,
-                                    PAGE,     PAGE,     RESET};
+    static const uint8_t kinds[] = {CALL,     CALL,     CALL,     CALL,   CALL,   RETURN, RETURN,   RETURN,
+                                    RETURN,   RETURN,   RETURN,   PROMPT, PROMPT, PROMPT, DECISION, DECISION,
+                                    DECISION, SETTINGS, SETTINGS, PAGE,   PAGE,   RESET};
     enum kind kind = (enum kind)kinds[roll(&w->dice, sizeof kinds)];
     if (kind == RESET && roll(&w->dice, 3))
         kind = RETURN;
