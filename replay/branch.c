@@ -9,11 +9,11 @@ bool has_slot(const struct call *call, size_t s)
     return !call->spare && (reads_settings(call) || (call->scopes >> s & 1));
 }
 
-uint32_t slot_of(const struct key *k, uint32_t i, size_t s)
+uint8_t slot_of(const struct key *k, uint32_t i, size_t s)
 {
-    uint32_t slot = 0;
+    uint8_t slot = 0;
     for (uint32_t j = 0; j < i; j++)
-        slot += has_slot(k->calls[j], s);
+        slot = (uint8_t)(slot + has_slot(k->calls[j], s));
     return slot;
 }
 
@@ -35,41 +35,32 @@ static struct steps steps_of(const struct at_checker *c, const struct key *k, co
     };
 }
 
-enum at_err branch_new(const struct at_checker *c, uint8_t states, struct branch **out)
+static enum at_err branch_new(struct at_checker *c, uint8_t states, bool maybe_up, struct branch **out)
 {
     size_t n = c->profile->n_scopes;
     struct branch *b = calloc(1, sizeof *b + n * sizeof b->sets[0]);
-    if (!b)
-        return AT_NOMEM;
-    for (size_t s = 0; s < n; s++)
-        for (uint16_t state = 0; state < AT_STATES; state++)
-            if (states >> state & 1)
-                b->sets[s].room[b->sets[s].n++] = state;
+    enum at_err err = b ? AT_OK : AT_NOMEM;
+    for (size_t s = 0; s < n && !err; s++)
+        err = sets_start(c->sets, states, maybe_up && c->profile->scopes[s].prompts, &b->sets[s]);
+    if (err) {
+        free(b);
+        return err;
+    }
+    b->open_ended = UINT64_MAX;
     *out = b;
     return AT_OK;
 }
 
-void branch_free(const struct at_checker *c, struct branch *b)
+enum at_err branch_copy(struct at_checker *c, const struct key *k, const struct branch *b, struct branch **out)
 {
-    for (size_t s = 0; s < c->profile->n_scopes; s++)
-        cset_free(&b->sets[s]);
-    free(b);
-}
-
-enum at_err branch_copy(struct at_checker *c, struct key *k, const struct branch *b, struct branch **out)
-{
+    size_t bytes = sizeof *b + c->profile->n_scopes * sizeof b->sets[0];
     if (k->n_branches >= BRANCHES_MAX)
         return AT_LIMIT;
-    enum at_err err = branch_new(c, 0, out);
-    if (err)
-        return err;
-    (*out)->seen_up = b->seen_up;
-    (*out)->open_ended = b->open_ended;
-    for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
-        err = cset_copy(&(*out)->sets[s], &b->sets[s]);
-    if (err)
-        branch_free(c, *out);
-    return err;
+    *out = malloc(bytes);
+    if (!*out)
+        return AT_NOMEM;
+    memcpy(*out, b, bytes);
+    return AT_OK;
 }
 
 enum at_err key_add_branch(struct key *k, struct branch *b)
@@ -86,24 +77,24 @@ enum at_err key_add_branch(struct key *k, struct branch *b)
     return AT_OK;
 }
 
-void key_drop_branch(const struct at_checker *c, struct key *k, uint32_t i)
+void key_drop_branch(struct key *k, uint32_t i)
 {
-    branch_free(c, k->branches[i]);
+    free(k->branches[i]);
     k->branches[i] = k->branches[--k->n_branches];
 }
 
-uint8_t key_states(const struct key *k, size_t s)
+uint8_t key_states(const struct at_checker *c, const struct key *k, size_t s)
 {
     uint8_t mask = 0;
     for (uint32_t i = 0; i < k->n_branches; i++)
-        mask |= cset_states(&k->branches[i]->sets[s]);
+        mask |= sets_states(c->sets, k->branches[i]->sets[s]);
     return mask;
 }
 
-bool key_any_up(const struct key *k, size_t s)
+bool key_any_up(const struct at_checker *c, const struct key *k, size_t s)
 {
     for (uint32_t i = 0; i < k->n_branches; i++)
-        if (cset_any_up(&k->branches[i]->sets[s]))
+        if (sets_any_up(c->sets, k->branches[i]->sets[s]))
             return true;
     return false;
 }
@@ -116,36 +107,13 @@ bool key_seen_up(const struct key *k, size_t s)
     return false;
 }
 
-/* Every row in each of the states, nothing up. */
-static enum at_err forget_set(struct cset *set, uint8_t states, const struct steps *st, struct scratch *tmp)
-{
-    uint16_t row[ROW_MAX];
-    bool added;
-    enum at_err err = AT_OK;
-    cset_reset(&tmp->set, set->slots);
-    for (uint32_t i = 0; i < set->n; i++) {
-        for (uint16_t state = 0; state < AT_STATES && !err; state++) {
-            memcpy(row, cset_row(set, i), cset_stride(set) * sizeof row[0]);
-            row_reset(row, set->slots, st);
-            row[0] = (uint16_t)((row[0] & BASE_DEBTS) | state);
-            if (states >> state & 1)
-                err = cset_add(&tmp->set, row, st, &added);
-        }
-    }
-    return err ? err : cset_copy(set, &tmp->set);
-}
-
 enum at_err key_forget(struct at_checker *c, struct key *k, uint8_t states)
 {
     enum at_err err = AT_OK;
     for (uint32_t i = 0; i < k->n_branches; i++) {
-        struct branch *b = k->branches[i];
-        b->seen_up = 0;
-        b->open_ended = UINT64_MAX;
-        for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
-            struct steps st = steps_of(c, k, b, s, false);
-            err = forget_set(&b->sets[s], states, &st, &c->scratch);
-        }
+        for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
+            err = branch_apply(c, k, k->branches[i], s, &(struct step){.kind = STEP_FORGET, .value = states});
+        k->branches[i]->seen_up = 0;
     }
     if (!err)
         key_prune(c, k);
@@ -156,15 +124,9 @@ enum at_err key_restart(struct at_checker *c, struct key *k, bool maybe_up)
 {
     struct branch *b;
     while (k->n_branches)
-        branch_free(c, k->branches[--k->n_branches]);
-    enum at_err err = branch_new(c, (1u << AT_STATES) - 1, &b);
-    if (err)
-        return err;
-    b->open_ended = UINT64_MAX;
-    for (size_t s = 0; s < c->profile->n_scopes && maybe_up; s++)
-        if (c->profile->scopes[s].prompts)
-            b->sets[s].room[b->sets[s].n++] = AT_UNASKED | BASE_UP;
-    return key_add_branch(k, b);
+        free(k->branches[--k->n_branches]);
+    enum at_err err = branch_new(c, (1u << AT_STATES) - 1, maybe_up, &b);
+    return err ? err : key_add_branch(k, b);
 }
 
 /* ---------------------------------------------------------------------------------------- Branches alike ---- */
@@ -175,7 +137,7 @@ static bool covers(const struct at_checker *c, const struct key *k, const struct
         return false;
     for (size_t s = 0; s < c->profile->n_scopes; s++) {
         struct steps st = steps_of(c, k, a, s, false);
-        if (!cset_covers(&a->sets[s], &b->sets[s], &st))
+        if (!sets_covers(c->sets, a->sets[s], b->sets[s], &st))
             return false;
     }
     return true;
@@ -187,7 +149,7 @@ void key_prune(struct at_checker *c, struct key *k)
         for (uint32_t j = k->n_branches; j-- > 0;) {
             if (j == i || !covers(c, k, k->branches[i], k->branches[j]))
                 continue;
-            key_drop_branch(c, k, j);
+            key_drop_branch(k, j);
             if (i == k->n_branches) /* the last one moved to j */
                 i = j;
         }
@@ -201,9 +163,9 @@ struct stretch {
     bool quiet; /* long enough for a settings visit or a removal */
 };
 
-static bool unseen(const struct key *k, const struct branch *b, uint32_t call)
+bool branch_has_seen(const struct at_checker *c, const struct key *k, const struct branch *b, uint32_t call)
 {
-    return cset_row(&b->sets[0], 0)[1 + slot_of(k, call, 0)] == SLOT_UNSEEN;
+    return cset_row(sets_get(c->sets, b->sets[0]), 0)[1 + slot_of(k, call, 0)] != SLOT_UNSEEN;
 }
 
 static bool may_flip(const struct at_checker *c, const struct key *k, const struct branch *b, const struct stretch *w)
@@ -213,23 +175,21 @@ static bool may_flip(const struct at_checker *c, const struct key *k, const stru
     if ((w->quiet && !b->seen_up) || k->spare_settings)
         return true;
     for (uint32_t i = 0; i < k->n_calls; i++)
-        if (k->calls[i]->kind == AT_API_OPEN_SETTING && !k->calls[i]->spare && unseen(k, b, i))
+        if (k->calls[i]->kind == AT_API_OPEN_SETTING && !k->calls[i]->spare && !branch_has_seen(c, k, b, i))
             return true;
     return false;
 }
 
 static enum at_err close_branch(struct at_checker *c, const struct key *k, struct branch *b, const struct stretch *w)
 {
+    const struct step close = {.kind = STEP_CLOSE};
     bool flips = may_flip(c, k, b, w);
     enum at_err err = AT_OK;
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
-        struct cset *set = &b->sets[s];
-        struct steps st = steps_of(c, k, b, s, flips);
         if (!flips && !(b->open_ended >> s & 1))
             continue;
-        if (!flips && !set->slots && !st.spare_call && !cset_any_up(set))
-            continue; /* nothing moves by itself */
-        err = cset_close(set, &st, &c->scratch);
+        struct steps st = steps_of(c, k, b, s, flips);
+        err = sets_step(c->sets, b->sets[s], &close, &st, &b->sets[s]);
     }
     b->open_ended = 0;
     return err;
@@ -241,17 +201,35 @@ static enum at_err add_fork(struct at_checker *c, struct key *k, struct branch *
     enum at_err err = close_branch(c, k, b, w);
     for (uint32_t i = 0; i < k->n_branches && !err; i++) {
         if (covers(c, k, k->branches[i], b)) {
-            branch_free(c, b);
+            free(b);
             return AT_OK;
         }
     }
     if (!err)
         err = key_add_branch(k, b);
     if (err)
-        branch_free(c, b);
+        free(b);
     return err;
 }
 
+/* What barrier `a` makes of scopes first … first + n - 1 of a branch. */
+static enum at_err fork(struct at_checker *c, struct key *k, const struct branch *from, size_t first, size_t n,
+                        struct step a, const struct stretch *w)
+{
+    struct branch *b;
+    enum at_err err = branch_copy(c, k, from, &b);
+    if (err)
+        return err;
+    for (size_t s = first; s < first + n && !err; s++)
+        err = branch_apply(c, k, b, s, &a);
+    if (err) {
+        free(b);
+        return err;
+    }
+    return add_fork(c, k, b, w);
+}
+
+/* An open call reads the settings now. */
 static enum at_err fork_snapshot(struct at_checker *c, struct key *k, const struct branch *from, uint32_t call,
                                  const struct stretch *w)
 {
@@ -259,51 +237,26 @@ static enum at_err fork_snapshot(struct at_checker *c, struct key *k, const stru
     enum at_err err = branch_copy(c, k, from, &b);
     if (err)
         return err;
-    for (size_t s = 0; s < c->profile->n_scopes; s++) {
-        uint32_t slot = slot_of(k, call, s);
-        for (uint32_t i = 0; i < b->sets[s].n; i++) {
-            uint16_t *row = cset_edit(&b->sets[s], i);
-            row[1 + slot] = (uint16_t)SLOT_SAW(row[0] & BASE_STATE);
-        }
-    }
-    b->open_ended = UINT64_MAX;
-    return add_fork(c, k, b, w);
-}
-
-static enum at_err fork_act(struct at_checker *c, struct key *k, const struct branch *from, size_t first, size_t n,
-                            const struct act *a, const struct stretch *w)
-{
-    struct branch *b;
-    enum at_err err = branch_copy(c, k, from, &b);
-    if (err)
-        return err;
-    for (size_t s = first; s < first + n && !err; s++)
-        err = branch_apply(c, k, b, s, a);
+    for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
+        err = branch_apply(c, k, b, s, &(struct step){.kind = STEP_SEE, .slot = slot_of(k, call, s)});
     if (err) {
-        branch_free(c, b);
+        free(b);
         return err;
     }
     return add_fork(c, k, b, w);
-}
-
-/* A hidden decision of a prompt that was seen: any answer, all of them in one branch. */
-static enum at_err fork_decision(struct at_checker *c, struct key *k, const struct branch *from, size_t s,
-                                 const struct stretch *w)
-{
-    return fork_act(c, k, from, s, 1, &(struct act){.kind = ACT_DECISION, .answer = ANY_ANSWER}, w);
 }
 
 static enum at_err barriers(struct at_checker *c, struct key *k, uint32_t from, const struct stretch *w)
 {
     enum at_err err = AT_OK;
     for (uint32_t i = 0; i < k->n_calls && !err; i++)
-        if (reads_settings(k->calls[i]) && !k->calls[i]->spare && unseen(k, k->branches[from], i))
+        if (reads_settings(k->calls[i]) && !k->calls[i]->spare && !branch_has_seen(c, k, k->branches[from], i))
             err = fork_snapshot(c, k, k->branches[from], i, w);
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
         if ((k->branches[from]->seen_up >> s & 1) && hidden(c, k, AT_SEES_DECISIONS))
-            err = fork_decision(c, k, k->branches[from], s, w);
+            err = fork(c, k, k->branches[from], s, 1, (struct step){.kind = STEP_DECISION}, w); /* whichever */
     if (!err && w->quiet && !k->branches[from]->seen_up && hidden(c, k, AT_SEES_RESETS))
-        err = fork_act(c, k, k->branches[from], 0, c->profile->n_scopes, &(struct act){.kind = ACT_RESET}, w);
+        err = fork(c, k, k->branches[from], 0, c->profile->n_scopes, (struct step){.kind = STEP_RESET}, w);
     return err;
 }
 
@@ -330,132 +283,31 @@ enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us)
     if (!err)
         key_prune(c, k);
     for (size_t s = 0; s < c->profile->n_scopes; s++)
-        known_refresh(k, s);
+        known_refresh(c, k, s);
     return err;
 }
 
 /* ------------------------------------------------------------------------------------------------ Events ---- */
 
-static bool prompt_has_call(const uint16_t *row, uint32_t slots, uint32_t slot, const struct steps *st)
-{
-    if (slot < slots)
-        return slot_open(row[1 + slot]);
-    bool any = st->spare_call;
-    for (uint32_t i = 1; i <= slots && slot == ANY_SLOT && !any; i++)
-        any = slot_open(row[i]);
-    return any;
-}
-
-/* Whether the row fulfils the precondition (SPEC section 8); what its debts have to say shows when it is applied. */
-static bool row_allows(const uint16_t *row, uint32_t slots, const struct act *a, const struct steps *st)
-{
-    enum at_state state = row[0] & BASE_STATE;
-    bool up = row[0] & BASE_UP;
-    switch (a->kind) {
-    case ACT_PROMPT:
-        return state_prompts(state, st) && (!up || st->reprompt) && prompt_has_call(row, slots, a->slot, st);
-    case ACT_DECISION:
-        return up;
-    case ACT_SETTINGS:
-        return state != AT_UNASKED;
-    case ACT_PAGE:
-        return a->wanted >> state & 1;
-    case ACT_SNAPSHOT:
-        return row[1 + a->slot] & SLOT_OUTCOMES & a->wanted;
-    case ACT_OUTCOME:
-    case ACT_RESET:
-    default:
-        return true;
-    }
-}
-
-/* A prompt that nobody can have raised: it is up all the same, and every open call may wait for it. */
-static enum at_err waived_prompt(const uint16_t *row, uint8_t slots, const struct act *a, const struct steps *st,
-                                 struct at_buf *out)
-{
-    uint16_t next[ROW_MAX];
-    if (prompt_has_call(row, slots, a->slot, st) || a->slot < slots)
-        return row_prompt(row, slots, a->slot, st, out);
-    memcpy(next, row, (1u + slots) * sizeof next[0]);
-    next[0] |= BASE_UP;
-    return at_buf_add(out, next, (1u + slots) * sizeof next[0]);
-}
-
-/* Appends what the event makes of a row. */
-static enum at_err row_act(const uint16_t *row, uint8_t slots, const struct act *a, const struct steps *st,
-                           struct at_buf *out)
-{
-    uint16_t next[ROW_MAX];
-    enum at_err err = AT_OK;
-    memcpy(next, row, (1u + slots) * sizeof next[0]);
-    switch (a->kind) {
-    case ACT_PROMPT:
-        return waived_prompt(row, slots, a, st, out);
-    case ACT_DECISION:
-        if (a->answer != ANY_ANSWER)
-            return row_decide(row, slots, a->answer, st, out);
-        for (enum at_answer answer = AT_ANSWER_ALLOW; answer <= AT_ANSWER_DISMISS && !err; answer++)
-            err = row_decide(row, slots, answer, st, out);
-        return err;
-    case ACT_OUTCOME:
-        return row_outcome(row, slots, a->slot, a->wanted, out);
-    case ACT_SETTINGS:
-        if (st->fault != AT_FAULT_FLIP_IGNORED)
-            next[0] = (uint16_t)((next[0] & ~BASE_STATE) | a->wanted);
-        break;
-    case ACT_RESET:
-        row_reset(next, slots, st);
-        break;
-    case ACT_PAGE:
-    case ACT_SNAPSHOT:
-    default:
-        break;
-    }
-    return at_buf_add(out, next, (1u + slots) * sizeof next[0]);
-}
-
-/* What `a` makes of a set, in c->scratch.set: empty where no row allows it. */
-static enum at_err act_on_set(struct at_checker *c, const struct cset *set, const struct act *a, const struct steps *st)
-{
-    struct at_buf *rows = &c->scratch.rows;
-    uint16_t row[ROW_MAX];
-    bool added;
-    enum at_err err = AT_OK;
-    rows->len = 0;
-    cset_reset(&c->scratch.set, set->slots);
-    for (uint32_t i = 0; i < set->n && !err; i++)
-        if (a->waive || row_allows(cset_row(set, i), set->slots, a, st))
-            err = row_act(cset_row(set, i), set->slots, a, st, rows);
-    size_t row_bytes = cset_stride(set) * sizeof row[0];
-    for (size_t at = 0; at < rows->len && !err; at += row_bytes) {
-        memcpy(row, rows->ptr + at, row_bytes);
-        err = cset_add(&c->scratch.set, row, st, &added);
-    }
-    return err;
-}
-
-bool branch_allows(struct at_checker *c, const struct key *k, const struct branch *b, size_t s, const struct act *a)
+enum at_err branch_step(struct at_checker *c, const struct key *k, const struct branch *b, size_t s,
+                        const struct step *a, uint32_t *to)
 {
     struct steps st = steps_of(c, k, b, s, false);
-    const struct cset *set = &b->sets[s];
-    bool at_once = a->kind != ACT_OUTCOME && a->kind != ACT_PROMPT; /* debts have no say */
-    for (uint32_t i = 0; i < set->n && at_once; i++)
-        if (a->waive || row_allows(cset_row(set, i), set->slots, a, &st))
-            return true;
-    if (at_once)
-        return false;
-    return act_on_set(c, set, a, &st) || c->scratch.set.n > 0; /* an error shows again when it is applied */
+    return sets_step(c->sets, b->sets[s], a, &st, to);
 }
 
-enum at_err branch_apply(struct at_checker *c, const struct key *k, struct branch *b, size_t s, const struct act *a)
+bool branch_allows(struct at_checker *c, const struct key *k, const struct branch *b, size_t s, const struct step *a)
 {
-    struct steps st = steps_of(c, k, b, s, false);
-    enum at_err err = act_on_set(c, &b->sets[s], a, &st);
-    if (!err)
-        err = cset_copy(&b->sets[s], &c->scratch.set);
-    if (a->kind == ACT_PROMPT)
+    uint32_t to;
+    return branch_step(c, k, b, s, a, &to) || !sets_empty(c->sets, to); /* an error shows again when it is applied */
+}
+
+enum at_err branch_apply(struct at_checker *c, const struct key *k, struct branch *b, size_t s, const struct step *a)
+{
+    enum at_err err = branch_step(c, k, b, s, a, &b->sets[s]);
+    if (a->kind == STEP_PROMPT)
         b->seen_up |= UINT64_C(1) << s;
-    else if (a->kind == ACT_DECISION || a->kind == ACT_RESET)
+    else if (a->kind == STEP_DECISION || a->kind == STEP_RESET)
         b->seen_up &= ~(UINT64_C(1) << s);
     b->open_ended |= UINT64_C(1) << s;
     return err;

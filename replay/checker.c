@@ -32,6 +32,15 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
         err = at_intern_new(&c->stream_names);
     if (!err)
         err = at_intern_new(&c->hinted);
+    const struct steps policies = {
+        .join = profile->concurrent == AT_CONCURRENT_JOIN,
+        .reprompt = profile->concurrent == AT_CONCURRENT_REPROMPT,
+        .dismiss_denies = profile->dismiss_denies,
+        .cap = (uint32_t)c->options.configurations,
+        .fault = c->options.fault,
+    };
+    if (!err)
+        err = sets_new(&policies, &c->sets);
     if (err)
         at_checker_free(&c);
     *out = c;
@@ -39,10 +48,10 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
 }
 
 /* Gives back all that the search of a key holds. */
-static void free_search(const struct at_checker *c, struct key *k)
+static void free_search(struct key *k)
 {
     while (k->n_branches)
-        branch_free(c, k->branches[--k->n_branches]);
+        free(k->branches[--k->n_branches]);
     while (k->n_calls)
         free(k->calls[--k->n_calls]);
 }
@@ -53,7 +62,7 @@ void at_checker_free(struct at_checker **checker)
     if (!c)
         return;
     for (uint32_t i = 0; i < c->cap_keys && c->keys[i]; i++) {
-        free_search(c, c->keys[i]);
+        free_search(c->keys[i]);
         free(c->keys[i]->branches);
         free(c->keys[i]->calls);
         free(c->keys[i]->known);
@@ -70,9 +79,7 @@ void at_checker_free(struct at_checker **checker)
     at_intern_free(&c->words);
     at_intern_free(&c->stream_names);
     at_intern_free(&c->hinted);
-    cset_free(&c->scratch.set);
-    at_buf_free(&c->scratch.stack);
-    at_buf_free(&c->scratch.rows);
+    sets_free(&c->sets);
     for (size_t i = 0; i < sizeof c->text / sizeof c->text[0]; i++)
         at_buf_free(&c->text[i]);
     free(c);
@@ -254,14 +261,11 @@ static void note_spares(struct key *k)
 static enum at_err drop_call(struct at_checker *c, struct key *k, uint32_t i)
 {
     struct call *call = k->calls[i];
-    struct steps st = {.cap = UINT32_MAX};
     enum at_err err = AT_OK;
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
-        uint32_t slot = slot_of(k, i, s);
-        for (uint32_t b = 0; has_slot(call, s) && b < k->n_branches && !err; b++) {
-            err = cset_drop_slot(&k->branches[b]->sets[s], slot, &st, &c->scratch);
-            k->branches[b]->open_ended |= UINT64_C(1) << s;
-        }
+        struct step drop = {.kind = STEP_DROP_SLOT, .slot = slot_of(k, i, s)};
+        for (uint32_t b = 0; has_slot(call, s) && b < k->n_branches && !err; b++)
+            err = branch_apply(c, k, k->branches[b], s, &drop);
     }
     memmove(k->calls + i, k->calls + i + 1, (k->n_calls - i - 1) * sizeof(struct call *));
     k->n_calls--;
@@ -326,14 +330,12 @@ static enum at_err on_call(struct at_checker *c, struct key *k, struct stream *s
     enum at_err err = new_call(c, k, st, ev, at, &call);
     if (err)
         return err;
-    uint16_t value = reads_settings(call) ? SLOT_UNSEEN : 0;
+    struct step add = {.kind = STEP_ADD_SLOT, .value = reads_settings(call)};
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
         if (!has_slot(call, s))
             continue;
-        for (uint32_t b = 0; b < k->n_branches && !err; b++) {
-            err = cset_add_slot(&k->branches[b]->sets[s], value);
-            k->branches[b]->open_ended |= UINT64_C(1) << s;
-        }
+        for (uint32_t b = 0; b < k->n_branches && !err; b++)
+            err = branch_apply(c, k, k->branches[b], s, &add);
     }
     return err;
 }
@@ -344,7 +346,7 @@ static enum at_err on_call(struct at_checker *c, struct key *k, struct stream *s
  * Applies `a` to scope `s` in every branch that allows it; the others go. Where none does, nothing is changed and
  * `explained` is false.
  */
-static enum at_err act_on_scope(struct at_checker *c, struct key *k, size_t s, const struct act *a, bool *explained)
+static enum at_err act_on_scope(struct at_checker *c, struct key *k, size_t s, const struct step *a, bool *explained)
 {
     enum at_err err = AT_OK;
     *explained = false;
@@ -356,7 +358,7 @@ static enum at_err act_on_scope(struct at_checker *c, struct key *k, size_t s, c
         if (branch_allows(c, k, k->branches[i], s, a))
             err = branch_apply(c, k, k->branches[i], s, a);
         else
-            key_drop_branch(c, k, i);
+            key_drop_branch(k, i);
     }
     if (!err)
         key_prune(c, k);
@@ -364,7 +366,7 @@ static enum at_err act_on_scope(struct at_checker *c, struct key *k, size_t s, c
 }
 
 /* The same; what no branch explains is told, and then its precondition is waived (SPEC section 8). */
-static enum at_err act_or_tell(struct at_checker *c, struct key *k, struct act a, const struct finding *f,
+static enum at_err act_or_tell(struct at_checker *c, struct key *k, struct step a, const struct finding *f,
                                enum at_err (*tell)(struct at_checker *c, const struct finding *f), bool *explained)
 {
     bool applied;
@@ -410,7 +412,7 @@ static enum at_err on_prompt(struct at_checker *c, struct key *k, struct stream 
     size_t s = ev->n_scopes ? at_profile_find_scope(c->profile, ev->scopes[0]) : AT_NO_SCOPE;
     if (s == AT_NO_SCOPE)
         return ev->n_scopes ? hint_unknown(c, ev->scopes[0]) : AT_OK;
-    struct act a = {.kind = ACT_PROMPT, .slot = ANY_SLOT};
+    struct step a = {.kind = STEP_PROMPT, .slot = ANY_SLOT};
     const struct call *by = NULL;
     if (ev->has & AT_HAS_CALL) {
         uint32_t i = find_call(k, st, ev->call);
@@ -438,7 +440,7 @@ static uint64_t called_scopes(const struct key *k)
 }
 
 /* An answer to whichever prompt is up: a branch for each that can be. */
-static enum at_err decide_any(struct at_checker *c, struct key *k, uint64_t among, const struct act *a,
+static enum at_err decide_any(struct at_checker *c, struct key *k, uint64_t among, const struct step *a,
                               uint64_t *decided)
 {
     uint32_t n = k->n_branches;
@@ -456,14 +458,14 @@ static enum at_err decide_any(struct at_checker *c, struct key *k, uint64_t amon
             if (!err)
                 err = key_add_branch(k, b);
             if (err)
-                branch_free(c, b);
+                free(b);
             *decided |= UINT64_C(1) << s;
         }
     }
     if (err || !*decided)
         return err;
     for (uint32_t i = n; i-- > 0;) { /* the old ones are at the front: each is replaced by one from the end */
-        branch_free(c, k->branches[i]);
+        free(k->branches[i]);
         k->branches[i] = k->branches[--k->n_branches];
     }
     key_prune(c, k);
@@ -473,7 +475,7 @@ static enum at_err decide_any(struct at_checker *c, struct key *k, uint64_t amon
 static enum at_err on_decision(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at)
 {
     uint64_t among = UINT64_MAX, decided = 0;
-    struct act a = {.kind = ACT_DECISION, .answer = ev->answer};
+    struct step a = {.kind = STEP_DECISION, .value = (uint8_t)ev->answer};
     struct finding f = {.key = k, .ev = ev, .at = at, .scope = AT_NO_SCOPE};
     if (ev->n_scopes) {
         f.scope = at_profile_find_scope(c->profile, ev->scopes[0]);
@@ -504,7 +506,7 @@ static enum at_err on_settings(struct at_checker *c, struct key *k, const struct
     size_t s = ev->n_scopes ? at_profile_find_scope(c->profile, ev->scopes[0]) : AT_NO_SCOPE;
     if (s == AT_NO_SCOPE)
         return ev->n_scopes ? hint_unknown(c, ev->scopes[0]) : AT_OK;
-    struct act a = {.kind = ACT_SETTINGS, .wanted = (uint8_t)(ev->granted ? AT_GRANTED : AT_DENIED)};
+    struct step a = {.kind = STEP_SETTINGS, .value = (uint8_t)(ev->granted ? AT_GRANTED : AT_DENIED)};
     struct finding f = {.key = k, .ev = ev, .at = at, .scope = s};
     bool explained;
     enum at_err err = act_or_tell(c, k, a, &f, find_flip, &explained);
@@ -513,7 +515,7 @@ static enum at_err on_settings(struct at_checker *c, struct key *k, const struct
 
 static enum at_err on_reset(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at)
 {
-    struct act a = {.kind = ACT_RESET};
+    struct step a = {.kind = STEP_RESET};
     enum at_err err = AT_OK;
     for (uint32_t i = 0; i < k->n_branches; i++)
         for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
@@ -565,11 +567,11 @@ static enum at_err read_listing(struct at_checker *c, const struct key *k, const
     return err;
 }
 
-static struct act snapshot_act(const struct key *k, uint32_t call, size_t s, const struct listing *l)
+static struct step snapshot_act(const struct key *k, uint32_t call, size_t s, const struct listing *l)
 {
     if (call == UINT32_MAX)
-        return (struct act){.kind = ACT_PAGE, .wanted = l->fits[s]};
-    return (struct act){.kind = ACT_SNAPSHOT, .wanted = l->fits[s], .slot = slot_of(k, call, s)};
+        return (struct step){.kind = STEP_PAGE, .value = l->fits[s]};
+    return (struct step){.kind = STEP_SNAPSHOT, .value = l->fits[s], .slot = slot_of(k, call, s)};
 }
 
 /* How many scopes of a branch the listing contradicts. */
@@ -578,27 +580,23 @@ static size_t contradictions(struct at_checker *c, const struct key *k, const st
 {
     size_t n = 0;
     for (size_t s = 0; s < c->profile->n_scopes; s++) {
-        struct act a = snapshot_act(k, call, s, l);
+        struct step a = snapshot_act(k, call, s, l);
         n += !branch_allows(c, k, b, s, &a);
     }
     return n;
 }
 
 /* The states that scope `s` of a branch could have shown. */
-static uint8_t shown(const struct key *k, const struct branch *b, uint32_t call, size_t s)
+static uint8_t shown(const struct at_checker *c, const struct key *k, const struct branch *b, uint32_t call, size_t s)
 {
     if (call == UINT32_MAX)
-        return cset_states(&b->sets[s]);
-    uint8_t mask = 0;
-    uint32_t slot = slot_of(k, call, s);
-    for (uint32_t i = 0; i < b->sets[s].n; i++)
-        mask |= (uint8_t)(cset_row(&b->sets[s], i)[1 + slot] & SLOT_OUTCOMES);
-    return mask;
+        return sets_states(c->sets, b->sets[s]);
+    return cset_outcomes(sets_get(c->sets, b->sets[s]), slot_of(k, call, s));
 }
 
-static bool has_seen(const struct key *k, const struct branch *b, uint32_t call)
+static bool has_seen(const struct at_checker *c, const struct key *k, const struct branch *b, uint32_t call)
 {
-    return call == UINT32_MAX || cset_row(&b->sets[0], 0)[1 + slot_of(k, call, 0)] != SLOT_UNSEEN;
+    return call == UINT32_MAX || branch_has_seen(c, k, b, call);
 }
 
 /* Tells every scope that the branch nearest to the listing has otherwise. */
@@ -608,7 +606,7 @@ static enum at_err tell_contradictions(struct at_checker *c, const struct key *k
     const struct branch *near = NULL;
     size_t least = SIZE_MAX;
     for (uint32_t i = 0; i < k->n_branches; i++) {
-        if (!has_seen(k, k->branches[i], call))
+        if (!has_seen(c, k, k->branches[i], call))
             continue;
         size_t n = contradictions(c, k, k->branches[i], call, l);
         if (n < least) {
@@ -618,9 +616,9 @@ static enum at_err tell_contradictions(struct at_checker *c, const struct key *k
     }
     enum at_err err = AT_OK;
     for (f.scope = 0; near && f.scope < c->profile->n_scopes && !err; f.scope++) {
-        struct act a = snapshot_act(k, call, f.scope, l);
+        struct step a = snapshot_act(k, call, f.scope, l);
         if (!branch_allows(c, k, near, f.scope, &a))
-            err = find_setting(c, &f, l->listed[f.scope], shown(k, near, call, f.scope));
+            err = find_setting(c, &f, l->listed[f.scope], shown(c, k, near, call, f.scope));
     }
     return err;
 }
@@ -635,16 +633,16 @@ static enum at_err on_listing(struct at_checker *c, struct key *k, const struct 
     enum at_err err = read_listing(c, k, ev, page, &l);
     *explained = false;
     for (uint32_t i = 0; i < k->n_branches && !*explained; i++)
-        *explained = has_seen(k, k->branches[i], call) && !contradictions(c, k, k->branches[i], call, &l);
+        *explained = has_seen(c, k, k->branches[i], call) && !contradictions(c, k, k->branches[i], call, &l);
     if (err || !*explained)
         return err ? err : tell_contradictions(c, k, call, &l, f);
     for (uint32_t i = k->n_branches; i-- > 0 && !err;) {
-        if (!has_seen(k, k->branches[i], call) || contradictions(c, k, k->branches[i], call, &l)) {
-            key_drop_branch(c, k, i);
+        if (!has_seen(c, k, k->branches[i], call) || contradictions(c, k, k->branches[i], call, &l)) {
+            key_drop_branch(k, i);
             continue;
         }
         for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
-            struct act a = snapshot_act(k, call, s, &l);
+            struct step a = snapshot_act(k, call, s, &l);
             err = branch_apply(c, k, k->branches[i], s, &a);
         }
     }
@@ -684,12 +682,12 @@ static uint8_t outcomes_of(enum at_class cls)
 }
 
 /* The outcomes that call `i` may have settled with in scope `s`. */
-static uint8_t possible_outcomes(const struct key *k, uint32_t i, size_t s)
+static uint8_t possible_outcomes(const struct at_checker *c, const struct key *k, uint32_t i, size_t s)
 {
     uint8_t mask = 0;
     uint32_t slot = slot_of(k, i, s);
     for (uint32_t b = 0; b < k->n_branches; b++)
-        mask |= cset_outcomes(&k->branches[b]->sets[s], slot);
+        mask |= cset_outcomes(sets_get(c->sets, k->branches[b]->sets[s]), slot);
     return mask;
 }
 
@@ -701,7 +699,7 @@ static enum at_err settle_any(struct at_checker *c, struct key *k, uint32_t i, u
     *explained = false;
     for (uint32_t b = 0; b < n && !err; b++) {
         for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
-            struct act a = {.kind = ACT_OUTCOME, .slot = slot_of(k, i, s), .wanted = wanted};
+            struct step a = {.kind = STEP_OUTCOME, .slot = slot_of(k, i, s), .value = wanted};
             struct branch *copy;
             if (!(k->calls[i]->scopes >> s & 1) || !branch_allows(c, k, k->branches[b], s, &a))
                 continue;
@@ -712,12 +710,12 @@ static enum at_err settle_any(struct at_checker *c, struct key *k, uint32_t i, u
             if (!err)
                 err = key_add_branch(k, copy);
             if (err)
-                branch_free(c, copy);
+                free(copy);
             *explained = true;
         }
     }
     for (uint32_t b = n; b-- > 0 && *explained && !err;) {
-        branch_free(c, k->branches[b]);
+        free(k->branches[b]);
         k->branches[b] = k->branches[--k->n_branches];
     }
     return err;
@@ -732,13 +730,13 @@ static enum at_err settle_all(struct at_checker *c, struct key *k, uint32_t i, u
     for (uint32_t b = 0; b < k->n_branches && !*explained; b++) {
         bool all = true;
         for (size_t s = 0; s < c->profile->n_scopes && all; s++) {
-            struct act a = {.kind = ACT_OUTCOME, .slot = slot_of(k, i, s), .wanted = wanted};
+            struct step a = {.kind = STEP_OUTCOME, .slot = slot_of(k, i, s), .value = wanted};
             all = !(scopes >> s & 1) || branch_allows(c, k, k->branches[b], s, &a);
         }
         *explained = all;
     }
     for (size_t s = 0; s < c->profile->n_scopes && *explained && !err; s++) {
-        struct act a = {.kind = ACT_OUTCOME, .slot = slot_of(k, i, s), .wanted = wanted};
+        struct step a = {.kind = STEP_OUTCOME, .slot = slot_of(k, i, s), .value = wanted};
         if (scopes >> s & 1)
             err = act_on_scope(c, k, s, &a, &(bool){false});
     }
@@ -752,7 +750,7 @@ static size_t scope_to_blame(const struct at_checker *c, const struct key *k, ui
     for (size_t s = 0; s < c->profile->n_scopes; s++) {
         if (!(k->calls[i]->scopes >> s & 1))
             continue;
-        if (!(possible_outcomes(k, i, s) & wanted))
+        if (!(possible_outcomes(c, k, i, s) & wanted))
             return s;
         first = first == AT_NO_SCOPE ? s : first;
     }
@@ -781,7 +779,7 @@ static enum at_err tell_settled(struct at_checker *c, struct key *k, uint32_t i,
         if (!(call->scopes >> s & 1))
             continue;
         struct at_settled d = settled_of(k, call, c->profile->scopes[s].name);
-        uint8_t how = call->spare ? 0 : possible_outcomes(k, i, s) & outcomes_of(cls);
+        uint8_t how = call->spare ? 0 : possible_outcomes(c, k, i, s) & outcomes_of(cls);
         uint8_t by_prompt = how & (SLOT_OK_PROMPT | SLOT_DENIED_PROMPT | SLOT_DISMISSED);
         bool by_state = how & (SLOT_OK_STATE | SLOT_DENIED_STATE | SLOT_UNAUTHORIZED);
         d.returned = at;
@@ -812,7 +810,7 @@ static enum at_err on_outcome(struct at_checker *c, struct key *k, const struct 
     enum at_err err = AT_OK;
     for (size_t s = 0; s < c->profile->n_scopes; s++)
         if (!call->spare && (call->scopes >> s & 1))
-            before[s] = possible_outcomes(k, i, s);
+            before[s] = possible_outcomes(c, k, i, s);
     if (wanted && call->scopes && !call->spare) {
         bool one = !(call->scopes & (call->scopes - 1));
         err =
@@ -867,7 +865,7 @@ static bool may_wait(const struct at_checker *c, const struct key *k, uint32_t i
             continue;
         uint32_t slot = slot_of(k, i, s);
         for (uint32_t b = 0; b < k->n_branches; b++) {
-            const struct cset *set = &k->branches[b]->sets[s];
+            const struct cset *set = sets_get(c->sets, k->branches[b]->sets[s]);
             for (uint32_t r = 0; r < set->n; r++)
                 if ((cset_row(set, r)[0] & BASE_UP) && !(cset_row(set, r)[1 + slot] & SLOT_DONE))
                     return true;
@@ -966,7 +964,7 @@ static enum at_err dispatch(struct at_checker *c, struct key *k, struct stream *
 /* The cap was hit: the key is given up, and named at the end. */
 static void give_up(struct at_checker *c, struct key *k)
 {
-    free_search(c, k);
+    free_search(k);
     k->inconclusive = true;
     c->totals.inconclusive++;
 }

@@ -197,7 +197,7 @@ static int run(const struct at_command *self, int argc, char **argv)
 
 const struct at_command at_cmd_replay = {
     .name = "replay",
-    .summary = "Checks recordings against the reference machine and explains every divergence.",
+    .summary = "checks recordings against the reference machine and explains every divergence",
     .usage = "[OPTION]... TAPE|-...",
     .options = options,
     .details =

@@ -72,7 +72,8 @@ static void pay_debt(uint16_t *row, uint32_t stride, unsigned d, uint32_t slot)
     row[1 + slot] = (uint16_t)(d == DEBT_UP ? SLOT_WAITING : SLOT_DONE | DEBT_OUTCOME(d));
 }
 
-/* Three debts or more: any k of them need k different calls (Hall's condition; with two or more each, two always have). */
+/* Three debts or more: any k of them need k different calls (Hall's condition; with two or more each, two always have).
+ */
 static bool enough_calls(const uint16_t *row, uint32_t stride)
 {
     for (unsigned subset = 7; subset < 16; subset++) {
@@ -143,7 +144,8 @@ static bool candidate_dominates(uint16_t a, uint16_t b, const struct steps *st)
     return !(only_b & SLOT_CANDIDATE(DEBT_UP)) || joins(st);
 }
 
-/* Whether debt `d` of `a` is a debt of `b` too, or was paid there by a candidate; that slot is then marked in `paid`. */
+/* Whether debt `d` of `a` is a debt of `b` too, or was paid there by a candidate; that slot is then marked in `paid`.
+ */
 static bool debt_dominates(const uint16_t *a, const uint16_t *b, uint32_t stride, unsigned d, uint32_t *paid)
 {
     if (b[0] & BASE_DEBT(d)) {
@@ -477,8 +479,8 @@ static uint8_t outcome_of(enum at_state state, const struct steps *st)
 /* ------------------------------------------------------------------------------------------- Silent steps ---- */
 
 /*
- * Every open call may settle as the state has it (R5, R6), the prompt not being up. Where a prompt and its dismissal can
- * go unseen and change nothing, every call may have had its own.
+ * Every open call may settle as the state has it (R5, R6), the prompt not being up. Where a prompt and its dismissal
+ * can go unseen and change nothing, every call may have had its own.
  */
 static void row_settle(uint16_t *row, uint8_t slots, const struct steps *st)
 {
@@ -512,7 +514,8 @@ static enum at_err successors(const uint16_t *row, uint8_t slots, const struct s
     return err;
 }
 
-/* Takes the rows of `from`: each that is new goes into the set, and on the stack to have its own successors looked for. */
+/* Takes the rows of `from`: each that is new goes into the set, and on the stack to have its own successors looked for.
+ */
 static enum at_err reach(struct cset *set, const struct at_buf *from, const struct steps *st, struct at_buf *stack)
 {
     uint32_t stride = cset_stride(set);

@@ -4,21 +4,21 @@
  * A configuration of a scope is a row of 16-bit words: its base (state, and whether its prompt is up), then a word for
  * every *slot*, a slot being an open call that the scope has a part in. Nothing is decided before it has to be:
  *
- *   - Settling by the state has no effect on the state, so it is not searched for. A slot collects the outcomes that its
- *     call could have settled with so far, while it may as well be open still ("the last instant that state was held"
+ *   - Settling by the state has no effect on the state, so it is not searched for. A slot collects the outcomes that
+ * its call could have settled with so far, while it may as well be open still ("the last instant that state was held"
  *     serves for all). The same goes for a prompt that nobody saw and that was dismissed without changing the state.
- *   - A prompt that changes the state needs a call that raised it, which from then on waits and is settled by the decision.
- *     Which one is left open: the row notes a *debt*, "one of these open calls raised a prompt that ended so", and marks
- *     the candidates. A call that returns with that outcome pays the debt; one that returns otherwise is no candidate
- *     any more; a debt with one candidate left is that call's, and one without kills the row. Different debts need
- *     different calls. Two debts of the same outcome are rare (a reset lies between): then the older one is handed out to
- *     each of its candidates in turn.
+ *   - A prompt that changes the state needs a call that raised it, which from then on waits and is settled by the
+ * decision. Which one is left open: the row notes a *debt*, "one of these open calls raised a prompt that ended so",
+ * and marks the candidates. A call that returns with that outcome pays the debt; one that returns otherwise is no
+ * candidate any more; a debt with one candidate left is that call's, and one without kills the row. Different debts
+ * need different calls. Two debts of the same outcome are rare (a reset lies between): then the older one is handed out
+ * to each of its candidates in turn.
  *
- * Dominance. Row A dominates row B when every continuation that explains the rest of the recording from B explains it from
- * A too. With the same base that holds if, slot by slot, A's call offers what B's does (an open call that has collected
- * at least the outcomes of B's open or done call; the same waiting call; an open call against a waiting one where it
- * could join the prompt that is up), and every debt of A is one of B with at least B's candidates, or was paid in B by
- * one of A's candidates. Dominated rows are dropped; nothing else is.
+ * Dominance. Row A dominates row B when every continuation that explains the rest of the recording from B explains it
+ * from A too. With the same base that holds if, slot by slot, A's call offers what B's does (an open call that has
+ * collected at least the outcomes of B's open or done call; the same waiting call; an open call against a waiting one
+ * where it could join the prompt that is up), and every debt of A is one of B with at least B's candidates, or was paid
+ * in B by one of A's candidates. Dominated rows are dropped; nothing else is.
  */
 #ifndef AUTHTAPE_REPLAY_CSET_H
 #define AUTHTAPE_REPLAY_CSET_H
@@ -31,20 +31,20 @@ enum debt { DEBT_ALLOWED, DEBT_DENIED, DEBT_DISMISSED, DEBT_UP };
 
 /* The base word. */
 #define BASE_STATE 3u /* enum at_state */
-#define BASE_UP 4u /* its prompt is up */
+#define BASE_UP 4u    /* its prompt is up */
 #define BASE_DEBT(d) (8u << (d))
 #define BASE_DEBTS (15u << 3)
 
 /* A slot word. For a call of the scope: the outcomes that it may have settled with, and how. */
-#define SLOT_OK_STATE 1u /* let through by the state (R5) */
-#define SLOT_DENIED_STATE 2u /* failed at once (R6) */
-#define SLOT_OK_PROMPT 4u /* the prompt was allowed (R3) */
+#define SLOT_OK_STATE 1u      /* let through by the state (R5) */
+#define SLOT_DENIED_STATE 2u  /* failed at once (R6) */
+#define SLOT_OK_PROMPT 4u     /* the prompt was allowed (R3) */
 #define SLOT_DENIED_PROMPT 8u /* the prompt was denied (R4) */
-#define SLOT_DISMISSED 16u /* the prompt was dismissed (R15) */
+#define SLOT_DISMISSED 16u    /* the prompt was dismissed (R15) */
 #define SLOT_UNAUTHORIZED 32u /* a scope that never prompts, unasked */
 #define SLOT_OUTCOMES 63u
 #define SLOT_WAITING 64u /* on the prompt that is up */
-#define SLOT_DONE 128u /* settled with the one outcome it holds */
+#define SLOT_DONE 128u   /* settled with the one outcome it holds */
 #define SLOT_CANDIDATE(d) (256u << (d))
 #define SLOT_CANDIDATES (15u << 8)
 /* The outcome of a debt's prompt; 0 for DEBT_UP. */
@@ -87,7 +87,10 @@ void cset_free(struct cset *s);
 /* Empties the set and gives its rows `slots` slots. */
 void cset_reset(struct cset *s, uint8_t slots);
 AT_MUST_USE enum at_err cset_copy(struct cset *to, const struct cset *from);
-static inline uint32_t cset_stride(const struct cset *s) { return 1u + s->slots; }
+static inline uint32_t cset_stride(const struct cset *s)
+{
+    return 1u + s->slots;
+}
 static inline const uint16_t *cset_row(const struct cset *s, uint32_t i)
 {
     return (s->heap ? s->heap : s->room) + (size_t)i * cset_stride(s);
@@ -119,7 +122,10 @@ AT_MUST_USE enum at_err cset_close(struct cset *s, const struct steps *st, struc
 
 /* Steps on one row (SPEC section 8). Those that may lead to several append them to `out`. */
 
-static inline bool slot_open(uint16_t slot) { return !(slot & (SLOT_WAITING | SLOT_DONE)); }
+static inline bool slot_open(uint16_t slot)
+{
+    return !(slot & (SLOT_WAITING | SLOT_DONE));
+}
 /* The decision of the prompt that is up. */
 AT_MUST_USE enum at_err row_decide(const uint16_t *row, uint8_t slots, enum at_answer answer, const struct steps *st,
                                    struct at_buf *out);

@@ -138,13 +138,13 @@ static const struct call *last_call(const struct key *k, size_t s)
 enum at_err find_prompt(struct at_checker *c, const struct finding *found)
 {
     struct finding f = *found;
-    uint8_t states = key_states(f.key, f.scope);
+    uint8_t states = key_states(c, f.key, f.scope);
     bool asked = states & (1u << AT_GRANTED | 1u << AT_DENIED);
     struct verdict v = {.cls = AT_DIVERGENCE_UNEXPECTED_PROMPT, .states = states};
     if (!f.call)
         f.call = last_call(f.key, f.scope);
     if (c->profile->concurrent != AT_CONCURRENT_REPROMPT &&
-        (key_seen_up(f.key, f.scope) || (!asked && key_any_up(f.key, f.scope)))) {
+        (key_seen_up(f.key, f.scope) || (!asked && key_any_up(c, f.key, f.scope)))) {
         v.cls = AT_DIVERGENCE_DUPLICATE_PROMPT;
         v.rule = "R16";
         v.expected = "no second prompt while the first one is up";
@@ -171,7 +171,7 @@ enum at_err find_decision(struct at_checker *c, const struct finding *found)
     struct finding f = *found;
     struct verdict v = {
         .cls = AT_DIVERGENCE_MISSING_PROMPT, .rule = "R2", .expected = "an answer to a prompt that is up"};
-    uint8_t states = f.scope == AT_NO_SCOPE ? 0 : key_states(f.key, f.scope);
+    uint8_t states = f.scope == AT_NO_SCOPE ? 0 : key_states(c, f.key, f.scope);
     f.call = open_call(f.key, f.scope);
     v.states = states;
     if (states && !(states & 1u << AT_UNASKED)) {
@@ -188,7 +188,7 @@ enum at_err find_flip(struct at_checker *c, const struct finding *f)
 {
     struct verdict v = {.cls = AT_DIVERGENCE_SETTING_UNASKED,
                         .rule = "R9",
-                        .states = key_states(f->key, f->scope),
+                        .states = key_states(c, f->key, f->scope),
                         .expected = "no switch for a scope that was never asked for"};
     c->text[1].len = 0;
     enum at_err err = at_buf_printf(&c->text[1], "the user turned %.*s %s in settings",
@@ -243,7 +243,7 @@ static struct verdict misjudged(const struct at_checker *c, const struct finding
 enum at_err find_outcome(struct at_checker *c, const struct finding *f)
 {
     bool waits = f->call->prompted && key_seen_up(f->key, f->scope);
-    struct verdict v = f->call->decided || waits ? ignored(f) : misjudged(c, f, key_states(f->key, f->scope));
+    struct verdict v = f->call->decided || waits ? ignored(f) : misjudged(c, f, key_states(c, f->key, f->scope));
     c->text[1].len = 0;
     enum at_err err = at_buf_printf(&c->text[1], "%.*s was answered \"%.*s\" (%s)", AT_STR_FMT(f->call->api),
                                     AT_STR_FMT(f->ev->err_msg), at_class_text(f->cls));

@@ -19,10 +19,10 @@ void known_until(struct key *k, size_t s, struct at_place at)
         k->known[s].sure = at;
 }
 
-void known_refresh(struct key *k, size_t s)
+void known_refresh(const struct at_checker *c, struct key *k, size_t s)
 {
     if (k->known[s].certain)
-        k->known[s].certain = single(key_states(k, s));
+        k->known[s].certain = single(key_states(c, k, s));
 }
 
 enum at_err tell_inferred(struct at_checker *c, const struct key *k, enum at_inferred_kind kind, size_t s,
@@ -140,7 +140,7 @@ static void note_several(struct known *n, uint8_t states, const struct evidence 
 enum at_err known_update(struct at_checker *c, struct key *k, size_t s, struct evidence *e)
 {
     struct known *n = &k->known[s];
-    uint8_t states = key_states(k, s);
+    uint8_t states = key_states(c, k, s);
     enum at_kind kind = e->ev->kind;
     enum at_err err = AT_OK;
     if (!single(states)) {

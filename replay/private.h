@@ -28,7 +28,7 @@
 #ifndef AUTHTAPE_REPLAY_PRIVATE_H
 #define AUTHTAPE_REPLAY_PRIVATE_H
 
-#include "replay/cset.h"
+#include "replay/sets.h"
 
 #define DEFAULT_GRACE_MS 30000u
 #define DEFAULT_CONFIGURATIONS 20000u
@@ -70,7 +70,7 @@ static inline bool reads_settings(const struct call *c)
 struct branch {
     uint64_t seen_up;    /* scopes whose prompt was seen on the tape and is up */
     uint64_t open_ended; /* scopes whose set is not closed under silent steps */
-    struct cset sets[];
+    uint32_t sets[];     /* numbers in at_checker.sets */
 };
 
 /* What is known for certain of a scope, and from which event: for witnesses and for inferred changes. */
@@ -115,50 +115,41 @@ struct at_checker {
     uint32_t cap_streams;
     struct at_check_totals totals;
     bool saw_login, saw_user_info;
-    struct scratch scratch;
+    struct set_table *sets;
     struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
-};
-
-/* What an event does to one scope. */
-enum act_kind { ACT_PROMPT, ACT_DECISION, ACT_SETTINGS, ACT_RESET, ACT_PAGE, ACT_OUTCOME, ACT_SNAPSHOT };
-#define ANY_SLOT UINT32_MAX
-#define NO_SLOT (UINT32_MAX - 1)
-#define ANY_ANSWER ((enum at_answer)0)
-struct act {
-    enum act_kind kind;
-    uint32_t slot; /* PROMPT: of the call that raised it, ANY_SLOT, or NO_SLOT; OUTCOME, SNAPSHOT: of the call */
-    enum at_answer answer; /* DECISION; ANY_ANSWER: whichever */
-    uint8_t wanted;        /* OUTCOME: outcomes; SETTINGS: the state set; PAGE, SNAPSHOT: mask of states that fit */
-    bool waive;            /* rows need not fulfil the precondition; the effect is applied to all */
 };
 
 /* ---- branch.c ---- */
 
-/* A branch without slots, every scope in each of the states of the mask. */
-AT_MUST_USE enum at_err branch_new(const struct at_checker *c, uint8_t states, struct branch **out);
-void branch_free(const struct at_checker *c, struct branch *b);
 /* Sets every scope of every branch to the states of mask `states`; calls keep what they have collected. */
 AT_MUST_USE enum at_err key_forget(struct at_checker *c, struct key *k, uint8_t states);
 /* One branch without slots in which everything is possible; with `maybe_up` a prompt may be up as well. */
 AT_MUST_USE enum at_err key_restart(struct at_checker *c, struct key *k, bool maybe_up);
+/* The set that `a` makes of scope `s` of branch `b`. */
+AT_MUST_USE enum at_err branch_step(struct at_checker *c, const struct key *k, const struct branch *b, size_t s,
+                                    const struct step *a, uint32_t *to);
 /* Whether scope `s` of branch `b` has a row that fulfils the precondition of `a`. */
-bool branch_allows(struct at_checker *c, const struct key *k, const struct branch *b, size_t s, const struct act *a);
+bool branch_allows(struct at_checker *c, const struct key *k, const struct branch *b, size_t s, const struct step *a);
 /* Applies `a` to scope `s`: rows that do not fulfil its precondition go, the others change. */
 AT_MUST_USE enum at_err branch_apply(struct at_checker *c, const struct key *k, struct branch *b, size_t s,
-                                     const struct act *a);
-AT_MUST_USE enum at_err branch_copy(struct at_checker *c, struct key *k, const struct branch *b, struct branch **out);
+                                     const struct step *a);
+/* The caller frees it, or gives it to key_add_branch. */
+AT_MUST_USE enum at_err branch_copy(struct at_checker *c, const struct key *k, const struct branch *b,
+                                    struct branch **out);
+/* Whether an open call that reads the settings has read them, in this branch. */
+bool branch_has_seen(const struct at_checker *c, const struct key *k, const struct branch *b, uint32_t call);
 AT_MUST_USE enum at_err key_add_branch(struct key *k, struct branch *b); /* takes it */
 /* Removes and frees branch number i; the order of the others may change. */
-void key_drop_branch(const struct at_checker *c, struct key *k, uint32_t i);
+void key_drop_branch(struct key *k, uint32_t i);
 /* Everything that can happen silently between the last event of the key and one at `t_us`. */
 AT_MUST_USE enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us);
 /* Drops branches that others cover. */
 void key_prune(struct at_checker *c, struct key *k);
 /* The slot of call number `i` in scope `s`. */
-uint32_t slot_of(const struct key *k, uint32_t i, size_t s);
+uint8_t slot_of(const struct key *k, uint32_t i, size_t s);
 bool has_slot(const struct call *call, size_t s);
-uint8_t key_states(const struct key *k, size_t s); /* over all branches */
-bool key_any_up(const struct key *k, size_t s);
+uint8_t key_states(const struct at_checker *c, const struct key *k, size_t s); /* over all branches */
+bool key_any_up(const struct at_checker *c, const struct key *k, size_t s);
 bool key_seen_up(const struct key *k, size_t s); /* in any branch */
 
 static inline bool hidden(const struct at_checker *c, const struct key *k, enum at_sight what)
@@ -182,7 +173,7 @@ AT_MUST_USE enum at_err known_update(struct at_checker *c, struct key *k, size_t
 /* What is certain was so until `at` at least; from then on it may have changed. */
 void known_until(struct key *k, size_t s, struct at_place at);
 /* Notes whether what is known is certain still. */
-void known_refresh(struct key *k, size_t s);
+void known_refresh(const struct at_checker *c, struct key *k, size_t s);
 /* A call was answered as dismissed, and no decision was seen: there was one. */
 AT_MUST_USE enum at_err known_dismissal(struct at_checker *c, struct key *k, size_t s, const struct call *call,
                                         struct at_place at);

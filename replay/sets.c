@@ -1,0 +1,447 @@
+/* sets.c: the automaton of sets of configurations, built while it is used. */
+#include "replay/sets.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_SET UINT32_MAX
+
+struct entry {
+    struct cset set;
+    uint64_t hash;
+    uint8_t states;
+    bool any_up;
+};
+
+struct edge {
+    uint64_t key; /* set number and packed step; 0: free */
+    uint32_t to;
+};
+
+struct set_table {
+    struct steps policies;
+    struct entry *entries;
+    uint32_t n, cap;
+    uint32_t *index; /* entry numbers by hash; a power of two, at most half full */
+    uint32_t n_index;
+    struct edge *edges; /* by hash of the key; a power of two, at most half full */
+    uint32_t n_edges, cap_edges;
+    size_t row_bytes;
+    struct scratch scratch;
+    struct cset work;
+    struct entry *old; /* while collecting: what there was */
+    uint32_t n_old;
+    uint32_t *renamed;
+};
+
+enum at_err sets_new(const struct steps *policies, struct set_table **out)
+{
+    *out = calloc(1, sizeof **out);
+    if (!*out)
+        return AT_NOMEM;
+    (*out)->policies = *policies;
+    return AT_OK;
+}
+
+static void free_entries(struct entry *entries, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        cset_free(&entries[i].set);
+    free(entries);
+}
+
+void sets_free(struct set_table **table)
+{
+    struct set_table *t = *table;
+    if (!t)
+        return;
+    free_entries(t->entries, t->n);
+    free(t->index);
+    free(t->edges);
+    cset_free(&t->scratch.set);
+    cset_free(&t->work);
+    at_buf_free(&t->scratch.stack);
+    at_buf_free(&t->scratch.rows);
+    free(t);
+    *table = NULL;
+}
+
+const struct cset *sets_get(const struct set_table *t, uint32_t id)
+{
+    return &t->entries[id].set;
+}
+
+uint8_t sets_states(const struct set_table *t, uint32_t id)
+{
+    return t->entries[id].states;
+}
+
+bool sets_any_up(const struct set_table *t, uint32_t id)
+{
+    return t->entries[id].any_up;
+}
+
+size_t sets_bytes(const struct set_table *t)
+{
+    return t->row_bytes + t->n * sizeof *t->entries + t->cap_edges * sizeof *t->edges;
+}
+
+/* --------------------------------------------------------------------------------------------- Numbering ---- */
+
+/* Rows in order, so that equal sets are equal bytes. Insertion sort: sets are small or rare. */
+static void sort_rows(struct cset *s)
+{
+    uint32_t stride = cset_stride(s);
+    size_t bytes = stride * sizeof(uint16_t);
+    uint16_t row[ROW_MAX];
+    for (uint32_t i = 1; i < s->n; i++) {
+        uint32_t k = i;
+        memcpy(row, cset_row(s, i), bytes);
+        for (; k > 0 && memcmp(cset_row(s, k - 1), row, bytes) > 0; k--)
+            memcpy(cset_edit(s, k), cset_row(s, k - 1), bytes);
+        memcpy(cset_edit(s, k), row, bytes);
+    }
+}
+
+static size_t set_bytes(const struct cset *s)
+{
+    return (size_t)s->n * cset_stride(s) * sizeof(uint16_t);
+}
+
+static bool same_set(const struct cset *a, const struct cset *b)
+{
+    return a->n == b->n && a->slots == b->slots && !memcmp(cset_row(a, 0), cset_row(b, 0), set_bytes(a));
+}
+
+static uint32_t *index_of(const struct set_table *t, const struct cset *s, uint64_t hash)
+{
+    uint32_t mask = t->n_index - 1;
+    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+        uint32_t id = t->index[i];
+        if (id == NO_SET || (t->entries[id].hash == hash && same_set(&t->entries[id].set, s)))
+            return &t->index[i];
+    }
+}
+
+static enum at_err grow_entries(struct set_table *t)
+{
+    if (t->n == t->cap) {
+        uint32_t cap = t->cap ? t->cap * 2 : 64;
+        struct entry *entries = realloc(t->entries, cap * sizeof *entries);
+        if (!entries)
+            return AT_NOMEM;
+        t->entries = entries;
+        t->cap = cap;
+    }
+    if (t->n < t->n_index / 2)
+        return AT_OK;
+    uint32_t n = t->n_index ? t->n_index * 2 : 256;
+    uint32_t *index = malloc(n * sizeof *index);
+    if (!index)
+        return AT_NOMEM;
+    memset(index, 0xff, n * sizeof *index);
+    free(t->index);
+    t->index = index;
+    t->n_index = n;
+    for (uint32_t id = 0; id < t->n; id++)
+        *index_of(t, &t->entries[id].set, t->entries[id].hash) = id;
+    return AT_OK;
+}
+
+/* The number of a set, given to it if it is new. Sorts its rows. */
+static enum at_err number(struct set_table *t, struct cset *s, uint32_t *id)
+{
+    enum at_err err = grow_entries(t);
+    if (err)
+        return err;
+    sort_rows(s);
+    uint64_t hash = at_hash(cset_row(s, 0), set_bytes(s), s->slots);
+    uint32_t *at = index_of(t, s, hash);
+    if (*at == NO_SET) {
+        struct entry *e = &t->entries[t->n];
+        *e = (struct entry){.hash = hash, .states = cset_states(s), .any_up = cset_any_up(s)};
+        err = cset_copy(&e->set, s);
+        if (err)
+            return err;
+        *at = t->n++;
+        t->row_bytes += e->set.heap ? e->set.heap_words * sizeof(uint16_t) : 0;
+    }
+    *id = *at;
+    return AT_OK;
+}
+
+enum at_err sets_start(struct set_table *t, uint8_t states, bool maybe_up, uint32_t *id)
+{
+    struct cset s = {.slots = 0};
+    for (uint16_t state = 0; state < AT_STATES; state++)
+        if (states >> state & 1)
+            s.room[s.n++] = state;
+    if (maybe_up)
+        s.room[s.n++] = AT_UNASKED | BASE_UP;
+    return number(t, &s, id);
+}
+
+/* ------------------------------------------------------------------------------------------------- Steps ---- */
+
+static bool prompt_has_call(const uint16_t *row, uint32_t slots, uint32_t slot, const struct steps *st)
+{
+    if (slot < slots)
+        return slot_open(row[1 + slot]);
+    bool any = st->spare_call;
+    for (uint32_t i = 1; i <= slots && slot == ANY_SLOT && !any; i++)
+        any = slot_open(row[i]);
+    return any;
+}
+
+/* Whether the row fulfils the precondition (SPEC section 8); what its debts have to say shows when it is applied. */
+static bool row_allows(const uint16_t *row, uint32_t slots, const struct step *a, const struct steps *st)
+{
+    enum at_state state = row[0] & BASE_STATE;
+    bool up = row[0] & BASE_UP;
+    switch (a->kind) {
+    case STEP_PROMPT:
+        return state_prompts(state, st) && (!up || st->reprompt) && prompt_has_call(row, slots, a->slot, st);
+    case STEP_DECISION:
+        return up;
+    case STEP_SETTINGS:
+        return state != AT_UNASKED;
+    case STEP_PAGE:
+        return a->value >> state & 1;
+    case STEP_SNAPSHOT:
+        return row[1 + a->slot] & SLOT_OUTCOMES & a->value;
+    case STEP_CLOSE:
+    case STEP_ADD_SLOT:
+    case STEP_DROP_SLOT:
+    case STEP_SEE:
+    case STEP_FORGET:
+    case STEP_RESET:
+    case STEP_OUTCOME:
+    default:
+        return true;
+    }
+}
+
+static enum at_err put_row(struct at_buf *out, const uint16_t *row, uint32_t slots)
+{
+    return at_buf_add(out, row, (1u + slots) * sizeof *row);
+}
+
+/* A prompt that nobody can have raised is up all the same. */
+static enum at_err raise_prompt(const uint16_t *row, uint8_t slots, const struct step *a, const struct steps *st,
+                                struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    if (prompt_has_call(row, slots, a->slot, st) || a->slot < slots)
+        return row_prompt(row, slots, a->slot, st, out);
+    memcpy(next, row, (1u + slots) * sizeof next[0]);
+    next[0] |= BASE_UP;
+    return put_row(out, next, slots);
+}
+
+static enum at_err forget(uint16_t *row, uint8_t slots, uint8_t states, const struct steps *st, struct at_buf *out)
+{
+    enum at_err err = AT_OK;
+    row_reset(row, slots, st);
+    for (uint16_t state = 0; state < AT_STATES && !err; state++) {
+        row[0] = (uint16_t)((row[0] & ~BASE_STATE) | state);
+        if (states >> state & 1)
+            err = put_row(out, row, slots);
+    }
+    return err;
+}
+
+/* Appends what the step makes of a row. */
+static enum at_err row_step(const uint16_t *row, uint8_t slots, const struct step *a, const struct steps *st,
+                            struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    enum at_err err = AT_OK;
+    memcpy(next, row, (1u + slots) * sizeof next[0]);
+    switch (a->kind) {
+    case STEP_PROMPT:
+        return raise_prompt(row, slots, a, st, out);
+    case STEP_DECISION:
+        if (a->value)
+            return row_decide(row, slots, (enum at_answer)a->value, st, out);
+        for (enum at_answer answer = AT_ANSWER_ALLOW; answer <= AT_ANSWER_DISMISS && !err; answer++)
+            err = row_decide(row, slots, answer, st, out);
+        return err;
+    case STEP_OUTCOME:
+        return row_outcome(row, slots, a->slot, a->value, out);
+    case STEP_FORGET:
+        return forget(next, slots, a->value, st, out);
+    case STEP_SETTINGS:
+        if (st->fault != AT_FAULT_FLIP_IGNORED)
+            next[0] = (uint16_t)((next[0] & ~BASE_STATE) | a->value);
+        break;
+    case STEP_RESET:
+        row_reset(next, slots, st);
+        break;
+    case STEP_SEE:
+        next[1 + a->slot] = (uint16_t)SLOT_SAW(next[0] & BASE_STATE);
+        break;
+    case STEP_CLOSE:
+    case STEP_ADD_SLOT:
+    case STEP_DROP_SLOT:
+    case STEP_PAGE:
+    case STEP_SNAPSHOT:
+    default:
+        break;
+    }
+    return put_row(out, next, slots);
+}
+
+/* Row by row, for the steps that are not about slots as such. The result stands in t->work. */
+static enum at_err step_rows(struct set_table *t, const struct cset *from, const struct step *a, const struct steps *st)
+{
+    struct at_buf *rows = &t->scratch.rows;
+    uint16_t row[ROW_MAX];
+    bool added;
+    enum at_err err = AT_OK;
+    rows->len = 0;
+    cset_reset(&t->work, from->slots);
+    for (uint32_t i = 0; i < from->n && !err; i++)
+        if (a->waive || row_allows(cset_row(from, i), from->slots, a, st))
+            err = row_step(cset_row(from, i), from->slots, a, st, rows);
+    size_t row_bytes = cset_stride(from) * sizeof row[0];
+    for (size_t at = 0; at < rows->len && !err; at += row_bytes) {
+        memcpy(row, rows->ptr + at, row_bytes);
+        err = cset_add(&t->work, row, st, &added);
+    }
+    return err;
+}
+
+/* Works a step out. The result stands in t->work. */
+static enum at_err work_out(struct set_table *t, uint32_t from, const struct step *a, const struct steps *st)
+{
+    const struct cset *set = &t->entries[from].set;
+    enum at_err err;
+    if (a->kind != STEP_CLOSE && a->kind != STEP_ADD_SLOT && a->kind != STEP_DROP_SLOT)
+        return step_rows(t, set, a, st);
+    err = cset_copy(&t->work, set);
+    if (err)
+        return err;
+    if (a->kind == STEP_CLOSE)
+        return cset_close(&t->work, st, &t->scratch);
+    if (a->kind == STEP_ADD_SLOT)
+        return cset_add_slot(&t->work, a->value ? SLOT_UNSEEN : 0);
+    return cset_drop_slot(&t->work, a->slot, st, &t->scratch);
+}
+
+/* All that a step depends on, besides the policies, in one number that is never 0. */
+static uint64_t edge_key(uint32_t from, const struct step *a, const struct steps *st)
+{
+    uint32_t flags = st->hidden_prompts | (uint32_t)st->hidden_decisions << 1 | (uint32_t)st->flips << 2 |
+                     (uint32_t)st->prompts << 3 | (uint32_t)st->spare_call << 4 | (uint32_t)a->waive << 5;
+    return (uint64_t)(from + 1) << 32 | (uint32_t)a->kind << 24 | (uint32_t)a->slot << 16 | (uint32_t)a->value << 8 |
+           flags;
+}
+
+static struct edge *edge_of(const struct set_table *t, uint64_t key)
+{
+    uint32_t mask = t->cap_edges - 1;
+    uint64_t hash = key * 0x9fb21c651e98df25u;
+    for (uint32_t i = (uint32_t)(hash >> 32) & mask;; i = (i + 1) & mask)
+        if (t->edges[i].key == key || t->edges[i].key == 0)
+            return &t->edges[i];
+}
+
+static enum at_err grow_edges(struct set_table *t)
+{
+    if (t->n_edges < t->cap_edges / 2)
+        return AT_OK;
+    uint32_t old_cap = t->cap_edges;
+    struct edge *old = t->edges;
+    uint32_t cap = old_cap ? old_cap * 2 : 1024;
+    struct edge *edges = calloc(cap, sizeof *edges);
+    if (!edges)
+        return AT_NOMEM;
+    t->edges = edges;
+    t->cap_edges = cap;
+    for (uint32_t i = 0; i < old_cap; i++)
+        if (old[i].key)
+            *edge_of(t, old[i].key) = old[i];
+    free(old);
+    return AT_OK;
+}
+
+enum at_err sets_step(struct set_table *t, uint32_t from, const struct step *step, const struct steps *given,
+                      uint32_t *to)
+{
+    uint64_t key = edge_key(from, step, given);
+    if (t->cap_edges) {
+        const struct edge *e = edge_of(t, key);
+        if (e->key) {
+            *to = e->to;
+            return AT_OK;
+        }
+    }
+    struct steps st = t->policies;
+    st.hidden_prompts = given->hidden_prompts;
+    st.hidden_decisions = given->hidden_decisions;
+    st.flips = given->flips;
+    st.prompts = given->prompts;
+    st.spare_call = given->spare_call;
+    enum at_err err = work_out(t, from, step, &st);
+    if (!err)
+        err = number(t, &t->work, to);
+    if (!err)
+        err = grow_edges(t);
+    if (err)
+        return err;
+    *edge_of(t, key) = (struct edge){.key = key, .to = *to};
+    t->n_edges++;
+    return AT_OK;
+}
+
+bool sets_covers(const struct set_table *t, uint32_t a, uint32_t b, const struct steps *given)
+{
+    if (a == b)
+        return true;
+    struct steps st = t->policies;
+    st.hidden_prompts = given->hidden_prompts;
+    return cset_covers(&t->entries[a].set, &t->entries[b].set, &st);
+}
+
+/* -------------------------------------------------------------------------------------------- Collecting ---- */
+
+void sets_keep_begin(struct set_table *t)
+{
+    t->renamed = malloc(((size_t)t->n + 1) * sizeof *t->renamed);
+    if (!t->renamed)
+        return; /* nothing is collected this time */
+    memset(t->renamed, 0xff, ((size_t)t->n + 1) * sizeof *t->renamed);
+    t->old = t->entries;
+    t->n_old = t->n;
+    t->entries = NULL;
+    t->n = t->cap = 0;
+    t->row_bytes = 0;
+    free(t->index);
+    t->index = NULL;
+    t->n_index = 0;
+    free(t->edges);
+    t->edges = NULL;
+    t->n_edges = t->cap_edges = 0;
+}
+
+enum at_err sets_keep(struct set_table *t, uint32_t *id)
+{
+    if (!t->renamed)
+        return AT_OK;
+    uint32_t *now = &t->renamed[*id];
+    enum at_err err = *now == NO_SET ? number(t, &t->old[*id].set, now) : AT_OK;
+    if (!err)
+        *id = *now;
+    return err;
+}
+
+void sets_keep_end(struct set_table *t)
+{
+    if (!t->renamed)
+        return;
+    free_entries(t->old, t->n_old);
+    free(t->renamed);
+    t->old = NULL;
+    t->renamed = NULL;
+    t->n_old = 0;
+}
