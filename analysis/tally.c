@@ -28,7 +28,7 @@ struct stray {
     uint32_t key;
     uint64_t index;
     enum at_answer answer;
-    bool placed;
+    bool placed, told; /* its scope is known; the checker has told of the decision itself */
 };
 
 struct wording_key {
@@ -457,18 +457,39 @@ enum at_err tally_settled(struct tally *t, const struct at_settled *s)
     return s->via == AT_VIA_PROMPT ? COUNT(t, &at, at_prompt) : COUNT(t, &at, while_denied);
 }
 
+static enum at_err place(struct tally *t, struct stray *s, uint32_t scope)
+{
+    s->placed = true;
+    s->at.id[DIM_SCOPE] = scope;
+    return count_answer(t, &s->at, s->key, s->answer, s->index * 2 + 2);
+}
+
+static bool is_within(const struct stray *s, uint32_t key, const struct at_inferred *i)
+{
+    return s->key == key && s->index >= i->after.event && s->index <= i->before.event;
+}
+
 /* The decision that names no scope and that lies where the prompt was inferred is about that prompt. */
 static enum at_err place_stray(struct tally *t, const struct at_inferred *i, uint32_t key, uint32_t scope)
 {
+    for (size_t n = 0; n < t->n_strays; n++)
+        if (!t->strays[n].placed && is_within(&t->strays[n], key, i))
+            return place(t, &t->strays[n], scope);
+    return AT_OK;
+}
+
+/* An inferred decision: of its own, or the one on the tape that did not say which prompt it answers. */
+static enum at_err infer_decision(struct tally *t, const struct at_inferred *i, uint32_t key, const struct place *at)
+{
     for (size_t n = 0; n < t->n_strays; n++) {
         struct stray *s = &t->strays[n];
-        if (s->placed || s->key != key || s->index < i->after.event || s->index > i->before.event)
+        if (s->told || s->answer != i->answer || !is_within(s, key, i) ||
+            (s->placed && s->at.id[DIM_SCOPE] != at->id[DIM_SCOPE]))
             continue;
-        s->placed = true;
-        s->at.id[DIM_SCOPE] = scope;
-        return count_answer(t, &s->at, key, s->answer, s->index * 2 + 2);
+        s->told = true;
+        return s->placed ? AT_OK : place(t, s, at->id[DIM_SCOPE]);
     }
-    return AT_OK;
+    return count_answer(t, at, key, i->answer, i->before.event * 2 + 1);
 }
 
 enum at_err tally_inferred(struct tally *t, const struct at_inferred *i)
@@ -486,7 +507,7 @@ enum at_err tally_inferred(struct tally *t, const struct at_inferred *i)
     if (err)
         return err;
     if (i->kind == AT_INFERRED_DECISION)
-        return count_answer(t, &at, key, i->answer, order);
+        return infer_decision(t, i, key, &at);
     if (i->kind == AT_INFERRED_SETTINGS) {
         err = COUNT(t, &at, flips_inferred);
         return err ? err : count_flip(t, &at, key, i->granted, order);

@@ -34,6 +34,17 @@ fails() {
 }
 check "a wrong number is found" fails
 
+# ---- Captures, where prompts are not on the wire, against what really happened
+
+honest() { # NAME
+    "$AUTHTAPE_ASAN" record -r "$ROOT/tests/wire/$1.pcap" -d automator --app query:appid --user query:openid \
+        --platform query:platform -w capture.tape || return 1
+    "$AUTHTAPE_ASAN" report --format json capture.tape >report.json && node "$HERE/truth.mjs" "$ROOT/tests/wire/$1.json" report.json
+}
+for name in clean_plain clean_deflate clean_no_takeover players_plain; do
+    check "the report on capture $name against its truth" honest $name
+done
+
 # ---- The HTML page, in a real browser
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
