@@ -350,7 +350,7 @@ struct at_seen; /* of a tracer */
 AT_MUST_USE enum at_err at_seen_new(struct at_seen **out);
 void at_seen_free(struct at_seen **s);
 #define AT_LAST_REPORTS 16
-struct at_last_reports { /* of a connection and dialect */
+struct at_last_reports { /* of a connection */
     struct {
         uint64_t scope, content;
         int64_t t_us;
@@ -360,6 +360,8 @@ struct at_last_reports { /* of a connection and dialect */
 /* True if the event was reported before: see authtape-dialect(5), "Repeats". `dialect` tells dialects apart. */
 bool at_seen_again(struct at_seen *s, struct at_last_reports *last, uint64_t dialect, const struct at_event *ev,
                    bool own_time, int64_t now_us);
+/* An event that is no report, such as a tap or an answer: what comes after it is no repeat of what came before. */
+void at_seen_other(struct at_last_reports *last, const struct at_event *ev);
 
 /* ---- Identity: identity.c */
 
@@ -385,7 +387,6 @@ struct at_dialect_state { /* of a connection and dialect */
     struct at_pairs pairs;
     struct at_str *mocked; /* APIs whose answers are made up; each allocated */
     size_t n_mocked;
-    struct at_last_reports last;
 };
 void at_dialect_state_free(struct at_dialect_state *state, struct at_hold *hold);
 
@@ -394,6 +395,7 @@ struct at_run {
     uint64_t number; /* of the dialect in the tracer */
     uint32_t kinds;  /* 1u << enum at_kind: those wanted */
     struct at_dialect_state *state;
+    struct at_last_reports *last;
     struct at_names names; /* what the options say of this message; members may be absent */
     const struct at_apis *apis;
     struct at_arena *arena;

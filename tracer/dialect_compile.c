@@ -283,9 +283,10 @@ static const char *const field_names[AT_FIELDS] = {
 #undef X
 };
 
-static enum at_err compile_fields(struct at_compiler *c, const cJSON *object, const struct at_value **fields)
+/* The first `n` fields of the table. */
+static enum at_err compile_fields(struct at_compiler *c, const cJSON *object, const struct at_value **fields, size_t n)
 {
-    for (size_t f = 0; f < AT_FIELDS; f++) {
+    for (size_t f = 0; f < n; f++) {
         const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, field_names[f]);
         if (!j)
             continue;
@@ -391,7 +392,7 @@ static enum at_err compile_reply(struct at_compiler *c, const cJSON *object, str
     if (!err)
         err = compile_when(c, j, "drop-if", &r->reply.drop_if);
     if (!err)
-        err = compile_fields(c, j, r->reply.fields);
+        err = compile_fields(c, j, r->reply.fields, AT_FIELDS);
     if (err)
         return err;
     r->reply.given = true;
@@ -471,9 +472,11 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
     }
     err = compile_makes(c, j, r);
     if (!err)
-        err = compile_fields(c, j, r->fields);
+        err = compile_fields(c, j, r->fields, AT_FIELDS);
     if (!err)
         err = compile_one_value(c, j, "id", &r->id);
+    if (!err && r->id && !c->d->reply_id)
+        return at_compile_fail(c, "'id' needs a 'reply-id' (or 'id') at the top, by which answers are known");
     if (!err)
         err = compile_reply(c, j, r);
     return err ? err : check_rule(c, r);
@@ -544,7 +547,7 @@ static enum at_err compile_top(struct at_compiler *c, const cJSON *top)
     if (!err)
         err = compile_observes(c, top);
     if (!err)
-        err = compile_fields(c, top, c->d->fields);
+        err = compile_fields(c, top, c->d->fields, AT_FIELD_T);
     if (!err)
         err = compile_one_value(c, top, "id", &c->d->id);
     c->d->reply_id = c->d->id;

@@ -58,12 +58,32 @@ static enum at_err spoiled(const struct at_run *run, enum at_err err)
     return AT_OK;
 }
 
+#define F(name) (1u << AT_FIELD_##name)
+#define F_ALL (F(APP) | F(USER) | F(PLATFORM) | F(STREAM) | F(T))
+
+/* The fields that each kind of event has: a rule for several kinds may give more. */
+static const uint32_t fields_of_kind[] = {
+    [AT_KIND_START] = F_ALL | F(FRESH) | F(OBSERVES),
+    [AT_KIND_CALL] = F_ALL | F(CALL) | F(API) | F(SCOPE),
+    [AT_KIND_RETURN] = F_ALL | F(CALL) | F(ERR_MSG) | F(ERRNO) | F(AUTH_SETTING),
+    [AT_KIND_PROMPT] = F_ALL | F(CALL) | F(SCOPE),
+    [AT_KIND_DECISION] = F_ALL | F(SCOPE) | F(ANSWER),
+    [AT_KIND_SETTINGS] = F_ALL | F(SCOPE) | F(GRANTED),
+    [AT_KIND_SETTINGS_PAGE] = F_ALL | F(AUTH_SETTING),
+    [AT_KIND_RESET] = F_ALL,
+    [AT_KIND_GAP] = F_ALL | F(LOST_BYTES),
+    [AT_KIND_END] = F_ALL,
+};
+
 static enum at_err fill(const struct at_run *run, const struct at_rule *r, const struct at_scene *s,
                         struct at_event *ev)
 {
+    const struct at_value *fields[AT_FIELDS];
+    for (int i = 0; i < AT_FIELDS; i++)
+        fields[i] = ev->kind > AT_KIND_END || ev->kind == 0 || fields_of_kind[ev->kind] & 1u << i ? r->fields[i] : NULL;
     enum at_err err = at_fill_event(run->dialect->fields, s, ev);
     if (!err)
-        err = at_fill_event(r->fields, s, ev);
+        err = at_fill_event(fields, s, ev);
     if (!err && ev->kind == AT_KIND_CALL && !at_str_eq(ev->api, AT_STR("authorize"))) {
         ev->scopes = NULL; /* other calls have a scope by the profile, not by what they say */
         ev->n_scopes = 0;
@@ -194,6 +214,7 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
     like.user = whole.user;
     like.stream = whole.stream;
     like.platform = whole.platform;
+    at_seen_other(run->last, &whole);
     if (!err && fit && known && is_call && !r->reply.has_drop_if)
         err = push(run, &whole);
     else if (!err && fit && r->makes < AT_RULE_COPY)
@@ -280,6 +301,7 @@ static enum at_err answer_call(const struct at_run *run, struct at_pending *e, s
         err = spoiled(run, at_fill_event(fields, s, &ev));
     ev.api = (struct at_str){0};
     at_pairs_answered(&run->state->pairs, e);
+    at_seen_other(run->last, &ev);
     if (!err && complete(run, &ev))
         err = push(run, &ev);
     return err;
@@ -364,7 +386,7 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
         bool own_time = have[0].ptr || r->fields[AT_FIELD_T];
         err = AT_OK;
         if (complete(run, &ev)) {
-            if (at_seen_again(run->seen, &run->state->last, run->number, &ev, own_time, run->m->t_us))
+            if (at_seen_again(run->seen, run->last, run->number, &ev, own_time, run->m->t_us))
                 run->stats->repeats++;
             else
                 err = push(run, &ev);
@@ -407,7 +429,7 @@ static enum at_err make_event(const struct at_run *run, const struct at_rule *r,
     if (!complete(run, &ev))
         return AT_OK;
     bool own_time = r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T];
-    if (at_seen_again(run->seen, &run->state->last, run->number, &ev, own_time, run->m->t_us)) {
+    if (at_seen_again(run->seen, run->last, run->number, &ev, own_time, run->m->t_us)) {
         run->stats->repeats++;
         return AT_OK;
     }

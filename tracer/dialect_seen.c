@@ -74,6 +74,16 @@ static bool same_as_last(struct at_last_reports *last, uint64_t scope, uint64_t 
     return false;
 }
 
+void at_seen_other(struct at_last_reports *last, const struct at_event *ev)
+{
+    uint64_t scope = scope_of(ev);
+    if (ev->kind == AT_KIND_CALL)
+        return; /* calls are made at any time, also between a report and its repeat */
+    for (size_t i = 0; i < last->n; i++)
+        if (scope == 0 || last->list[i].scope == scope || last->list[i].scope == 0)
+            last->list[i].content = 0;
+}
+
 bool at_seen_again(struct at_seen *s, struct at_last_reports *last, uint64_t dialect, const struct at_event *ev,
                    bool own_time, int64_t now_us)
 {

@@ -13,6 +13,7 @@ struct conn {
     struct at_intern *keys; /* stream NUL app NUL user of its events */
     bool lost;              /* something, before or between its events */
     uint64_t lost_bytes;
+    struct at_last_reports last;
     struct at_dialect_state states[]; /* one per dialect */
 };
 
@@ -428,6 +429,7 @@ static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m)
         run.number = i;
         run.kinds = t->dialects[i].kinds;
         run.state = &t->conn->states[i];
+        run.last = &t->conn->last;
         err = at_run_message(&run, m, &t->doc);
     }
     return err;

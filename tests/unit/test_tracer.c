@@ -57,7 +57,7 @@ static void taps(void **state)
     feed(&f, 1, C, "{\"id\":\"1\",\"method\":\"App.callWxMethod\",\"params\":{\"method\":\"getUserInfo\"}}");
     feed(&f, 2, C, "{\"id\":\"2\",\"method\":\"Tool.native\",\"params\":{\"method\":\"authorizeAllow\"}}");
     feed(&f, 3, S, "{\"id\":\"1\",\"result\":{\"result\":{\"errMsg\":\"getUserInfo:ok\"}}}");
-    assert_null(strstr(at_buf_view(&f.lines).ptr, "return")); /* not yet */
+    assert_int_equal(at_str_find(at_buf_view(&f.lines), AT_STR("return")), SIZE_MAX); /* not yet */
     feed(&f, 4, S, "{\"id\":\"2\",\"result\":{}}");
     feed(&f, 5, C, "{\"id\":\"3\",\"method\":\"Tool.native\",\"params\":{\"method\":\"authorizeCancel\"}}");
     feed(&f, 6, C, "{\"id\":\"4\",\"method\":\"App.callWxMethod\",\"params\":{\"method\":\"login\"}}");
@@ -127,9 +127,9 @@ static void mocked(void **state)
     feed(&f, 8, S, "{\"id\":\"4\",\"result\":{\"result\":{\"errMsg\":\"getSetting:ok\"}}}");
     feed(&f, 9, C, "{\"id\":\"5\",\"method\":\"App.callFunction\",\"params\":{\"functionDeclaration\":\"f()\"}}");
     feed(&f, 10, S, "{\"id\":\"5\",\"result\":{\"result\":{\"errMsg\":\"getSetting:ok\"}}}");
-    feed(&f, 11, C, "{\"id\":\"6\",\"method\":\"App.restoreWxMethod\",\"params\":{\"method\":\"getSetting\"}}");
+    feed(&f, 11, C, "{\"id\":\"6\",\"method\":\"App.mockWxMethod\",\"params\":{\"method\":\"getSetting\"}}");
     CALL(12, "7", "getSetting");
-    feed(&f, 14, C, "{\"id\":\"8\",\"method\":\"App.mockWxMethod\",\"params\":{\"method\":\"login\"}}");
+    feed(&f, 14, C, "{\"id\":\"8\",\"method\":\"App.mockWxMethod\",\"params\":{\"method\":\"login\",\"result\":0}}");
     feed(&f, 15, S, "{\"id\":\"8\",\"error\":{\"message\":\"no\"}}");
     CALL(16, "9", "login");
     feed_expect(&f, START(5) "5 call 3 getLocation\n6 return 3 'getLocation:ok'\n12 call 7 getSetting\n"
