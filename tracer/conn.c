@@ -225,6 +225,10 @@ static enum at_err in_http(struct at_side *s, struct at_str *rest)
 {
     struct at_conn *c = s->conn;
     bool between = s->http.state == AT_HTTP_HEAD && s->http.line.len == 0;
+    if (between && c->opaque) {
+        s->mode = AT_MODE_OPAQUE;
+        return AT_OK;
+    }
     if (between && (c->ws || is_upgraded_unseen(s, *rest))) {
         c->ws = true;
         s->mode = AT_MODE_WS;

@@ -99,7 +99,7 @@ static enum at_err on_switch(struct at_side *s, const struct at_http_head *head)
 {
     struct at_conn *c = s->conn;
     if (!head->upgrade) {
-        s->mode = c->side[!s->end].mode = AT_MODE_OPAQUE;
+        c->opaque = true;
         return AT_OK;
     }
     at_ws_parse_extensions(head->extensions, c->terms);
