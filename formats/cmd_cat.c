@@ -48,7 +48,7 @@ static int print_events(struct at_reader *r, bool text, struct at_output *out)
 static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
-    struct at_reader_options select = {0};
+    struct at_select select = {0};
     struct at_reader *reader = NULL;
     struct at_output *out = NULL;
     struct at_why why;
@@ -69,10 +69,14 @@ static int run(const struct at_command *self, int argc, char **argv)
         return cli.status;
     if (cli.n_operands == 0)
         return at_cli_usage(self, "a tape is needed ('-' is standard input)");
-    if (at_output_open("-", &out, &why))
-        return at_cli_trouble("standard output: %s", why.text);
+    if (!at_select_end(&select))
+        return AT_EXIT_TROUBLE;
     int status = AT_EXIT_TROUBLE;
-    if (at_reader_open((const char *const *)cli.operands, (size_t)cli.n_operands, &select, &reader, &why)) {
+    if (at_output_open("-", &out, &why)) {
+        at_select_free(&select);
+        return at_cli_trouble("standard output: %s", why.text);
+    }
+    if (at_reader_open((const char *const *)cli.operands, (size_t)cli.n_operands, &select.options, &reader, &why)) {
         at_cli_trouble("%s", why.text);
     } else {
         status = print_events(reader, text, out);
@@ -80,13 +84,14 @@ static int run(const struct at_command *self, int argc, char **argv)
     }
     at_reader_close(&reader);
     at_output_close(&out);
+    at_select_free(&select);
     return status;
 }
 
 const struct at_command at_cmd_cat = {
     .name = "cat",
     .summary = "prints the events of tapes, one a line",
-    .usage = "[--format ndjson|text] [--from T] [--to T] [--app A] [--user U] [--scope S] TAPE|-...",
+    .usage = "[--format ndjson|text] [--from T] [--to T] [--app A] [--user U] [--scope S [-p PROFILE]]\nTAPE|-...",
     .options = options,
     .details = "Several tapes are read as one recording, merged by time. NDJSON files are read as well as tapes.",
     .run = run,

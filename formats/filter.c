@@ -85,6 +85,13 @@ static bool names_scope(const struct at_event *ev, struct at_str scope)
     return false;
 }
 
+/* A call of an API that the scope gates. */
+static bool gates(const struct at_filter *f, struct at_str api)
+{
+    size_t scope = f->o.profile ? at_profile_find_scope(f->o.profile, f->o.scope) : AT_NO_SCOPE;
+    return scope != AT_NO_SCOPE && at_profile_api(f->o.profile, api).scopes >> scope & 1;
+}
+
 static enum at_err pass_scope(struct at_filter *f, const struct at_event *ev, bool *pass)
 {
     uint64_t hash = 0;
@@ -92,6 +99,7 @@ static enum at_err pass_scope(struct at_filter *f, const struct at_event *ev, bo
     *pass = names_scope(ev, f->o.scope);
     switch (ev->kind) {
     case AT_KIND_CALL:
+        *pass |= gates(f, ev->api);
         hash = pair_hash(ev->stream, ev->call);
         if (*pass)
             err = set_add(&f->calls, hash);

@@ -12,8 +12,8 @@ void at_filter_free(struct at_filter **f);
 
 /*
  * Says whether the event passes. Every event has to be shown, in order, as a return belongs to the scope of its call.
- * Under a scope filter pass: what names the scope, the return of a call that passed, a decision about such a prompt,
- * and what is about all scopes (start, reset, gap, end). AT_NOMEM.
+ * Under a scope filter pass: what names the scope, calls of APIs that it gates, the return of a call that passed, a
+ * decision about such a prompt, and what is about all scopes (start, reset, gap, end). AT_NOMEM.
  */
 AT_MUST_USE enum at_err at_filter_event(struct at_filter *f, const struct at_event *ev, bool *pass);
 

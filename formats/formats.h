@@ -460,6 +460,7 @@ struct at_reader_options {
     bool has_from, has_to;
     int64_t from_us, to_us; /* from ≤ t < to */
     struct at_str app, user, scope; /* absent: any */
+    const struct at_profile *profile; /* with `scope`: says which APIs it gates; NULL: only events that name it */
 };
 struct at_reader;
 AT_MUST_USE enum at_err at_reader_open(const char *const *paths, size_t n, const struct at_reader_options *options,

@@ -10,8 +10,9 @@ static bool take_time(const struct at_cli *cli, const char *option, bool *has, i
     return *has;
 }
 
-bool at_select_option(const struct at_cli *cli, int id, struct at_reader_options *options)
+bool at_select_option(const struct at_cli *cli, int id, struct at_select *select)
 {
+    struct at_reader_options *options = &select->options;
     switch (id) {
     case SELECT_FROM:
         return take_time(cli, "from", &options->has_from, &options->from_us);
@@ -26,8 +27,30 @@ bool at_select_option(const struct at_cli *cli, int id, struct at_reader_options
     case SELECT_SCOPE:
         options->scope = at_str(cli->arg);
         break;
+    case SELECT_PROFILE:
+        select->profile_name = cli->arg;
+        break;
     default:
         break;
     }
     return true;
+}
+
+bool at_select_end(struct at_select *select)
+{
+    struct at_why why = {""};
+    const char *name = select->profile_name ? select->profile_name : AT_DEFAULT_PROFILE;
+    if (!select->options.scope.ptr && !select->profile_name)
+        return true;
+    if (at_profile_load(name, &select->profile, &why)) {
+        at_cli_file_trouble(name, &why);
+        return false;
+    }
+    select->options.profile = select->profile;
+    return true;
+}
+
+void at_select_free(struct at_select *select)
+{
+    at_profile_free(&select->profile);
 }
