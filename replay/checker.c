@@ -41,6 +41,7 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
     };
     if (!err)
         err = sets_new(&policies, &c->sets);
+    c->collect_at = SETS_BYTES;
     if (err)
         at_checker_free(&c);
     *out = c;
@@ -961,6 +962,20 @@ static enum at_err dispatch(struct at_checker *c, struct key *k, struct stream *
     }
 }
 
+/* Lets go of the sets that no key is in any more. */
+static enum at_err collect(struct at_checker *c)
+{
+    enum at_err err = AT_OK;
+    sets_keep_begin(c->sets);
+    for (uint32_t i = 0; i < c->totals.keys; i++)
+        for (uint32_t b = 0; b < c->keys[i]->n_branches; b++)
+            for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
+                err = sets_keep(c->sets, &c->keys[i]->branches[b]->sets[s]);
+    sets_keep_end(c->sets);
+    c->collect_at = 2 * sets_bytes(c->sets) + SETS_BYTES;
+    return err;
+}
+
 /* The cap was hit: the key is given up, and named at the end. */
 static void give_up(struct at_checker *c, struct key *k)
 {
@@ -990,7 +1005,7 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
     }
     k->begun = true;
     k->last = at;
-    return err;
+    return err || sets_bytes(c->sets) < c->collect_at ? err : collect(c);
 }
 
 static enum at_err finish_key(struct at_checker *c, struct key *k)

@@ -33,6 +33,7 @@
 #define DEFAULT_GRACE_MS 30000u
 #define DEFAULT_CONFIGURATIONS 20000u
 #define BRANCHES_MAX 512u
+#define SETS_BYTES (size_t)(64 * 1024 * 1024)
 #define CALLS_MAX 150u     /* open calls of one key */
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
 
@@ -116,6 +117,7 @@ struct at_checker {
     struct at_check_totals totals;
     bool saw_login, saw_user_info;
     struct set_table *sets;
+    size_t collect_at; /* sets are collected when they take this many bytes */
     struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
 };
 
