@@ -193,8 +193,8 @@ bool at_http_parse_head(struct at_str text, struct at_http_head *out)
             continue;
         }
         struct at_str name = trim((struct at_str){line.ptr, (size_t)(colon - line.ptr)});
-        parse_field(name, trim((struct at_str){colon + 1, line.len - name.len - 1 - (size_t)(name.ptr - line.ptr)}),
-                    out, &transfer);
+        struct at_str value = {colon + 1, (size_t)(line.ptr + line.len - colon - 1)};
+        parse_field(name, trim(value), out, &transfer);
     }
     out->fields.len -= text.len;
     out->fields.len -= out->fields.len >= 2 && out->fields.ptr[out->fields.len - 2] == '\r' ? 2 : 1;
