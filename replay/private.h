@@ -117,7 +117,7 @@ struct at_checker {
     struct at_check_totals totals;
     bool saw_login, saw_user_info;
     struct set_table *sets;
-    size_t collect_at; /* sets are collected when they take this many bytes */
+    size_t collect_at;     /* sets are collected when they take this many bytes */
     struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
 };
 
@@ -158,6 +158,62 @@ static inline bool hidden(const struct at_checker *c, const struct key *k, enum 
 {
     return !c->options.strict && !(k->observes & 1u << what);
 }
+
+/* ---- keys.c ---- */
+
+/* Gives back all that the search of a key holds. */
+void key_free_search(struct key *k);
+/* A view of the word that lives as long as the checker. */
+AT_MUST_USE enum at_err intern_word(struct at_checker *c, struct at_str word, struct at_str *out);
+/* The key and the stream of an event, made when they are new. */
+AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out);
+AT_MUST_USE enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out);
+AT_MUST_USE enum at_err stream_add_key(struct stream *st, struct key *k);
+/* For second answers: the last ANSWERED_MAX of a stream are remembered. */
+AT_MUST_USE enum at_err remember_answer(struct stream *st, struct at_str id);
+bool was_answered(const struct stream *st, struct at_str id);
+/* Tells once of a scope that the profile does not know. */
+AT_MUST_USE enum at_err hint_unknown(struct at_checker *c, struct at_str word);
+
+/* ---- calls.c ---- */
+
+/* Notes which scopes have open calls without slots. */
+void note_spares(struct key *k);
+AT_MUST_USE enum at_err on_call(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
+                                struct at_place at);
+AT_MUST_USE enum at_err on_return(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
+                                  struct at_place at);
+/* Call number `i` will not be answered any more: no-answer, unless it may be waiting. */
+AT_MUST_USE enum at_err check_answered(struct at_checker *c, struct key *k, uint32_t i, const struct at_event *ev);
+/* What a call and one of its scopes say of themselves. */
+struct at_settled settled_of(const struct key *k, const struct call *call, struct at_str scope);
+/* The number of an open call, UINT32_MAX where there is none. */
+uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id);
+
+/* ---- events.c ---- */
+
+AT_MUST_USE enum at_err on_start(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at);
+AT_MUST_USE enum at_err on_prompt(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
+                                  struct at_place at);
+AT_MUST_USE enum at_err on_decision(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at);
+AT_MUST_USE enum at_err on_settings(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at);
+AT_MUST_USE enum at_err on_reset(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at);
+/*
+ * Applies `a` to scope `s` in every branch that allows it; the others go. Where none does, nothing is changed and
+ * `explained` is false.
+ */
+AT_MUST_USE enum at_err act_on_scope(struct at_checker *c, struct key *k, size_t s, const struct step *a,
+                                     bool *explained);
+/* Notes what an event leaves known of the scopes of the mask. Hidden changes follow only from what is explained. */
+AT_MUST_USE enum at_err update_all(struct at_checker *c, struct key *k, uint64_t scopes, const struct at_event *ev,
+                                   struct at_place at, struct at_str api, bool explained);
+
+/* ---- snapshot.c ---- */
+
+/* What was listed: by the settings page (`call` UINT32_MAX), or in the answer to a call. */
+AT_MUST_USE enum at_err on_listing(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at,
+                                   uint32_t call, bool *explained);
+AT_MUST_USE enum at_err on_page(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at);
 
 /* ---- known.c ---- */
 

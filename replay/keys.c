@@ -1,0 +1,164 @@
+/* keys.c: the users and streams of a recording, found by their names. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/private.h"
+
+/* Makes room for entry `id` of a table of pointers, the new ones NULL. */
+static enum at_err grow_table(void ***table, uint32_t *cap, uint32_t id)
+{
+    if (id < *cap)
+        return AT_OK;
+    uint32_t more = *cap ? *cap * 2 : 64;
+    void **grown = realloc(*table, more * sizeof(void *));
+    if (!grown)
+        return AT_NOMEM;
+    memset(grown + *cap, 0, (more - *cap) * sizeof(void *));
+    *table = grown;
+    *cap = more;
+    return AT_OK;
+}
+
+enum at_err intern_word(struct at_checker *c, struct at_str word, struct at_str *out)
+{
+    uint32_t id;
+    enum at_err err = at_intern_add(c->words, word, &id);
+    if (!err)
+        *out = at_intern_get(c->words, id);
+    return err;
+}
+
+static enum at_err new_key(struct at_checker *c, const struct at_event *ev, struct key **out)
+{
+    struct key *k = calloc(1, sizeof *k);
+    if (!k)
+        return AT_NOMEM;
+    k->known = calloc(c->profile->n_scopes, sizeof *k->known);
+    enum at_err err = k->known ? AT_OK : AT_NOMEM;
+    if (!err)
+        err = intern_word(c, ev->app, &k->app);
+    if (!err)
+        err = intern_word(c, ev->user, &k->user);
+    if (!err)
+        err = key_restart(c, k, false);
+    if (err) {
+        free(k->known);
+        free(k);
+        return err;
+    }
+    c->totals.keys++;
+    *out = k;
+    return AT_OK;
+}
+
+enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out)
+{
+    struct at_buf *name = &c->text[0];
+    uint32_t id;
+    name->len = 0;
+    enum at_err err = at_buf_str(name, ev->app);
+    if (!err)
+        err = at_buf_add(name, "", 1);
+    if (!err && c->options.fault != AT_FAULT_USER_LEAKS)
+        err = at_buf_str(name, ev->user);
+    if (!err && c->profile->per_device) {
+        err = at_buf_add(name, "", 1);
+        if (!err)
+            err = at_buf_str(name, ev->stream);
+    }
+    if (!err)
+        err = at_intern_add(c->names, at_buf_view(name), &id);
+    if (!err)
+        err = grow_table((void ***)&c->keys, &c->cap_keys, id);
+    if (!err && !c->keys[id])
+        err = new_key(c, ev, &c->keys[id]);
+    if (!err)
+        *out = c->keys[id];
+    return err;
+}
+
+enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out)
+{
+    uint32_t id;
+    enum at_err err = at_intern_add(c->stream_names, ev->stream, &id);
+    if (!err)
+        err = grow_table((void ***)&c->streams, &c->cap_streams, id);
+    if (err)
+        return err;
+    if (!c->streams[id]) {
+        c->streams[id] = calloc(1, sizeof *c->streams[id]);
+        if (!c->streams[id])
+            return AT_NOMEM;
+        c->streams[id]->name = at_intern_get(c->stream_names, id);
+        c->streams[id]->last_us = ev->t_us;
+    }
+    *out = c->streams[id];
+    if ((*out)->last_us < ev->t_us)
+        (*out)->last_us = ev->t_us;
+    return AT_OK;
+}
+
+enum at_err stream_add_key(struct stream *st, struct key *k)
+{
+    for (uint32_t i = st->n_keys; i-- > 0;)
+        if (st->keys[i] == k)
+            return AT_OK;
+    if (st->n_keys == st->cap_keys) {
+        uint32_t cap = st->cap_keys ? st->cap_keys * 2 : 1;
+        struct key **keys = realloc(st->keys, cap * sizeof(struct key *));
+        if (!keys)
+            return AT_NOMEM;
+        st->keys = keys;
+        st->cap_keys = cap;
+    }
+    st->keys[st->n_keys++] = k;
+    return AT_OK;
+}
+
+enum at_err remember_answer(struct stream *st, struct at_str id)
+{
+    if (st->n_answered == st->cap_answered && st->cap_answered < ANSWERED_MAX) {
+        uint32_t cap = st->cap_answered ? st->cap_answered * 2 : 16;
+        uint64_t *grown = realloc(st->answered, cap * sizeof *grown);
+        if (!grown)
+            return AT_NOMEM;
+        st->answered = grown;
+        st->cap_answered = cap;
+        st->next_answered = st->n_answered;
+    }
+    st->answered[st->next_answered] = at_hash(id.ptr, id.len, 0);
+    st->next_answered = (st->next_answered + 1) % ANSWERED_MAX;
+    if (st->n_answered < st->cap_answered)
+        st->n_answered++;
+    return AT_OK;
+}
+
+bool was_answered(const struct stream *st, struct at_str id)
+{
+    uint64_t hash = at_hash(id.ptr, id.len, 0);
+    for (uint32_t i = 0; i < st->n_answered; i++)
+        if (st->answered[i] == hash)
+            return true;
+    return false;
+}
+
+/* Once for each scope. */
+enum at_err hint_unknown(struct at_checker *c, struct at_str word)
+{
+    uint32_t before = at_intern_count(c->hinted), id;
+    enum at_err err = at_intern_add(c->hinted, word, &id);
+    if (err || id < before || !c->sink.hint)
+        return err;
+    char text[256];
+    snprintf(text, sizeof text, "%.*s is no scope of this profile: it was not checked", AT_STR_FMT(word));
+    return c->sink.hint(c->sink.ctx, text);
+}
+
+/* Gives back all that the search of a key holds. */
+void key_free_search(struct key *k)
+{
+    while (k->n_branches)
+        free(k->branches[--k->n_branches]);
+    while (k->n_calls)
+        free(k->calls[--k->n_calls]);
+}
