@@ -76,7 +76,8 @@ static bool parse_status_line(struct at_str line, struct at_http_head *out)
 
 static bool parse_request_line(struct at_str line, struct at_http_head *out)
 {
-    line = trim(line);
+    while (line.len && memchr(" \t\r", line.ptr[line.len - 1], 3))
+        line.len--;
     const char *space = memchr(line.ptr, ' ', line.len);
     if (!space || space == line.ptr || line.len < 10 || !is_version(line.ptr + line.len - 8))
         return false;
