@@ -13,12 +13,11 @@ cat >"$tmp/histories.ndjson" || exit 2
 "$EXHAUSTIVE_BIN/brute" "$@" <"$tmp/histories.ndjson" >"$tmp/brute.ndjson" || exit 2
 "$AUTHTAPE" replay --format ndjson -p "$profile" "${replay_options[@]}" "$tmp/histories.ndjson" >"$tmp/replay.ndjson" 2>"$tmp/errors"
 status=$?
-if [ $status -gt 1 ]; then
-    echo "authtape replay ended with status $status: $(head -n 3 "$tmp/errors")" >>"$folder/differences"
+if [ $status -gt 2 ] || { [ $status = 2 ] && [ ! -s "$tmp/errors" ]; }; then
+    echo "authtape: replay ended with status $status" >>"$tmp/errors"
     cp "$tmp/histories.ndjson" "$folder/trouble.ndjson"
-    exit 1
 fi
-"$EXHAUSTIVE_BIN/compare" "$tmp"/{histories,brute,replay}.ndjson "$tmp/coverage" >"$tmp/differences"
+"$EXHAUSTIVE_BIN/compare" "$tmp"/{histories.ndjson,brute.ndjson,replay.ndjson,errors,coverage} >"$tmp/differences"
 status=$?
 {
     flock 9

@@ -12,7 +12,7 @@ cd "$work" || exit 2
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export EXHAUSTIVE_BIN=$work/build/exhaustive AUTHTAPE=$work/build/authtape
 build() { make -s -j"$(nproc)" OPT=-O1 >build.log 2>&1 </dev/null; }
-sample() { STOP_EARLY=1 bash tests/exhaustive/sample.sh >sample.log 2>&1 </dev/null; }
+sample() { STOP_EARLY=1 timeout 900 bash tests/exhaustive/sample.sh >sample.log 2>&1 </dev/null; }
 build && make -s exhaustive-programs || { cat build.log >&2; exit 2; }
 if ! sample; then
     echo "the sample fails before anything is broken:" >&2
@@ -21,15 +21,18 @@ if ! sample; then
 fi
 survived=0 noticed=0 lost=0
 while IFS= read -r line; do
-    name=${line%% :: *} rest=${line#* :: }
-    file=${rest%% :: *} expression=${rest#* :: }
-    cp "$file" original
-    sed -i "$expression" "$file"
-    if cmp -s original "$file"; then
-        echo "not ok - $name: does not apply to $file any more"
+    name=${line%% :: *} expression=${line#* :: }
+    rm -rf original && cp -rp replay original
+    sed -i "$expression" replay/*.[ch]
+    if diff -rq original replay >/dev/null; then
+        echo "not ok - $name: does not apply any more"
         lost=$((lost + 1))
         continue
     fi
+    changed=()
+    for f in replay/*; do
+        if cmp -s "$f" "original/${f#*/}"; then touch -r "original/${f#*/}" "$f"; else changed+=("${f#*/}"); fi
+    done
     if ! build; then
         echo "not ok - $name: does not compile: $(grep -m1 error build.log)"
         lost=$((lost + 1))
@@ -40,7 +43,7 @@ while IFS= read -r line; do
         echo "ok - $name"
         noticed=$((noticed + 1))
     fi
-    cp original "$file"
-done < <(grep -v '^#' "$here/mutations.txt" | grep -e "${1:-}")
+    for f in "${changed[@]}"; do cp "original/$f" "replay/$f"; done
+done < <(grep -v '^#' "$work/tests/exhaustive/mutations.txt" | grep -e "${1:-}")
 echo "$noticed noticed, $survived not noticed, $lost could not be tried"
 [ $((survived + lost)) = 0 ]
