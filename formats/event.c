@@ -105,8 +105,8 @@ bool at_event_lists_fit(const struct at_event *ev)
            settings <= AT_LIST_MAX_BYTES;
 }
 
-/* UTF-8 without NUL. Most texts are ASCII: those are looked at eight bytes at a time. */
-static bool is_text(struct at_str s)
+/* Most texts are ASCII: those are looked at eight bytes at a time. */
+bool at_text_valid(struct at_str s)
 {
     const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
     size_t i = 0;
@@ -131,7 +131,7 @@ static bool is_text(struct at_str s)
 static enum at_err check_text(struct at_str s, const char *name, struct at_why *why)
 {
     CHECK(s.ptr, "\"%s\" is missing", name);
-    CHECK(is_text(s), "\"%s\" is not UTF-8 or holds a NUL character", name);
+    CHECK(at_text_valid(s), "\"%s\" is not UTF-8 or holds a NUL character", name);
     CHECK(s.len <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
     return AT_OK;
 }

@@ -39,6 +39,9 @@ struct at_field {
 };
 extern const struct at_field at_fields[AT_FIELDS];
 
+/* True if `s` is UTF-8 without NUL. */
+bool at_text_valid(struct at_str s);
+
 /* True if the lists of the event keep to the limits. */
 bool at_event_lists_fit(const struct at_event *ev);
 

@@ -548,6 +548,7 @@ int at_cli_finish(int status);
 void at_cli_warn_damage(const struct at_reader *r);
 
 /* Subcommands of this folder. */
-extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile;
+extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile,
+    at_cmd_repair, at_cmd_merge, at_cmd_slice, at_cmd_repack;
 
 #endif

@@ -119,7 +119,7 @@ static enum at_err pack_column(struct at_packer *p, enum tape_column id, const s
         if (err)
             return err;
         /* inflating costs a reader more than reading: a small gain is not worth it */
-        if (p->body.len - start < column->len - column->len / 64)
+        if (p->body.len - start < column->len - column->len / 16)
             return AT_OK;
     }
     p->body.len = start;

@@ -166,7 +166,7 @@ static enum at_err new_text(struct tape_events *d, enum pool pool)
     struct texts *t = &d->texts[pool];
     struct at_str s;
     size_t limit = pool == EXTRAS ? AT_EXTRA_MAX_BYTES : AT_TEXT_MAX_BYTES;
-    if (!at_cursor_text(&d->columns[pool_columns[pool]], &s) || s.len > limit || !at_utf8_valid(s))
+    if (!at_cursor_text(&d->columns[pool_columns[pool]], &s) || s.len > limit || !at_text_valid(s))
         return AT_DAMAGED;
     if (pool == EXTRAS && (!at_json_valid(s) || s.ptr[0] != '{' || memchr(s.ptr, '\n', s.len)))
         return AT_DAMAGED;
@@ -369,6 +369,7 @@ static enum at_err get_sources(struct tape_events *d, uint32_t n)
         if (age > d->n_sources)
             return AT_DAMAGED;
         d->source[i] = (uint32_t)(d->n_sources - age);
+        __builtin_prefetch(&d->states[d->source[i]]);
     }
     low->p += n;
     return AT_OK;
@@ -423,7 +424,7 @@ static enum at_err get_call(struct tape_events *d, struct source *source, enum a
         memcpy(c.uuid, uuids->p, 16);
         uuids->p += 16;
     } else if (c.code == CALL_TEXT) {
-        if (!at_cursor_text(&d->columns[COL_CALL_TEXT], &raw) || raw.len > AT_TEXT_MAX_BYTES || !at_utf8_valid(raw))
+        if (!at_cursor_text(&d->columns[COL_CALL_TEXT], &raw) || raw.len > AT_TEXT_MAX_BYTES || !at_text_valid(raw))
             return AT_DAMAGED;
         d->segment_texts += raw.len;
         if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)

@@ -1,7 +1,7 @@
 /*
  * bench_tape: how fast the codec reads and writes, from memory to memory, on one core.
  *
- * bench_tape TAPE [SECONDS]   prints "NAME VALUE UNIT" lines. CPU time is measured, so that a busy machine tells the
+ * bench_tape TAPE [SECONDS [NAME]]   prints "NAME VALUE UNIT" lines. CPU time is measured, so that a busy machine tells the
  * same.
  */
 #include <stdlib.h>
@@ -139,11 +139,16 @@ int main(int argc, char **argv)
     size_t n = 0;
     if (argc < 2 || at_read_file(argv[1], (size_t)1 << 32, &tape, NULL))
         die("usage: bench_tape TAPE [SECONDS]");
-    bench_read(&tape, true, seconds);
-    bench_read(&tape, false, seconds);
-    struct at_event **all = load(&tape, &n);
-    bench_write(all, n, false, seconds);
-    bench_write(all, n, true, seconds);
+    const char *only = argc > 3 ? argv[3] : NULL;
+    if (!only || !strcmp(only, "batches"))
+        bench_read(&tape, true, seconds);
+    if (!only || !strcmp(only, "events"))
+        bench_read(&tape, false, seconds);
+    struct at_event **all = !only || !strcmp(only, "live") || !strcmp(only, "archive") ? load(&tape, &n) : NULL;
+    if (!only || !strcmp(only, "live"))
+        bench_write(all, n, false, seconds);
+    if (!only || !strcmp(only, "archive"))
+        bench_write(all, n, true, seconds);
     for (size_t i = 0; i < n; i++)
         free(all[i]);
     free(all);
