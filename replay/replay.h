@@ -176,7 +176,23 @@ AT_MUST_USE enum at_err at_diagnosis_event(struct at_diagnosis *d, const struct 
 /* Ends the recording and ranks: those that explain most and break least come first. Valid until freed. */
 AT_MUST_USE enum at_err at_diagnosis_finish(struct at_diagnosis *d, const struct at_hypothesis **out, size_t *n);
 
+/* --------------------------------------------------------------------------------------------- Minimizing ---- */
+
+/* What makes a divergence the same one in a part of the recording. */
+struct at_target {
+    enum at_divergence_class cls;
+    struct at_str app, user, scope, api;
+};
+
+/*
+ * Marks in `keep` (n entries) a part of the events of one user that still shows the divergence, and from which no event
+ * can be left out. AT_NOTFOUND: not even all of them show it.
+ */
+AT_MUST_USE enum at_err at_minimize(const struct at_profile *profile, const struct at_check_options *options,
+                                    const struct at_event *const *events, size_t n, const struct at_target *target,
+                                    bool *keep);
+
 /* Subcommands of this folder. */
-extern const struct at_command at_cmd_replay;
+extern const struct at_command at_cmd_replay, at_cmd_minimize;
 
 #endif
