@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tracer/bytes.h"
 #include "tracer/packet.h"
+#include "tracer/pcapng.h"
 
 #define WAIT_MS 100
 #define SNAPLEN 262144
@@ -19,15 +19,25 @@ struct device {
     bool ready; /* may have packets without waiting */
 };
 
+/* A filter of a file, for one link type. */
+struct filter {
+    uint32_t linktype;
+    struct bpf_program program;
+};
+#define FILTERS_MAX 16
+
 struct at_capture {
     struct at_bytes *source;
     struct at_why source_why; /* why reading from the source failed */
     enum at_err source_err;
+    struct at_pcapng *pcapng;
     struct device *devices;
     size_t n_devices, turn;
-    struct bpf_program filter; /* of a file */
-    bool has_filter, is_file;
-    uint64_t packets;
+    const char *filter_text; /* of a file */
+    struct filter filters[FILTERS_MAX];
+    size_t n_filters;
+    bool is_file;
+    uint64_t packets, known_packets;
 };
 
 /* Some DLT_ values of libpcap differ from the LINKTYPE_ of files. */
@@ -47,15 +57,33 @@ static uint32_t linktype_of(int dlt)
     }
 }
 
+static int dlt_of(uint32_t linktype)
+{
+    switch (linktype) {
+    case 101:
+        return DLT_RAW;
+    case 104:
+        return DLT_C_HDLC;
+    case 50:
+        return DLT_PPP_SERIAL;
+    case 51:
+        return DLT_PPP_ETHER;
+    default:
+        return (int)linktype;
+    }
+}
+
+static enum at_err unknown_link(uint32_t linktype, const char *where, struct at_why *why)
+{
+    const char *name = pcap_datalink_val_to_name(dlt_of(linktype));
+    return at_fail(why, AT_BAD, "link type %u (%s) cannot be decoded%s%s", linktype, name ? name : "unknown",
+                   where ? ", " : "", where ? where : "");
+}
+
 static enum at_err check_link(struct device *d, const char *where, struct at_why *why)
 {
-    int dlt = pcap_datalink(d->pcap);
-    d->linktype = linktype_of(dlt);
-    if (at_link_known(d->linktype))
-        return AT_OK;
-    const char *name = pcap_datalink_val_to_name(dlt);
-    return at_fail(why, AT_BAD, "link type %d (%s) cannot be decoded%s%s", dlt, name ? name : "unknown",
-                   where ? ", " : "", where ? where : "");
+    d->linktype = linktype_of(pcap_datalink(d->pcap));
+    return at_link_known(d->linktype) ? AT_OK : unknown_link(d->linktype, where, why);
 }
 
 /* ---- Files */
@@ -75,60 +103,115 @@ static int cookie_close(void *cookie)
     return 0;
 }
 
-static enum at_err open_file(struct at_capture *c, const struct at_capture_options *o, struct at_why *why)
+/* Adds the filter for a link type that comes up. */
+static enum at_err add_filter(struct at_capture *c, uint32_t linktype, struct at_why *why)
+{
+    if (c->n_filters == FILTERS_MAX)
+        return at_fail(why, AT_LIMIT, "too many link types for a filter");
+    struct filter *f = &c->filters[c->n_filters];
+    pcap_t *dead = pcap_open_dead(dlt_of(linktype), SNAPLEN);
+    if (!dead)
+        return at_fail(why, AT_NOMEM, "out of memory");
+    enum at_err err = AT_OK;
+    f->linktype = linktype;
+    if (pcap_compile(dead, &f->program, c->filter_text, 1, PCAP_NETMASK_UNKNOWN))
+        err = at_fail(why, AT_BAD, "filter '%s': %s", c->filter_text, pcap_geterr(dead));
+    else
+        c->n_filters++;
+    pcap_close(dead);
+    return err;
+}
+
+static enum at_err passes(struct at_capture *c, const struct at_packet *p, bool *yes, struct at_why *why)
+{
+    *yes = true;
+    if (!c->filter_text)
+        return AT_OK;
+    size_t i = 0;
+    while (i < c->n_filters && c->filters[i].linktype != p->linktype)
+        i++;
+    enum at_err err = i < c->n_filters ? AT_OK : add_filter(c, p->linktype, why);
+    struct pcap_pkthdr h = {.caplen = (bpf_u_int32)p->caplen, .len = (bpf_u_int32)p->len};
+    if (!err)
+        *yes = pcap_offline_filter(&c->filters[i].program, &h, p->data) != 0;
+    return err;
+}
+
+static enum at_err open_pcap(struct at_capture *c, struct at_why *why)
 {
     char text[PCAP_ERRBUF_SIZE] = "";
-    c->is_file = true;
     c->devices = calloc(1, sizeof *c->devices);
-    if (!c->devices)
-        return at_fail(why, AT_NOMEM, "out of memory");
-    enum at_err err = at_bytes_open(o->file, &c->source, why);
-    if (err)
-        return err;
     cookie_io_functions_t io = {.read = cookie_read, .close = cookie_close};
-    FILE *stream = fopencookie(c, "r", io);
+    FILE *stream = c->devices ? fopencookie(c, "r", io) : NULL;
     if (!stream)
         return at_fail(why, AT_NOMEM, "out of memory");
     c->devices[0].pcap = pcap_fopen_offline(stream, text);
-    c->n_devices = 1;
     if (!c->devices[0].pcap) {
         fclose(stream);
-        c->n_devices = 0;
         if (c->source_err)
             return at_fail(why, c->source_err, "%s", c->source_why.text);
         return at_fail(why, AT_BAD, "%s", text);
     }
-    err = check_link(&c->devices[0], NULL, why);
-    if (!err && o->filter) {
-        if (pcap_compile(c->devices[0].pcap, &c->filter, o->filter, 1, PCAP_NETMASK_UNKNOWN))
-            return at_fail(why, AT_BAD, "filter '%s': %s", o->filter, pcap_geterr(c->devices[0].pcap));
-        c->has_filter = true;
-    }
-    return err;
+    c->n_devices = 1;
+    enum at_err err = check_link(&c->devices[0], NULL, why);
+    return err || !c->filter_text ? err : add_filter(c, c->devices[0].linktype, why);
+}
+
+static enum at_err open_file(struct at_capture *c, const struct at_capture_options *o, struct at_why *why)
+{
+    uint8_t magic[4] = {0};
+    size_t got;
+    c->is_file = true;
+    c->filter_text = o->filter;
+    enum at_err err = at_bytes_open(o->file, &c->source, why);
+    if (!err)
+        err = at_bytes_peek(c->source, magic, sizeof magic, &got, why);
+    if (err)
+        return err;
+    if (at_get_u32be(magic) != 0x0a0d0d0a)
+        return open_pcap(c, why);
+    return at_pcapng_new(c->source, &c->pcapng) ? at_fail(why, AT_NOMEM, "out of memory") : AT_OK;
+}
+
+static enum at_err next_of_pcap(struct at_capture *c, struct at_packet *p, struct at_why *why)
+{
+    struct pcap_pkthdr *h;
+    const u_char *data;
+    int rc = pcap_next_ex(c->devices[0].pcap, &h, &data);
+    if (rc == PCAP_ERROR_BREAK)
+        return AT_END;
+    if (rc != 1)
+        return c->source_err ? at_fail(why, c->source_err, "%s", c->source_why.text)
+                             : at_fail(why, AT_BAD, "%s", pcap_geterr(c->devices[0].pcap));
+    *p = (struct at_packet){.linktype = c->devices[0].linktype, .data = data, .caplen = h->caplen, .len = h->len};
+    p->t_us = (int64_t)h->ts.tv_sec * 1000000 + h->ts.tv_usec;
+    return AT_OK;
+}
+
+/* At the end of a pcapng file: nothing in it could be decoded, for want of a link type. */
+static enum at_err end_of_pcapng(const struct at_capture *c, struct at_why *why)
+{
+    uint32_t linktype;
+    if (c->known_packets == 0 && at_pcapng_unknown_link(c->pcapng, at_link_known, &linktype))
+        return unknown_link(linktype, NULL, why);
+    return AT_END;
 }
 
 static enum at_err next_of_file(struct at_capture *c, struct at_packet *p, struct at_why *why)
 {
-    pcap_t *pcap = c->devices[0].pcap;
-    struct pcap_pkthdr *h;
-    const u_char *data;
-    do {
-        int rc = pcap_next_ex(pcap, &h, &data);
-        if (rc == PCAP_ERROR_BREAK)
-            return AT_END;
-        if (rc != 1 && c->source_err)
-            return at_fail(why, c->source_err, "%s, after packet %llu", c->source_why.text,
-                           (unsigned long long)c->packets);
-        if (rc != 1)
-            return at_fail(why, AT_BAD, "%s, after packet %llu", pcap_geterr(pcap), (unsigned long long)c->packets);
-        c->packets++;
-    } while (c->has_filter && !pcap_offline_filter(&c->filter, h, data));
-    p->t_us = (int64_t)h->ts.tv_sec * 1000000 + h->ts.tv_usec;
-    p->number = c->packets;
-    p->linktype = c->devices[0].linktype;
-    p->data = data;
-    p->caplen = h->caplen;
-    p->len = h->len;
+    for (bool yes = false; !yes;) {
+        struct at_why reason = {{0}};
+        enum at_err err = c->pcapng ? at_pcapng_next(c->pcapng, p, &reason) : next_of_pcap(c, p, &reason);
+        if (err == AT_END)
+            return c->pcapng ? end_of_pcapng(c, why) : AT_END;
+        if (err)
+            return at_fail(why, err, "%s, after packet %llu", reason.text, (unsigned long long)c->packets);
+        p->number = ++c->packets;
+        c->known_packets += at_link_known(p->linktype);
+        err = passes(c, p, &yes, why);
+        if (err)
+            return err;
+    }
     return AT_OK;
 }
 
@@ -257,6 +340,12 @@ enum at_err at_capture_next(struct at_capture *c, struct at_packet *p, struct at
 
 void at_capture_drops(struct at_capture *c, struct at_ledger *ledger)
 {
+    if (c->pcapng) {
+        uint64_t kernel, interface;
+        at_pcapng_drops(c->pcapng, &kernel, &interface);
+        ledger->kernel_drops += kernel;
+        ledger->interface_drops += interface;
+    }
     for (size_t i = 0; i < c->n_devices && !c->is_file; i++) {
         struct pcap_stat s;
         if (pcap_stats(c->devices[i].pcap, &s))
@@ -271,8 +360,9 @@ void at_capture_close(struct at_capture **capture)
     struct at_capture *c = *capture;
     if (!c)
         return;
-    if (c->has_filter)
-        pcap_freecode(&c->filter);
+    for (size_t i = 0; i < c->n_filters; i++)
+        pcap_freecode(&c->filters[i].program);
+    at_pcapng_free(&c->pcapng);
     for (size_t i = 0; i < c->n_devices; i++)
         if (c->devices[i].pcap)
             pcap_close(c->devices[i].pcap);

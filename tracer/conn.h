@@ -58,7 +58,7 @@ struct at_conn {
     struct at_request *handshake; /* WebSocket: its request */
     bool shown;                   /* the consumer knows of it */
     bool http, ws;                /* heads were seen; a handshake or frames were */
-    bool opaque; /* it went on with something else */
+    bool opaque;                  /* it went on with something else */
     bool upgrading;               /* a request for an upgrade is not answered yet */
     bool clean;                   /* a FIN or Close was seen */
     uint64_t exchanges;

@@ -202,6 +202,10 @@ const MUTATIONS = {
     return [ethernet(0x0800, ip)];
   }],
   'any-doubled': [113, (list) => list.flatMap((p) => [p, p]), (p) => [Buffer.concat([Buffer.alloc(14), u16(0x0800), ipv4(p)])]],
+  pcapng: [1, same, (p) => [ethernet(0x0800, ipv4(p))], 'pcapng'],
+  'pcapng-interfaces': [1, same, (p) => [ethernet(0x0800, ipv4(p)), Buffer.concat([Buffer.alloc(14), u16(0x0800), ipv4(p)]), ipv4(p)], 'pcapng'],
+  nano: [1, same, (p) => [ethernet(0x0800, ipv4(p))], 'nano'],
+  'big-endian': [1, same, (p) => [ethernet(0x0800, ipv4(p))], 'big-endian'],
   loss: [1, (list) => drop(list, () => random(200) === 0), (p) => [ethernet(0x0800, ipv4(p))]],
   midstream: [1, (list) => drop(list, (p) => p.number <= 60), (p) => [ethernet(0x0800, ipv4(p))]],
 };
@@ -213,24 +217,63 @@ function drop(list, isLost) {
 }
 
 if (!MUTATIONS[mutation]) throw new Error(`no mutation '${mutation}'; there are: ${Object.keys(MUTATIONS).join(' ')}`);
-const [link, change, frames] = MUTATIONS[mutation];
+const [link, change, frames, format = 'pcap'] = MUTATIONS[mutation];
+
+// ---- File formats
+
+const words = (big, ...values) => {
+  const b = Buffer.alloc(4 * values.length);
+  values.forEach((v, i) => (big ? b.writeUInt32BE(v >>> 0, 4 * i) : b.writeUInt32LE(v >>> 0, 4 * i)));
+  return b;
+};
+const block = (type, body) => Buffer.concat([words(false, type, body.length + 12), body, words(false, body.length + 12)]);
+const option = (code, value) => {
+  const b = Buffer.alloc(4 + ((value.length + 3) & ~3));
+  b.writeUInt16LE(code, 0);
+  b.writeUInt16LE(value.length, 2);
+  value.copy(b, 4);
+  return b;
+};
+
+/** Interface i of a pcapng file: Ethernet in microseconds, cooked in nanoseconds, raw IP in 2^-20 s with an offset. */
+const INTERFACES = [
+  { link: 1, options: [], time: (t) => BigInt(Math.round(t)) },
+  { link: 113, options: [option(9, Buffer.from([9]))], time: (t) => BigInt(Math.round(t)) * 1000n },
+  { link: 101, options: [option(9, Buffer.from([0x80 | 20])), option(14, Buffer.from([0xe8, 3, 0, 0, 0, 0, 0, 0]))],
+    time: (t) => ((BigInt(Math.round(t)) - 1000000000n) * 1048576n + 500000n) / 1000000n },
+];
+const FORMATS = {
+  pcap: {
+    head: () => Buffer.concat([words(false, 0xa1b2c3d4, 0x00040002, 0, 0, 262144, link)]),
+    record: (p, frame) => Buffer.concat([words(false, Math.floor(p.t / 1e6), p.t % 1e6, frame.length, frame.length), frame]),
+  },
+  nano: {
+    head: () => Buffer.concat([words(false, 0xa1b23c4d, 0x00040002, 0, 0, 262144, link)]),
+    record: (p, frame) => Buffer.concat([words(false, Math.floor(p.t / 1e6), (p.t % 1e6) * 1000 + 7, frame.length, frame.length), frame]),
+  },
+  'big-endian': {
+    head: () => Buffer.concat([words(true, 0xa1b2c3d4, 0x00020004, 0, 0, 262144, link)]),
+    record: (p, frame) => Buffer.concat([words(true, Math.floor(p.t / 1e6), p.t % 1e6, frame.length, frame.length), frame]),
+  },
+  pcapng: {
+    head: () => Buffer.concat([block(0x0a0d0d0a, words(false, 0x1a2b3c4d, 1, 0xffffffff, 0xffffffff)),
+      ...INTERFACES.slice(0, mutation === 'pcapng' ? 1 : 3).map((i) =>
+        block(1, Buffer.concat([words(false, i.link, 0), ...i.options, Buffer.alloc(i.options.length ? 4 : 0)])))]),
+    record: (p, frame, i) => {
+      const t = INTERFACES[i].time(p.t);
+      const body = Buffer.alloc((frame.length + 3) & ~3);
+      frame.copy(body);
+      return block(6, Buffer.concat([words(false, i, Number(t >> 32n), Number(t & 0xffffffffn), frame.length, frame.length), body]));
+    },
+  },
+};
+const { head, record } = FORMATS[format];
 const out = openSync(output, 'w');
-const head = Buffer.alloc(24);
-head.writeUInt32LE(0xa1b2c3d4, 0);
-head.writeUInt16LE(2, 4);
-head.writeUInt16LE(4, 6);
-head.writeUInt32LE(262144, 16);
-head.writeUInt32LE(link, 20);
-let room = [head];
+let room = [head()];
 let held = 0;
 for (const p of change([...packets()])) {
-  for (const frame of frames(p)) {
-    const record = Buffer.alloc(16);
-    record.writeUInt32LE(Math.floor(p.t / 1e6), 0);
-    record.writeUInt32LE(p.t % 1e6, 4);
-    record.writeUInt32LE(frame.length, 8);
-    record.writeUInt32LE(frame.length, 12);
-    room.push(record, frame);
+  for (const [i, frame] of frames(p).entries()) {
+    room.push(record(p, frame, i));
     held += frame.length;
     if (held > 4e6) {
       writeSync(out, Buffer.concat(room));
