@@ -215,6 +215,7 @@ struct at_rule {
     size_t n_steps;
     struct at_rule *rules; /* group */
     size_t n_rules;
+    uint32_t gate;               /* of the rules at the top: see dialect_gate.c */
     int makes;                   /* enum at_kind or AT_RULE_… */
     const struct at_value *kind; /* AT_RULE_BY_VALUE */
     const struct at_value *fields[AT_FIELDS];
@@ -233,6 +234,7 @@ struct at_dialect {
     size_t n_steps;
     struct at_rule *rules;
     size_t n_rules;
+    uint32_t reply_gate; /* see dialect_gate.c */
 };
 
 #define AT_DIALECT_BYTES ((size_t)1024 * 1024) /* cap on a mapping file */
@@ -397,6 +399,7 @@ struct at_run {
     struct at_dialect_state *state;
     struct at_last_reports *last;
     struct at_names names; /* what the options say of this message; members may be absent */
+    bool identified;
     const struct at_apis *apis;
     struct at_arena *arena;
     struct at_docs *docs;
@@ -404,11 +407,32 @@ struct at_run {
     struct at_seen *seen;
     struct at_event_parser *parser;
     struct at_tracer_stats *stats;
+    /* Asked for `names` when they are needed first. */
+    enum at_err (*identify)(void *ctx, const struct at_message *m, struct at_names *out);
     /* Told of every event before it goes to `hold`. */
     enum at_err (*note)(void *ctx, const struct at_event *ev);
     void *ctx;
     const struct at_message *m; /* set by at_run_message */
 };
 AT_MUST_USE enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc);
+
+/* ---- Messages that need not be looked into: dialect_gate.c */
+
+#define AT_NEEDLES 32u
+struct at_needles { /* names that rules want, over all dialects */
+    struct at_str list[AT_NEEDLES];
+    uint8_t rare[AT_NEEDLES]; /* where in them the least common character is */
+    size_t n;
+};
+struct at_gate { /* which of them a message has; only `body` is set at first */
+    struct at_str body;
+    uint32_t known, there;
+    bool looked_for_escapes, escapes;
+};
+void at_gate_set_up(struct at_needles *needles, struct at_dialect *d);
+/* False: nothing of the dialect can apply to the message, by any rule or as an answer. */
+bool at_gate_open(const struct at_needles *needles, const struct at_dialect *d, const struct at_message *m,
+                  const struct at_pairs *pairs, struct at_gate *gate);
+bool at_rule_concerns(const struct at_rule *r, const struct at_message *m);
 
 #endif

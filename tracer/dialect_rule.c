@@ -404,12 +404,18 @@ static enum at_err kind_by_value(const struct at_rule *r, const struct at_scene 
     return err;
 }
 
-static enum at_err make_event(const struct at_run *run, const struct at_rule *r, const struct at_scene *s)
+static enum at_err make_event(struct at_run *run, const struct at_rule *r, const struct at_scene *s)
 {
     int kind = r->makes;
     enum at_err err = kind == AT_RULE_BY_VALUE ? kind_by_value(r, s, &kind) : AT_OK;
     if (err || kind == 0)
         return err;
+    if (!run->identified) {
+        run->identified = true;
+        err = run->identify(run->ctx, run->m, &run->names);
+        if (err)
+            return err;
+    }
     if (kind == AT_RULE_COPY)
         return copy_event(run, r, s);
     struct at_event ev = blank(run, kind);
@@ -436,7 +442,7 @@ static enum at_err make_event(const struct at_run *run, const struct at_rule *r,
     return push(run, &ev);
 }
 
-static bool concerns(const struct at_rule *r, const struct at_message *m)
+bool at_rule_concerns(const struct at_rule *r, const struct at_message *m)
 {
     return (m->dir == AT_DIR_CLIENT ? r->from_client : r->from_server) &&
            (m->proto == AT_PROTO_HTTP ? r->http : r->websocket) &&
@@ -445,7 +451,7 @@ static bool concerns(const struct at_rule *r, const struct at_message *m)
 
 /* Walks the steps from the scene's item; every item reached is given to `each`. */
 struct walk {
-    const struct at_run *run;
+    struct at_run *run;
     const struct at_step *steps;
     size_t n_steps;
     enum at_err (*each)(const struct walk *w, struct at_scene *s);
@@ -490,7 +496,7 @@ static enum at_err walk(const struct walk *w, size_t step, struct at_scene s)
     return err;
 }
 
-static enum at_err apply_rules(const struct at_run *run, const struct at_rule *rules, size_t n, struct at_scene *s);
+static enum at_err apply_rules(struct at_run *run, const struct at_rule *rules, size_t n, struct at_scene *s);
 
 static enum at_err each_of_rule(const struct walk *w, struct at_scene *s)
 {
@@ -498,12 +504,12 @@ static enum at_err each_of_rule(const struct walk *w, struct at_scene *s)
     return r->n_rules ? apply_rules(w->run, r->rules, r->n_rules, s) : make_event(w->run, r, s);
 }
 
-static enum at_err apply_rules(const struct at_run *run, const struct at_rule *rules, size_t n, struct at_scene *s)
+static enum at_err apply_rules(struct at_run *run, const struct at_rule *rules, size_t n, struct at_scene *s)
 {
     enum at_err err = AT_OK;
     for (size_t i = 0; i < n && !err; i++) {
         const struct at_rule *r = &rules[i];
-        if (!concerns(r, run->m))
+        if (!at_rule_concerns(r, run->m))
             continue;
         uint32_t used = s->docs->used;
         struct at_arena_mark mark = at_arena_mark(s->arena);

@@ -11,7 +11,8 @@ struct conn {
     struct conn *next, **at;
     struct at_ident_memory memory;
     struct at_intern *keys; /* stream NUL app NUL user of its events */
-    bool lost;              /* something, before or between its events */
+    struct at_str last_key;
+    bool lost; /* something, before or between its events */
     uint64_t lost_bytes;
     struct at_last_reports last;
     struct at_dialect_state states[]; /* one per dialect */
@@ -33,9 +34,11 @@ struct at_tracer {
     struct at_seen *seen;
     struct at_event_parser *parser;
     struct at_intern *started; /* app NUL user */
-    struct at_arena arena;
+    struct at_str last_key;
+    struct at_arena arena, names_arena;
     struct at_docs docs;
     struct at_doc doc;
+    struct at_needles needles;
     struct at_buf key, extra;
     struct conn *conns;
     int64_t last_us;
@@ -99,6 +102,7 @@ static enum at_err add_dialect(struct at_tracer *t, const char *given, struct at
     if (err)
         return err;
     t->observes |= sights_of(c);
+    at_gate_set_up(&t->needles, c->dialect);
     t->n_dialects++;
     return AT_OK;
 }
@@ -197,6 +201,7 @@ void at_tracer_free(struct at_tracer **tracer)
     at_ident_free(&t->ident);
     at_apis_free(&t->apis);
     at_arena_free(&t->arena);
+    at_arena_free(&t->names_arena);
     at_docs_free(&t->docs);
     at_doc_free(&t->doc);
     at_buf_free(&t->key);
@@ -220,10 +225,12 @@ static enum at_err give(struct at_tracer *t, const struct at_event *ev)
     return t->event(t->ctx, ev);
 }
 
-static enum at_err add_key(struct at_tracer *t, struct at_intern *table, const struct at_str *parts, size_t n,
-                           bool *is_new)
+/* `last` is the key added last: mostly it is the same again. */
+static enum at_err add_key(struct at_tracer *t, struct at_intern *table, struct at_str *last,
+                           const struct at_str *parts, size_t n, bool *is_new)
 {
     uint32_t before = at_intern_count(table), id;
+    *is_new = false;
     t->key.len = 0;
     enum at_err err = AT_OK;
     for (size_t i = 0; i < n && !err; i++) {
@@ -231,8 +238,11 @@ static enum at_err add_key(struct at_tracer *t, struct at_intern *table, const s
         if (!err)
             err = at_buf_add(&t->key, "", 1);
     }
+    if (err || (last->ptr && at_str_eq(*last, at_buf_view(&t->key))))
+        return err;
+    err = at_intern_add(table, at_buf_view(&t->key), &id);
     if (!err)
-        err = at_intern_add(table, at_buf_view(&t->key), &id);
+        *last = at_intern_get(table, id);
     *is_new = at_intern_count(table) > before;
     return err;
 }
@@ -298,7 +308,7 @@ static enum at_err hand_on(void *ctx, const struct at_event *given)
         err = note_lateness(t, &ev);
     t->last_us = ev.t_us;
     if (!err)
-        err = add_key(t, t->started, (struct at_str[]){ev.app, ev.user}, 2, &is_new);
+        err = add_key(t, t->started, &t->last_key, (struct at_str[]){ev.app, ev.user}, 2, &is_new);
     if (!err && is_new)
         err = start_key(t, &ev);
     return err ? err : give(t, &ev);
@@ -329,7 +339,7 @@ static enum at_err note_event(void *ctx, const struct at_event *ev)
     bool is_new;
     enum at_err err = c->keys ? AT_OK : at_intern_new(&c->keys);
     if (!err)
-        err = add_key(t, c->keys, (struct at_str[]){ev->stream, ev->app, ev->user}, 3, &is_new);
+        err = add_key(t, c->keys, &c->last_key, (struct at_str[]){ev->stream, ev->app, ev->user}, 3, &is_new);
     if (!err && is_new && c->lost)
         err = gap_event(t, c, ev);
     return err;
@@ -410,10 +420,17 @@ static enum at_err on_end(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
 
 /* ---- Messages */
 
-static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m)
+static enum at_err identify(void *ctx, const struct at_message *m, struct at_names *out)
 {
-    struct at_scene scene = {
-        .m = m, .doc = &t->doc, .root = &t->doc, .apis = t->apis, .arena = &t->arena, .docs = &t->docs};
+    struct at_tracer *t = ctx;
+    const struct at_scene scene = {.m = m, .doc = &t->doc, .root = &t->doc, .arena = &t->names_arena};
+    at_arena_release(&t->names_arena, (struct at_arena_mark){0});
+    return at_ident_look(t->ident, &scene, &t->conn->memory, out);
+}
+
+/* The dialects with a bit in `open` look into the message. */
+static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m, uint32_t open)
+{
     struct at_run run = {.apis = t->apis,
                          .arena = &t->arena,
                          .docs = &t->docs,
@@ -421,18 +438,35 @@ static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m)
                          .seen = t->seen,
                          .parser = t->parser,
                          .stats = &t->stats,
+                         .identify = identify,
                          .note = note_event,
-                         .ctx = t};
-    enum at_err err = at_ident_look(t->ident, &scene, &t->conn->memory, &run.names);
+                         .ctx = t,
+                         .last = &t->conn->last};
+    enum at_err err = AT_OK;
+    if (at_ident_every_message(t->ident)) {
+        err = identify(t, m, &run.names);
+        run.identified = true;
+    }
     for (size_t i = 0; i < t->n_dialects && !err; i++) {
+        if (!(open & 1u << i))
+            continue;
         run.dialect = t->dialects[i].dialect;
         run.number = i;
         run.kinds = t->dialects[i].kinds;
         run.state = &t->conn->states[i];
-        run.last = &t->conn->last;
         err = at_run_message(&run, m, &t->doc);
     }
     return err;
+}
+
+static uint32_t open_dialects(const struct at_tracer *t, const struct at_message *m)
+{
+    struct at_gate gate = {.body = m->body};
+    uint32_t open = 0;
+    for (size_t i = 0; i < t->n_dialects; i++)
+        if (at_gate_open(&t->needles, t->dialects[i].dialect, m, &t->conn->states[i].pairs, &gate))
+            open |= 1u << i;
+    return open;
 }
 
 static enum at_err on_message(void *ctx, const struct at_message *m)
@@ -443,6 +477,9 @@ static enum at_err on_message(void *ctx, const struct at_message *m)
         err = at_hold_tick(t->hold, m->t_us);
     if (err)
         return err;
+    uint32_t open = open_dialects(t, m);
+    if (!open && !at_ident_every_message(t->ident))
+        return AT_OK;
     at_arena_release(&t->arena, (struct at_arena_mark){0});
     t->docs.used = 0;
     err = at_doc_index(&t->doc, m->body);
@@ -452,7 +489,7 @@ static enum at_err on_message(void *ctx, const struct at_message *m)
         t->stats.skipped++;
         return AT_OK;
     }
-    return run_dialects(t, m);
+    return run_dialects(t, m, open);
 }
 
 struct at_decoder_sink at_tracer_sink(struct at_tracer *t)
