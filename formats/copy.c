@@ -1,5 +1,8 @@
 /* copy.c: tapes made of other tapes. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "formats/copy.h"
 
@@ -51,10 +54,9 @@ static int copy(struct at_reader *r, struct at_tape_encoder *enc, struct at_outp
     return out_why.text[0] ? output_trouble(to, &out_why) : at_cli_trouble("%s", in_why.text);
 }
 
-int at_copy(const char *const *from, size_t n, const struct at_reader_options *options, const char *to,
-            struct at_tape_damage *damage)
+static int copy_tapes(const char *const *from, size_t n, const struct at_reader_options *options,
+                      const struct at_tape_options *form, const char *to, struct at_tape_damage *damage)
 {
-    const struct at_tape_options archive = {.archive = true};
     struct at_reader *r = NULL;
     struct at_output *out = NULL;
     struct at_tape_encoder *enc = NULL;
@@ -62,7 +64,7 @@ int at_copy(const char *const *from, size_t n, const struct at_reader_options *o
     int status = AT_EXIT_TROUBLE;
     if (at_reader_open(from, n, options, &r, &why))
         return at_cli_trouble("%s", why.text);
-    if (at_tape_encoder_new(&archive, &enc))
+    if (at_tape_encoder_new(form, &enc))
         at_cli_trouble("%s", at_err_text(AT_NOMEM));
     else if (at_output_open(to, &out, &why) || at_output_hold(out, &why))
         output_trouble(to, &why);
@@ -75,5 +77,52 @@ int at_copy(const char *const *from, size_t n, const struct at_reader_options *o
     at_output_close(&out);
     at_tape_encoder_free(&enc);
     at_reader_close(&r);
+    return status;
+}
+
+int at_copy(const char *const *from, size_t n, const struct at_reader_options *options, const char *to,
+            struct at_tape_damage *damage)
+{
+    const struct at_tape_options archive = {.archive = true};
+    return copy_tapes(from, n, options, &archive, to, damage);
+}
+
+/* Makes an empty file; its name is to be freed. NULL after a message. */
+static char *temporary_file(void)
+{
+    const char *folder = getenv("TMPDIR");
+    char name[4096];
+    int n = snprintf(name, sizeof name, "%s/authtape-XXXXXX", folder && *folder ? folder : "/tmp");
+    int fd = n > 0 && (size_t)n < sizeof name ? mkstemp(name) : -1;
+    if (fd < 0) {
+        at_cli_trouble("cannot create a temporary file: %s", strerror(errno));
+        return NULL;
+    }
+    close(fd);
+    return strdup(name);
+}
+
+int at_copy_many(const char *const *from, size_t n, const char *to)
+{
+    const struct at_reader_options all = {0};
+    const struct at_tape_options quick = {.frame_us = UINT32_MAX, .segment_us = UINT32_MAX};
+    if (n <= COPY_AT_A_TIME)
+        return at_copy(from, n, &all, to, NULL);
+    size_t n_groups = (n + COPY_AT_A_TIME - 1) / COPY_AT_A_TIME;
+    char **groups = calloc(n_groups, sizeof *groups);
+    int status = groups ? AT_EXIT_NONE : at_cli_trouble("%s", at_err_text(AT_NOMEM));
+    for (size_t i = 0; i < n_groups && status == AT_EXIT_NONE; i++) {
+        size_t first = i * COPY_AT_A_TIME, count = n - first < COPY_AT_A_TIME ? n - first : COPY_AT_A_TIME;
+        groups[i] = temporary_file();
+        status = groups[i] ? copy_tapes(from + first, count, &all, &quick, groups[i], NULL) : AT_EXIT_TROUBLE;
+    }
+    if (status == AT_EXIT_NONE)
+        status = at_copy_many((const char *const *)groups, n_groups, to);
+    for (size_t i = 0; groups && i < n_groups; i++) {
+        if (groups[i])
+            unlink(groups[i]);
+        free(groups[i]);
+    }
+    free(groups);
     return status;
 }

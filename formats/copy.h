@@ -10,11 +10,19 @@ enum { COPY_WRITE = 50 };
         "write", 'w', "OUT", COPY_WRITE, "the tape to write; '-' is standard output"                                   \
     }
 
+#define COPY_AT_A_TIME (size_t)64 /* recordings open at a time: caps memory and file descriptors */
+
 /*
  * Writes what the recordings hold, merged by time and filtered, as one tape of archive level to `to`. Messages were
  * printed when the status is AT_EXIT_TROUBLE. `damage` (may be NULL): what could not be read.
  */
 int at_copy(const char *const *from, size_t n, const struct at_reader_options *options, const char *to,
             struct at_tape_damage *damage);
+
+/*
+ * The same for any number of recordings: more than COPY_AT_A_TIME are merged in groups into temporary files first (in
+ * $TMPDIR or /tmp), and these again.
+ */
+int at_copy_many(const char *const *from, size_t n, const char *to);
 
 #endif

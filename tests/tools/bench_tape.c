@@ -1,8 +1,8 @@
 /*
  * bench_tape: how fast the codec reads and writes, from memory to memory, on one core.
  *
- * bench_tape TAPE [SECONDS [NAME]]   prints "NAME VALUE UNIT" lines. CPU time is measured, so that a busy machine tells the
- * same.
+ * bench_tape TAPE [SECONDS [NAME]]   prints "NAME VALUE UNIT" lines. CPU time is measured, so that a busy machine tells
+ * the same.
  */
 #include <stdlib.h>
 #include <string.h>
