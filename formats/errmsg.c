@@ -26,6 +26,14 @@ static bool is_word(char c)
     return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '_' || c == '.' || c == '$';
 }
 
+uint64_t letters_of(struct at_str s)
+{
+    uint64_t set = 0;
+    for (size_t i = 0; i < s.len; i++)
+        set |= (uint64_t)1 << (lower(s.ptr[i]) & 63);
+    return set;
+}
+
 /* True if `needle` is in `s`, upper and lower case of ASCII letters being the same. */
 static bool contains(struct at_str s, struct at_str needle)
 {
@@ -47,10 +55,10 @@ static bool is_one_of(struct at_str s, const struct at_str *list, size_t n)
     return false;
 }
 
-static bool contains_one_of(struct at_str s, const struct at_str *list, size_t n)
+static bool contains_one_of(struct at_str s, uint64_t letters, const struct answer_rule *r)
 {
-    for (size_t i = 0; i < n; i++)
-        if (contains(s, list[i]))
+    for (size_t i = 0; i < r->n_contains; i++)
+        if ((r->letters[i] & ~letters) == 0 && contains(s, r->contains[i]))
             return true;
     return false;
 }
@@ -101,14 +109,14 @@ static enum form split(const struct at_profile_data *d, struct at_str s, struct 
     return form;
 }
 
-static bool rule_matches(const struct answer_rule *r, const struct at_outcome *o, bool has_text, bool has_errno,
-                         int64_t err_no)
+static bool rule_matches(const struct answer_rule *r, const struct at_outcome *o, uint64_t letters, bool has_text,
+                         bool has_errno, int64_t err_no)
 {
     if (r->n_errnos && !(has_errno && has_number(err_no, r->errnos, r->n_errnos)))
         return false;
     if ((r->n_contains || r->n_is) && !has_text)
         return false;
-    if (r->n_contains && !contains_one_of(o->reason, r->contains, r->n_contains))
+    if (r->n_contains && !contains_one_of(o->reason, letters, r))
         return false;
     if (r->n_is && !is_one_of(o->reason, r->is, r->n_is))
         return false;
@@ -136,8 +144,9 @@ struct at_outcome at_profile_outcome(const struct at_profile *p, struct at_str e
         return o;
     }
     bool has_text = form == FORM_FAIL || d->plain;
+    uint64_t letters = letters_of(o.reason);
     for (size_t i = 0; i < d->n_rules && !o.known; i++) {
-        if (!rule_matches(&d->rules[i], &o, has_text, has_errno, err_no))
+        if (!rule_matches(&d->rules[i], &o, letters, has_text, has_errno, err_no))
             continue;
         o.cls = d->rules[i].cls;
         o.known = true;

@@ -13,6 +13,7 @@
 struct answer_rule {
     enum at_class cls;
     const struct at_str *contains; /* any of these is in the reason, ASCII case aside; n_contains 0: no condition */
+    const uint64_t *letters;       /* of each of them: letters_of */
     size_t n_contains;
     const struct at_str *is; /* the reason is one of these */
     size_t n_is;
@@ -49,6 +50,9 @@ struct at_profile_data {
     const struct api_alias *aliases;
     size_t n_aliases;
 };
+
+/* Which bytes are in `s`, folded to 64 bits, ASCII case aside: what has not all the bits of a word does not hold it. */
+uint64_t letters_of(struct at_str s);
 
 /* Zeroed memory that lives as long as the profile; NULL when out of memory. */
 void *profile_alloc(struct at_profile_data *data, size_t n, size_t size);

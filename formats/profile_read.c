@@ -496,7 +496,14 @@ static enum at_err rule_class(struct reader *r, const cJSON *value, void *to)
 static enum at_err rule_contains(struct reader *r, const cJSON *value, void *to)
 {
     struct answer_rule *rule = to;
-    return read_strings(r, value, &rule->contains, &rule->n_contains);
+    enum at_err err = read_strings(r, value, &rule->contains, &rule->n_contains);
+    uint64_t *letters = err ? NULL : profile_alloc(r->d, rule->n_contains, sizeof *letters);
+    if (!letters)
+        return err ? err : no_memory(r);
+    for (size_t i = 0; i < rule->n_contains; i++)
+        letters[i] = letters_of(rule->contains[i]);
+    rule->letters = letters;
+    return AT_OK;
 }
 
 static enum at_err rule_is(struct reader *r, const cJSON *value, void *to)
