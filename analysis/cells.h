@@ -7,13 +7,15 @@
 
 #define NO_ID UINT32_MAX
 
-/* name. What can stand after --by; the bit in a mask is 1u << value. The first DIM_DAY of them are strings. */
+/* name. What can stand after --by; the bit in a mask is 1u << value. The first DIM_DAY of them are strings;
+ * USER is the pair of app and user, for the programs' own use. */
 #define REPORT_DIM_MAP(X)                                                                                              \
     X(SCOPE, "scope")                                                                                                  \
     X(API, "api")                                                                                                      \
     X(APP, "app")                                                                                                      \
     X(PLATFORM, "platform")                                                                                            \
     X(ERRMSG, "errmsg")                                                                                                \
+    X(USER, "user")                                                                                                    \
     X(DAY, "day")                                                                                                      \
     X(HOUR, "hour")
 
@@ -23,7 +25,7 @@ enum report_dim {
 #undef X
 };
 #define DIM_STRINGS DIM_DAY
-#define REPORT_DIMS 7
+#define REPORT_DIMS 8
 
 /* Where something counts. */
 struct place {

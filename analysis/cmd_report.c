@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "analysis/analysis.h"
+#include "analysis/feed.h"
 #include "analysis/page.h"
 
 enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PROFILE };
@@ -15,12 +16,6 @@ static const struct at_option options[] = {
     {"output", 'o', "FILE", OPT_OUTPUT, "write to FILE instead of standard output"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
     {0},
-};
-
-/* What the events are poured into. */
-struct sums {
-    struct tally *tally;
-    struct story *story; /* NULL: nobody wants to see it */
 };
 
 enum { GROUPS = 1, HOURS }; /* the groupings of the tally */
@@ -54,61 +49,6 @@ struct request {
     const char *const *paths;
     size_t n_paths;
 };
-
-static enum at_err on_settled(void *ctx, const struct at_settled *s)
-{
-    struct sums *sums = ctx;
-    enum at_err err = tally_settled(sums->tally, s);
-    return err || !sums->story ? err : story_settled(sums->story, s);
-}
-
-static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
-{
-    struct sums *sums = ctx;
-    enum at_err err = tally_inferred(sums->tally, i);
-    return err || !sums->story ? err : story_inferred(sums->story, i);
-}
-
-static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
-{
-    struct sums *sums = ctx;
-    return sums->story ? story_divergence(sums->story, d) : AT_OK;
-}
-
-/* Every event goes to the checker, for what was not on the wire, and to the tally. */
-static enum at_err read_all(const struct request *q, const struct at_profile *profile, struct sums *t,
-                            struct at_why *why)
-{
-    const struct at_reader_options select = {0};
-    const struct at_check_options check = {0};
-    const struct at_check_sink sink = {
-        .ctx = t, .divergence = on_divergence, .settled = on_settled, .inferred = on_inferred};
-    struct at_checker *checker = NULL;
-    struct at_reader *reader = NULL;
-    struct at_event ev;
-    uint64_t index = 0;
-    enum at_err err = at_reader_open(q->paths, q->n_paths, &select, &reader, why);
-    if (err)
-        return err;
-    err = at_checker_new(profile, &check, &sink, &checker);
-    enum at_err read_err = AT_OK;
-    while (!err && !(read_err = at_reader_next(reader, &ev, &index, why))) {
-        err = at_checker_event(checker, &ev, index);
-        if (!err)
-            err = tally_event(t->tally, &ev, index);
-        if (!err && t->story)
-            err = story_event(t->story, &ev);
-    }
-    if (!err && read_err == AT_END)
-        err = at_checker_finish(checker);
-    if (!err && read_err == AT_END)
-        err = tally_finish(t->tally);
-    if (err)
-        at_fail(why, err, "%s", at_err_text(err));
-    at_checker_free(&checker);
-    at_reader_close(&reader);
-    return err ? err : read_err == AT_END ? AT_OK : read_err;
-}
 
 static int write_out(const char *path, const struct at_buf *text)
 {
@@ -147,7 +87,7 @@ static int report(const struct request *q)
     if (!err && new_sums(q, profile, &sums))
         err = at_fail(&why, AT_NOMEM, "out of memory");
     if (!err)
-        err = read_all(q, profile, &sums, &why);
+        err = feed(q->paths, q->n_paths, profile, &sums, &why);
     if (!err && q->print(&sums, &q->report, &text))
         err = at_fail(&why, AT_NOMEM, "out of memory");
     int status = err ? at_cli_trouble("%s", why.text) : write_out(q->output, &text);

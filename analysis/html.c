@@ -125,8 +125,8 @@ void table_scopes(struct page *p, const struct row *rows, size_t n)
 void table_groups(struct page *p, const struct row *rows, size_t n, const struct report_options *o)
 {
     static const struct heading dims[REPORT_DIMS] = {
-        {"scope", "scope", false},   {"api", "接口", false}, {"app", "应用", false}, {"platform", "平台", false},
-        {"errMsg", "errMsg", false}, {"day", "日", false},   {"hour", "时", false},
+        {"scope", "scope", false},   {"api", "接口", false},  {"app", "应用", false}, {"platform", "平台", false},
+        {"errMsg", "errMsg", false}, {"user", "用户", false}, {"day", "日", false},   {"hour", "时", false},
     };
     table_begin(p, "groups", "Groups", "分组");
     for (size_t d = 0; d < o->n_by; d++)

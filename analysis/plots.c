@@ -136,7 +136,7 @@ static void fill_bins(const struct quantiles *q, uint64_t *bins)
 {
     for (uint64_t i = 0; q->exact && i < q->n; i++)
         bins[bin_of((double)q->exact[i] / 1000.0)]++;
-    for (unsigned o = 0; o < QUANTILE_OCTAVES; o++)
+    for (unsigned o = 0; q->octaves && o < QUANTILE_OCTAVES; o++)
         for (unsigned s = 0; q->octaves[o] && s < QUANTILE_BUCKETS; s++)
             if (q->octaves[o][s])
                 bins[bin_of((o ? ldexp(QUANTILE_BUCKETS + s + 0.5, (int)o - 1) : (double)s) / 1000.0)] +=

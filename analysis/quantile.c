@@ -30,6 +30,10 @@ static uint64_t bucket_value(struct bucket b)
 
 static enum at_err add_to_bucket(struct quantiles *q, struct bucket b, uint64_t count)
 {
+    if (!q->octaves)
+        q->octaves = calloc(QUANTILE_OCTAVES, sizeof *q->octaves);
+    if (!q->octaves)
+        return AT_NOMEM;
     if (!q->octaves[b.octave]) {
         q->octaves[b.octave] = calloc(QUANTILE_BUCKETS, sizeof **q->octaves);
         if (!q->octaves[b.octave])
@@ -85,7 +89,7 @@ enum at_err quantiles_merge(struct quantiles *into, const struct quantiles *from
     }
     if (into->exact)
         err = spill(into);
-    for (unsigned o = 0; o < QUANTILE_OCTAVES && !err; o++)
+    for (unsigned o = 0; from->octaves && o < QUANTILE_OCTAVES && !err; o++)
         for (unsigned s = 0; from->octaves[o] && s < QUANTILE_BUCKETS && !err; s++)
             if (from->octaves[o][s])
                 err = add_to_bucket(into, (struct bucket){o, s}, from->octaves[o][s]);
@@ -112,7 +116,7 @@ uint64_t quantiles_get(const struct quantiles *q, double part)
     uint64_t rank = wanted < 1 ? 1 : wanted > (double)q->n ? q->n : (uint64_t)wanted;
     if (q->exact)
         return q->exact[rank - 1];
-    for (unsigned o = 0; o < QUANTILE_OCTAVES; o++) {
+    for (unsigned o = 0; q->octaves && o < QUANTILE_OCTAVES; o++) {
         for (unsigned s = 0; q->octaves[o] && s < QUANTILE_BUCKETS; s++) {
             uint64_t here = q->octaves[o][s];
             if (rank <= here)
@@ -125,8 +129,9 @@ uint64_t quantiles_get(const struct quantiles *q, double part)
 
 void quantiles_free(struct quantiles *q)
 {
-    for (unsigned o = 0; o < QUANTILE_OCTAVES; o++)
+    for (unsigned o = 0; q->octaves && o < QUANTILE_OCTAVES; o++)
         free(q->octaves[o]);
+    free(q->octaves);
     free(q->exact);
     *q = (struct quantiles){0};
 }

@@ -15,8 +15,8 @@
 
 struct quantiles {
     uint64_t n;
-    uint64_t *exact;                     /* n of them while n ≤ QUANTILE_EXACT, NULL after */
-    uint64_t *octaves[QUANTILE_OCTAVES]; /* of QUANTILE_BUCKETS counts each, NULL: all zero */
+    uint64_t *exact;    /* n of them while n ≤ QUANTILE_EXACT, NULL after */
+    uint64_t **octaves; /* QUANTILE_OCTAVES, of QUANTILE_BUCKETS counts each; NULL: all zero */
 };
 
 AT_MUST_USE enum at_err quantiles_add(struct quantiles *q, uint64_t value);

@@ -20,7 +20,7 @@ bool dims_parse(const char *text, enum report_dim *order, size_t *n, const char 
     *n = 0;
     for (const char *p = text;; p++) {
         size_t len = strcspn(p, ","), d = 0;
-        while (d < REPORT_DIMS && (strlen(dim_texts[d]) != len || strncmp(dim_texts[d], p, len) != 0))
+        while (d < REPORT_DIMS && (d == DIM_USER || strlen(dim_texts[d]) != len || strncmp(dim_texts[d], p, len) != 0))
             d++;
         *bad = p;
         if (d == REPORT_DIMS)

@@ -14,6 +14,8 @@ enum at_err story_new(struct story **out)
     enum at_err err = at_intern_new(&s->strings);
     if (!err)
         err = at_intern_new(&s->users);
+    if (!err)
+        err = at_intern_new(&s->kinds);
     if (err)
         story_free(out);
     return err;
@@ -27,6 +29,8 @@ void story_free(struct story **s)
         free((*s)->tales[i].marks);
     at_intern_free(&(*s)->strings);
     at_intern_free(&(*s)->users);
+    at_intern_free(&(*s)->kinds);
+    free((*s)->kind_counts);
     free(*s);
     *s = NULL;
 }
@@ -156,15 +160,39 @@ enum at_err story_inferred(struct story *s, const struct at_inferred *i)
     return err ? err : add(t, &m);
 }
 
+static enum at_err count_kind(struct story *s, const struct at_divergence *d)
+{
+    struct at_buf kind = {0};
+    uint32_t id = 0;
+    enum at_err err =
+        at_buf_printf(&kind, "%s %.*s %.*s", at_divergence_text(d->cls), AT_STR_FMT(d->scope), AT_STR_FMT(d->api));
+    if (!err)
+        err = at_intern_add(s->kinds, at_buf_view(&kind), &id);
+    at_buf_free(&kind);
+    if (!err && id == s->n_kinds && (id & (id - 1)) == 0) { /* full: room is a power of two */
+        uint64_t *more = realloc(s->kind_counts, (id ? (size_t)id * 2 : 1) * sizeof *more);
+        if (!more)
+            return AT_NOMEM;
+        s->kind_counts = more;
+    }
+    if (!err && id == s->n_kinds)
+        s->kind_counts[s->n_kinds++] = 0;
+    if (!err)
+        s->kind_counts[id]++;
+    return err;
+}
+
 enum at_err story_divergence(struct story *s, const struct at_divergence *d)
 {
     struct mark m = {.kind = MARK_FAULT, .t_us = d->at.t_us, .end_us = d->at.t_us};
     struct fault f = {.event = d->at.event, .t_us = d->at.t_us, .cls = at_divergence_text(d->cls)};
     struct tale *t;
     s->faults_all++;
-    if ((size_t)d->cls < sizeof s->faults_by_class / sizeof s->faults_by_class[0])
-        s->faults_by_class[d->cls]++;
-    enum at_err err = tale_of(s, d->app, d->user, &t);
+    enum at_err err = count_kind(s, d);
+    if (!err)
+        err = tale_of(s, d->app, d->user, &t);
+    else
+        t = NULL;
     if (err || (!t && s->n_faults == FAULTS_MAX))
         return err;
     err = keep(s, d->scope, &m.scope);

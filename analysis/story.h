@@ -56,7 +56,10 @@ struct story {
     size_t n_tales;
     struct fault faults[FAULTS_MAX];
     size_t n_faults;
-    uint64_t faults_by_class[16], faults_all;
+    uint64_t faults_all;
+    struct at_intern *kinds; /* "class scope api" of every divergence */
+    uint64_t *kind_counts;   /* by id of the kind */
+    size_t n_kinds;
 };
 
 AT_MUST_USE enum at_err story_new(struct story **out);

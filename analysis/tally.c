@@ -398,10 +398,11 @@ static void on_reset(struct tally *t, uint32_t key)
 
 enum at_err tally_event(struct tally *t, const struct at_event *ev, uint64_t index)
 {
-    struct place at = {.id = {NO_ID, NO_ID, NO_ID, NO_ID, NO_ID}, .t_us = ev->t_us};
+    struct place at = {.id = {NO_ID, NO_ID, NO_ID, NO_ID, NO_ID, NO_ID}, .t_us = ev->t_us};
     uint32_t key = 0, stream = 0;
     uint64_t order = index * 2 + 2;
     enum at_err err = key_id(t, ev->app, ev->user, &at.id[DIM_APP], &key);
+    at.id[DIM_USER] = key;
     if (!err && ev->has & AT_HAS_PLATFORM)
         err = name_id(t, DIM_PLATFORM, ev->platform, &at.id[DIM_PLATFORM]);
     if (!err)
@@ -440,14 +441,14 @@ enum at_err tally_event(struct tally *t, const struct at_event *ev, uint64_t ind
 
 enum at_err tally_settled(struct tally *t, const struct at_settled *s)
 {
-    struct place at = {.id = {NO_ID, NO_ID, NO_ID, NO_ID, NO_ID}, .t_us = s->called.t_us};
+    struct place at = {.id = {NO_ID, NO_ID, NO_ID, NO_ID, NO_ID, NO_ID}, .t_us = s->called.t_us};
     if (!s->answered || s->cls != AT_CLASS_DENIED || s->via == AT_VIA_NONE)
         return AT_OK;
     enum at_err err = scope_id(t, s->scope, &at.id[DIM_SCOPE]);
     if (!err)
         err = name_id(t, DIM_API, s->api, &at.id[DIM_API]);
     if (!err)
-        err = name_id(t, DIM_APP, s->app, &at.id[DIM_APP]);
+        err = key_id(t, s->app, s->user, &at.id[DIM_APP], &at.id[DIM_USER]);
     if (!err)
         err = name_id(t, DIM_PLATFORM, s->platform, &at.id[DIM_PLATFORM]);
     if (!err)
@@ -494,12 +495,13 @@ static enum at_err infer_decision(struct tally *t, const struct at_inferred *i, 
 
 enum at_err tally_inferred(struct tally *t, const struct at_inferred *i)
 {
-    struct place at = {.id = {NO_ID, NO_ID, NO_ID, NO_ID, NO_ID}, .t_us = i->before.t_us};
+    struct place at = {.id = {NO_ID, NO_ID, NO_ID, NO_ID, NO_ID, NO_ID}, .t_us = i->before.t_us};
     uint32_t key = 0;
     uint64_t order = i->before.event * 2 + 1;
     if (i->kind == AT_INFERRED_RESET)
         return AT_OK;
     enum at_err err = key_id(t, i->app, i->user, &at.id[DIM_APP], &key);
+    at.id[DIM_USER] = key;
     if (!err)
         err = name_id(t, DIM_PLATFORM, i->platform, &at.id[DIM_PLATFORM]);
     if (!err)

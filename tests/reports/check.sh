@@ -45,6 +45,43 @@ for name in clean_plain clean_deflate clean_no_takeover players_plain; do
     check "the report on capture $name against its truth" honest $name
 done
 
+# ---- diff: a planted change of three points is found, two halves of one recording are alike
+
+planted() {
+    local status
+    node "$HERE/simulate.mjs" 21 6000 >old && node "$HERE/simulate.mjs" 22 6000 prompts,decisions,settings,resets 0.43 >new || return 1
+    "$AUTHTAPE" diff --format json old new >diff.json
+    status=$?
+    node -e '
+        const d = JSON.parse(fs.readFileSync("diff.json")), r = d.rates.find(r => r.rate === "prompts refused" && !r.scope)
+        const sum = s => s.hits / s.trials
+        if (!r.significant || Math.abs(r.change - (sum(r.new) - sum(r.old))) > 1e-6 || r.low > 0.03 || r.high < 0.03) process.exit(1)' &&
+        [ $status = 1 ]
+}
+# the refused prompts of the JSON are those of the events
+counted() {
+    local refused prompts
+    refused=$(grep -c '"answer":"deny"' old) prompts=$(grep -c '"kind":"decision"' old)
+    grep -q "\"old\":{\"hits\":$refused,\"trials\":$prompts," diff.json
+}
+halves() { # SPLITS MOST: at most MOST of them find something
+    local found=0 i
+    node "$HERE/simulate.mjs" 23 800 >whole
+    for i in $(seq "$1"); do
+        awk -v seed="$i" 'BEGIN { srand(seed) }
+            { match($0, /"user":"[^"]*"/); u = substr($0, RSTART, RLENGTH); if (!(u in side)) side[u] = rand() < 0.5
+              print >(side[u] ? "half1" : "half2") }' whole
+        "$AUTHTAPE" diff --format json half1 half2 | grep -q '"significant":true' && found=$((found + 1))
+    done
+    echo "$found of $1"
+    [ "$found" -le "$2" ]
+}
+check "diff finds a planted change of three points" planted
+check "diff counts what is there" counted
+check "diff finds nothing in random halves" halves 20 3
+same() { "$AUTHTAPE_ASAN" diff old old | grep -q '^no rate changed$'; }
+check "diff of a recording with itself finds nothing" same
+
 # ---- The HTML page, in a real browser
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)

@@ -1,7 +1,8 @@
-// usage: node simulate.mjs SEED USERS [sees=prompts,decisions,settings,resets]
+// usage: node simulate.mjs SEED USERS [SEES [DENY]]
+// SEES: prompts,decisions,settings,resets (default) or some of them; DENY: the share of prompts that are refused (0.4)
 // A simulated recording as NDJSON: users of two apps on hosts that follow the reference machine, with every wording
 // of an answer, overlapping calls, dismissals, flips in settings, removals and calls that are never answered.
-const [, , seedText, usersText, sees = 'prompts,decisions,settings,resets'] = process.argv
+const [, , seedText, usersText, sees = 'prompts,decisions,settings,resets', deny = '0.4'] = process.argv
 let seed = Number(seedText) >>> 0
 const random = () => { // mulberry32
   seed = (seed + 0x6d2b79f5) >>> 0
@@ -74,7 +75,8 @@ function session(n) {
     }
     let words = state[scope] ? 'ok' : pick(denied)
     if (!(scope in state)) {
-      const answer = pick(['allow', 'allow', 'deny', 'deny', 'dismiss'])
+      const dice = random()
+      const answer = dice < Number(deny) ? 'deny' : dice < 0.8 ? 'allow' : 'dismiss'
       seen('prompt', 'prompts', { scope, ...(random() < 0.5 ? { call: waiting[0].call } : {}) })
       if (random() < 0.2) waiting.push(open(scope))
       step(2500)

@@ -1,0 +1,56 @@
+/* feed.c: recordings through the checker, for what was not on the wire, and into the sums. */
+#include "analysis/feed.h"
+
+static enum at_err on_settled(void *ctx, const struct at_settled *s)
+{
+    struct sums *sums = ctx;
+    enum at_err err = tally_settled(sums->tally, s);
+    return err || !sums->story ? err : story_settled(sums->story, s);
+}
+
+static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
+{
+    struct sums *sums = ctx;
+    enum at_err err = tally_inferred(sums->tally, i);
+    return err || !sums->story ? err : story_inferred(sums->story, i);
+}
+
+static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
+{
+    struct sums *sums = ctx;
+    return sums->story ? story_divergence(sums->story, d) : AT_OK;
+}
+
+enum at_err feed(const char *const *paths, size_t n_paths, const struct at_profile *profile, struct sums *t,
+                 struct at_why *why)
+{
+    const struct at_reader_options select = {0};
+    const struct at_check_options check = {0};
+    const struct at_check_sink sink = {
+        .ctx = t, .divergence = on_divergence, .settled = on_settled, .inferred = on_inferred};
+    struct at_checker *checker = NULL;
+    struct at_reader *reader = NULL;
+    struct at_event ev;
+    uint64_t index = 0;
+    enum at_err err = at_reader_open(paths, n_paths, &select, &reader, why);
+    if (err)
+        return err;
+    err = at_checker_new(profile, &check, &sink, &checker);
+    enum at_err read_err = AT_OK;
+    while (!err && !(read_err = at_reader_next(reader, &ev, &index, why))) {
+        err = at_checker_event(checker, &ev, index);
+        if (!err)
+            err = tally_event(t->tally, &ev, index);
+        if (!err && t->story)
+            err = story_event(t->story, &ev);
+    }
+    if (!err && read_err == AT_END)
+        err = at_checker_finish(checker);
+    if (!err && read_err == AT_END)
+        err = tally_finish(t->tally);
+    if (err)
+        at_fail(why, err, "%s", at_err_text(err));
+    at_checker_free(&checker);
+    at_reader_close(&reader);
+    return err ? err : read_err == AT_END ? AT_OK : read_err;
+}
