@@ -201,7 +201,7 @@ static int run(const struct at_command *self, int argc, char **argv)
     if (!strcmp(r.path, "-"))
         return at_cli_usage(self, "the tape is read twice: it has to be a file");
     if (at_profile_load(r.profile_name, &r.profile, &why))
-        return at_cli_trouble("profile %s: %s", r.profile_name, why.text);
+        return at_cli_file_trouble(r.profile_name, &why);
     int status = finish(&r);
     at_profile_free(&r.profile);
     return status;

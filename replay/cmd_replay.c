@@ -122,7 +122,7 @@ static int open_all(struct run *r, const struct at_cli *cli)
     r->print.tape = cli->operands[0];
     r->print.profile = r->profile_name;
     if (at_profile_load(r->profile_name, &r->profile, &why))
-        return at_cli_trouble("profile %s: %s", r->profile_name, why.text);
+        return at_cli_file_trouble(r->profile_name, &why);
     if (r->known_path && known_load(r->known_path, &r->known, &why))
         return at_cli_file_trouble(r->known_path, &why);
     if (at_reader_open((const char *const *)cli->operands, (size_t)cli->n_operands, &r->reader_options, &r->reader,

@@ -16,12 +16,15 @@ struct search {
     const struct at_event *const *events;
     size_t n;
     const struct at_target *target;
+    bool *known; /* events that diverge in the whole history */
     bool *keep;  /* what is left */
     bool *trial; /* what is tried */
 };
 
 struct probe {
     const struct at_target *target;
+    bool *known;
+    bool learn; /* notes what diverges, instead of refusing what did not before */
     bool seen;
 };
 
@@ -29,17 +32,19 @@ static enum at_err look(void *ctx, const struct at_divergence *d)
 {
     struct probe *p = ctx;
     const struct at_target *t = p->target;
+    if (p->learn)
+        p->known[d->at.event] = true;
     if (d->cls != t->cls || !at_str_eq(d->scope, t->scope) || !at_str_eq(d->api, t->api) ||
         !at_str_eq(d->user, t->user) || !at_str_eq(d->app, t->app))
-        return AT_OK;
+        return p->known[d->at.event] ? AT_OK : AT_STOP; /* leaving something out must not make up another */
     p->seen = true;
-    return AT_STOP;
+    return p->learn ? AT_OK : AT_STOP;
 }
 
-/* Whether the events of `part` show the divergence. */
-static enum at_err shows(const struct search *q, const bool *part, bool *yes)
+/* Whether the events of `part` show the divergence, and before it none that the whole history does not. */
+static enum at_err shows(const struct search *q, const bool *part, bool learn, bool *yes)
 {
-    struct probe p = {.target = q->target};
+    struct probe p = {.target = q->target, .known = q->known, .learn = learn};
     const struct at_check_sink sink = {.ctx = &p, .divergence = look};
     struct at_checker *c = NULL;
     enum at_err err = at_checker_new(q->profile, q->options, &sink, &c);
@@ -56,7 +61,7 @@ static enum at_err shows(const struct search *q, const bool *part, bool *yes)
 /* Makes the trial what is left, if it shows the divergence. */
 static enum at_err take_if_shown(struct search *q, bool *taken)
 {
-    enum at_err err = shows(q, q->trial, taken);
+    enum at_err err = shows(q, q->trial, false, taken);
     if (!err && *taken)
         memcpy(q->keep, q->trial, q->n * sizeof *q->keep);
     return err;
@@ -108,8 +113,11 @@ static enum at_err drop_units(struct search *q, enum unit unit)
     return err;
 }
 
-/* Runs of `size` events that are left, one after the other. */
-static enum at_err drop_runs(struct search *q, size_t size, bool *any)
+/*
+ * Runs of `size` events that are left, one after the other. `start` events go last: what the recording sees makes the
+ * rest of a history short.
+ */
+static enum at_err drop_runs(struct search *q, size_t size, bool starts, bool *any)
 {
     enum at_err err = AT_OK;
     bool taken;
@@ -117,8 +125,9 @@ static enum at_err drop_runs(struct search *q, size_t size, bool *any)
         size_t in_run = 0, i = end;
         memcpy(q->trial, q->keep, q->n * sizeof *q->trial);
         for (; i > 0 && in_run < size; i--) {
-            in_run += q->keep[i - 1];
-            q->trial[i - 1] = false;
+            bool drop = q->keep[i - 1] && (starts || q->events[i - 1]->kind != AT_KIND_START);
+            in_run += drop;
+            q->trial[i - 1] = q->keep[i - 1] && !drop;
         }
         if (in_run) {
             err = take_if_shown(q, &taken);
@@ -144,24 +153,28 @@ enum at_err at_minimize(const struct at_profile *profile, const struct at_check_
         .profile = profile, .options = options, .events = events, .n = n, .target = target, .keep = keep};
     bool there, any = true;
     q.trial = malloc(n + 1);
-    if (!q.trial)
-        return AT_NOMEM;
+    q.known = calloc(n + 1, sizeof *q.known);
     memset(keep, true, n);
-    enum at_err err = shows(&q, keep, &there);
+    enum at_err err = q.trial && q.known ? AT_OK : AT_NOMEM;
+    if (!err)
+        err = shows(&q, keep, true, &there);
     if (!err && !there)
         err = AT_NOTFOUND;
     if (!err)
         err = cut_front(&q);
     for (size_t size = count(&q) / 2; size > 1 && !err; size /= 2)
-        err = drop_runs(&q, size, &any);
+        err = drop_runs(&q, size, false, &any);
     if (!err)
         err = drop_units(&q, UNIT_STREAM);
     if (!err)
         err = drop_units(&q, UNIT_CALL);
     while (any && !err) {
         any = false;
-        err = drop_runs(&q, 1, &any);
+        err = drop_runs(&q, 1, false, &any);
+        if (!err && !any)
+            err = drop_runs(&q, 1, true, &any);
     }
+    free(q.known);
     free(q.trial);
     return err;
 }

@@ -1,0 +1,2 @@
+. "$CLI/replay/history"
+denied_then_ok | authtape replay --format junit -
