@@ -212,7 +212,7 @@ const struct at_command at_cmd_minimize = {
     .summary = "the smallest tape that still shows a divergence",
     .usage = "[OPTION]... -w OUT TAPE",
     .options = options,
-    .details = "Without any one of the events that are left the divergence is gone.\n"
+    .details = "Without any one of the events that are left the divergence is gone, or another one is made up.\n"
                "Exit status: 0, or 2 for trouble (also: nothing diverges).",
     .run = run,
 };
