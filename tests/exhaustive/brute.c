@@ -132,8 +132,8 @@ static uint8_t touched_by(const struct event *e)
 
 static struct user *user_of(struct brute *b, const struct line *line)
 {
-    char name[2 * NAME_BYTES + 2];
-    snprintf(name, sizeof name, "%s\n%s", line->app, line->user);
+    char name[3 * NAME_BYTES + 3];
+    snprintf(name, sizeof name, "%s\n%s\n%s", line->app, line->user, b->policy.per_device ? line->stream : "");
     uint32_t number = number_of(&b->user_table, name);
     if (number > b->n_users) {
         b->users = grow(b->users, b->n_users, &b->cap_users, sizeof *b->users);

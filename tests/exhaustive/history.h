@@ -51,7 +51,8 @@ void notation_write(FILE *to, const struct event *e, bool quiet);
 /* Takes argv[*i] (and its argument, then *i moves on). False where it is no policy option. */
 bool policy_option(struct policy *p, int argc, char **argv, int *i);
 #define POLICY_USAGE                                                                                                   \
-    "  --concurrent join|queue|reprompt   --dismiss unasked|denied   --quiet-ms N   --other-devices   --strict\n"      \
+    "  --concurrent join|queue|reprompt   --dismiss unasked|denied   --quiet-ms N   --other-devices   --strict   "     \
+    "--per-device\n"                                                                                                   \
     "  --silent SCOPE (never prompts)     --exempt SCOPE (left out of snapshots)\n"
 
 #endif

@@ -42,6 +42,8 @@ bool policy_option(struct policy *p, int argc, char **argv, int *i)
     const char *name = argv[*i];
     if (!strcmp(name, "--other-devices"))
         return p->other_devices = true;
+    if (!strcmp(name, "--per-device"))
+        return p->per_device = true;
     if (!strcmp(name, "--strict"))
         return p->strict = true;
     if (*i + 1 >= argc)
