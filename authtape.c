@@ -14,6 +14,7 @@ static const struct at_command *const commands[] = {
     &at_cmd_minimize,
     &at_cmd_report,
     &at_cmd_diff,
+    &at_cmd_export,
     &at_cmd_cat,
     &at_cmd_import,
     &at_cmd_info,

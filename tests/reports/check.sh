@@ -82,6 +82,37 @@ check "diff finds nothing in random halves" halves 20 3
 same() { "$AUTHTAPE_ASAN" diff old old | grep -q '^no rate changed$'; }
 check "diff of a recording with itself finds nothing" same
 
+# ---- export: the database answers the denial report; the trace is JSON with every call
+
+node "$HERE/simulate.mjs" 31 200 >tape
+exports_sqlite() {
+    "$AUTHTAPE_ASAN" export --sqlite x.db tape >said 2>&1 || { cat said; return 1; }
+    [ "$(sqlite3 -csv x.db 'select scope, calls, denied, at_prompt, while_denied from denials order by scope' | tr -d '\r')" = \
+        "$("$AUTHTAPE" report denials --format csv tape | tr -d '\r' | tail -n +2 | cut -d, -f1-5 | sort)" ] &&
+        [ "$(sqlite3 x.db 'select count(*) from events')" = "$(wc -l <tape)" ] &&
+        [ "$(sqlite3 x.db 'select json from events order by event')" = "$("$AUTHTAPE" cat tape)" ] &&
+        [ "$(ls x.db*)" = x.db ]
+}
+"$AUTHTAPE" export --sqlite none.db tape 2>said
+if grep -q 'without SQLite' said; then
+    skip "export --sqlite answers the denial report" "built without SQLite"
+else
+    check "export --sqlite answers the denial report" exports_sqlite
+fi
+exports_perfetto() {
+    "$AUTHTAPE_ASAN" export --perfetto - tape | node -e '
+        const trace = JSON.parse(fs.readFileSync(0)).traceEvents, open = new Map()
+        const calls = process.argv[1].split("\n").slice(1).reduce((n, l) => n + Number(l.split(",")[1] - l.split(",")[7]), 0)
+        let spans = 0
+        for (const e of trace) {
+            if (e.ph === "b") open.set(e.id, e.ts)
+            if (e.ph === "e") { if (!(open.get(e.id) <= e.ts)) process.exit(1); open.delete(e.id); spans++ }
+        }
+        process.exit(spans === calls && open.size === 0 && spans > 100 ? 0 : 1)' \
+        "$("$AUTHTAPE" report --format csv tape | tr -d '\r')"
+}
+check "export --perfetto has every answered call as a span" exports_perfetto
+
 # ---- The HTML page, in a real browser
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
