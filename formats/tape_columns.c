@@ -249,7 +249,8 @@ enum at_err at_unpack(struct at_unpacker *u, const uint8_t *payload, size_t len,
     if (len < 1)
         return AT_DAMAGED;
     size_t n = *c.p++;
-    memset(columns, 0, COLUMNS * sizeof *columns);
+    for (int i = 0; i < COLUMNS; i++) /* a column that is not there is empty */
+        columns[i] = (struct cursor){payload, payload};
     for (size_t i = 0; i < n; i++) {
         enum at_err err = read_entry(&c, &entries[i]);
         if (err)

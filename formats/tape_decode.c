@@ -80,7 +80,7 @@ void at_tape_feed_end(struct at_tape_decoder *d)
 static const uint8_t *unused(const struct at_tape_decoder *d, size_t *len)
 {
     *len = d->in.len - d->used;
-    return (const uint8_t *)d->in.ptr + d->used;
+    return (const uint8_t *)at_buf_view(&d->in).ptr + d->used;
 }
 
 static void use(struct at_tape_decoder *d, size_t bytes)
