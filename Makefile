@@ -56,7 +56,7 @@ TOOL_BINS := $(TOOL_SRCS:tests/tools/%.c=$(BUILD)/tools/%)
 
 .PHONY: all
 all: need-packages
-	$(Q)$(MAKE) --no-print-directory $(PROGRAM)
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) $(PROGRAM)
 	$(Q)$(if $(filter build,$(BUILD)),ln -sf $(PROGRAM) authtape)
 
 .PHONY: need-packages
@@ -147,6 +147,13 @@ check:
 	@.ci/deps core
 	@.ci/deps all || echo "some tests will be skipped"
 	@tests/check.sh $(CHECK)
+
+# The main job on a capture of a real client, with all the set-up that it takes.
+.PHONY: demo
+demo:
+	@.ci/deps core
+	@$(MAKE) --no-print-directory all
+	@tests/demo.sh
 
 .PHONY: bench
 bench: all

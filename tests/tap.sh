@@ -27,6 +27,9 @@ ROOT=${ROOT:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 AUTHTAPE=${AUTHTAPE:-$ROOT/build/check/authtape}
 AUTHTAPE_ASAN=${AUTHTAPE_ASAN:-$ROOT/build/asan/authtape}
 CHECK_BUILD=${CHECK_BUILD:-$ROOT/build/check}
+LOGS=${LOGS:-$ROOT/build/check-logs}
+MAKE=${MAKE:-make}
+JOBS=${JOBS:-2}
 SHARED=${AUTHTAPE_SHARED:-$ROOT/../shared}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99:detect_leaks=1:allocator_may_return_null=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-exitcode=99:print_stacktrace=1}

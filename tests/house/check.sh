@@ -22,15 +22,15 @@ for page in *.1 */*.1 */*.5; do
     fi
 done
 
-# every option of a command's --help stands in its manual page
+# Every option of a command's --help stands in its manual page, by its long name or by its letter.
 documented() {
-    local page status=0 option
+    local page status=0 letter option
     page=$(ls ./*/"authtape-$1.1" 2>/dev/null) || { echo "no page authtape-$1.1"; return 1; }
     grep -q '^\.Sh EXAMPLES' "$page" || { echo "$page has no examples"; status=1; }
-    for option in $("$AUTHTAPE" "$1" --help | grep -o '^  \(-., \|    \)--[a-z-]*' | grep -o -- '--[a-z-]*' | sort -u); do
-        option=${option#--}
-        [ "$option" = help ] || grep -q -- "Fl Fl $option\b\|Fl -$option\b" "$page" || { echo "$page: no --$option"; status=1; }
-    done
+    while read -r letter option; do
+        [ "$option" = help ] || grep -Eq -- "Fl (Fl |-)$option\b" "$page" ||
+            { [ "$letter" != - ] && grep -Eq "Fl $letter\b" "$page"; } || { echo "$page: no --$option"; status=1; }
+    done < <("$AUTHTAPE" "$1" --help | sed -n 's/^  -\(.\), --\([a-z-]*\).*/\1 \2/p; s/^      --\([a-z-]*\).*/- \1/p')
     return $status
 }
 helped() { "$AUTHTAPE" "$1" --help >"$WORK/help" && grep -q "^usage: authtape $1" "$WORK/help"; }
@@ -61,4 +61,18 @@ if git rev-parse HEAD >/dev/null 2>&1; then
     check "make dist gives sources that build" releases
 else
     skip "make dist gives sources that build" "this is not a git clone"
+fi
+
+# ---- What the demo and the README show
+
+demonstrates() {
+    AUTHTAPE=$AUTHTAPE sh tests/demo.sh >"$WORK/demo" && cat "$WORK/demo" && grep -q '^unexpected-failure (R5)' "$WORK/demo" &&
+        grep -q 'while denied' "$WORK/demo" && "$AUTHTAPE" verify build/demo/session.tape
+}
+check "make demo shows a tape, a divergence and a denial table" demonstrates
+
+if command -v node >/dev/null; then
+    check "README.md shows what happens" tests/house/readme.sh
+else
+    skip "README.md shows what happens" "node is not installed"
 fi

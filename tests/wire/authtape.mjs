@@ -87,18 +87,21 @@ export function tapeOnWire(list) {
   });
 }
 
-/** A tape against the truth: the same events in the same order (of each user, where there are several). */
+/**
+ * A tape against the truth: the same events in the same order. With several players the host may come to a message later
+ * than the wire did, so there only the events must be the same, and each call before its answer.
+ */
 export function compareWithTruth(list, truth) {
-  const users = [...new Set(truth.events.map((e) => e.user))];
-  const got = tapeOnWire(list);
-  const wanted = truthOnWire(truth);
-  same([...new Set(got.map((e) => e.user))].sort(), [...users].sort(), 'users');
-  for (const user of users)
-    same(
-      got.filter((e) => e.user === user),
-      wanted.filter((e) => e.user === user),
-      `events of ${user}`,
-    );
+  const [got, wanted] = [tapeOnWire(list), truthOnWire(truth)];
+  const ordered = truth.session !== 'players';
+  const text = (e) => JSON.stringify(e);
+  const sort = (some) => (ordered ? some : [...some].sort((a, b) => (text(a) < text(b) ? -1 : 1)));
+  same(sort(got), sort(wanted), 'events');
+  const called = new Set();
+  for (const e of got) {
+    if (e.kind === 'call') called.add(e.call);
+    if (e.kind === 'return' && !called.has(e.call)) throw new Error(`answered before it was called: ${e.call}`);
+  }
 }
 
 /** What the first divergence of a session with a fault must be. */

@@ -61,13 +61,13 @@ export async function play(name, { port, deflate, around } = {}) {
     await SESSIONS[name](host);
     await pause(150); // the last packets
     await done?.();
-    return { session: name, deflate: deflate ?? false, port: host.port, events: host.truth };
+    return { session: name, deflate: deflate ?? false, port: host.port, events: host.truth, messages: host.messages };
   } finally {
     await host.stop();
   }
 }
 
-export function writeTruth(file, { events, ...head }) {
+export function writeTruth(file, { events, messages, ...head }) {
   const start = JSON.stringify(head).slice(0, -1);
   writeFileSync(file, `${start},"events":[\n${events.map((event) => JSON.stringify(event)).join(',\n')}\n]}\n`);
 }

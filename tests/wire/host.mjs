@@ -42,7 +42,10 @@ class Connection {
     this.machine = host.machine(this.app, this.user);
     this.mocks = new Map();
     this.failures = 0;
-    socket.on('message', (data) => this.receive(JSON.parse(data)));
+    socket.on('message', (data) => {
+      host.messages.push({ dir: 'client', body: JSON.parse(data) });
+      this.receive(JSON.parse(data));
+    });
   }
 
   log(event) {
@@ -50,6 +53,7 @@ class Connection {
   }
 
   send(message) {
+    this.host.messages.push({ dir: 'server', body: message });
     this.socket.send(JSON.stringify(message));
   }
 
@@ -166,6 +170,7 @@ export class Host {
     this.faults = new Set();
     this.machines = new Map();
     this.truth = [];
+    this.messages = []; // all that went over the wire: {dir, body}
   }
 
   log(event) {

@@ -17,6 +17,18 @@ function startRecord(port, tape, { seconds, more = [] } = {}) {
 /** Events but for what two captures of the same packets may differ in. */
 const comparable = (list) => list.map(({ t, packet, ...rest }) => rest);
 
+/** Every message of the capture, in both directions, as the host sent and received it. */
+function compareMessages(pcap, { messages }) {
+  const lines = good(['messages', '-r', pcap]).toString().split('\n').filter(Boolean);
+  const got = lines.map((line) => JSON.parse(line)).map(({ dir, body }) => ({ dir, body }));
+  for (const dir of ['client', 'server'])
+    same(
+      got.filter((m) => m.dir === dir),
+      messages.filter((m) => m.dir === dir).map(({ body }) => ({ dir, body })),
+      `messages of the ${dir}`,
+    );
+}
+
 /** Plays `session`, recorded live and by tcpdump at once. */
 async function recordBeside(name, session, deflate) {
   const files = { live: `${work}/${name}.live.tape`, pcap: `${work}/${name}.pcap`, tape: `${work}/${name}.tape` };
@@ -51,6 +63,8 @@ async function beside(name, session, deflate) {
       if (Math.abs(event.t - read[i].t) > 20_000) throw new Error(`number ${i}: ${event.t} live, ${read[i].t} read`);
     });
   });
+  if (session === 'clean') // one connection
+    await test(`live, ${name}: every message of the wire`, () => compareMessages(run.pcap, run.truth));
   await test(`live, ${name}: cat, import, cat`, () => compareImport(run.live));
   await test(`live, ${name}: the verdict`, () => compareVerdict(run.live, run.truth));
 }
