@@ -7,13 +7,15 @@
 #include "analysis/analysis.h"
 #include "analysis/feed.h"
 #include "analysis/page.h"
+#include "analysis/partial.h"
 
-enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PROFILE };
+enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PARTIAL, OPT_PROFILE };
 
 static const struct at_option options[] = {
     {"by", 0, "LIST", OPT_BY, "group by scope, api, app, platform, errmsg, day, hour;\nseveral: separated by commas"},
     {"format", 0, "FORMAT", OPT_FORMAT, "text (the default), json, csv or html"},
     {"output", 'o', "FILE", OPT_OUTPUT, "write to FILE instead of standard output"},
+    {"partial", 0, NULL, OPT_PARTIAL, "write the sums of these tapes, for 'report merge'"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
     {0},
 };
@@ -45,6 +47,7 @@ static enum at_err print_html(const struct sums *s, const struct report_options 
 struct request {
     struct report_options report;
     const char *profile, *output;
+    bool partial, merge;
     printer *print;
     const char *const *paths;
     size_t n_paths;
@@ -77,6 +80,55 @@ static enum at_err new_sums(const struct request *q, const struct at_profile *pr
     return err || !html ? err : story_new(&s->story);
 }
 
+/* One part: the first tells the profile and the dimensions, the others have to agree. */
+static enum at_err add_part(struct request *q, const char *path, struct at_profile **profile, struct sums *sums,
+                            struct at_why *why)
+{
+    struct at_buf text = {0};
+    struct partial *part = NULL;
+    struct report_options by = {0};
+    enum at_err err = at_read_file(path, PARTIAL_FILE_MAX, &text, why);
+    if (!err)
+        err = partial_parse(at_buf_view(&text), &part, why);
+    if (!err)
+        err = partial_dims(part, &by, why);
+    if (!err && !*profile) {
+        memcpy(q->report.by, by.by, sizeof by.by);
+        q->report.n_by = by.n_by;
+        err = at_profile_load(partial_profile(part), profile, why);
+        if (!err && new_sums(q, *profile, sums))
+            err = at_fail(why, AT_NOMEM, "out of memory");
+    }
+    if (!err && (by.n_by != q->report.n_by || memcmp(by.by, q->report.by, by.n_by * sizeof by.by[0]) != 0))
+        err = at_fail(why, AT_BAD, "made with another --by than the parts before it");
+    if (!err)
+        err = partial_add(part, sums->tally, why);
+    partial_free(&part);
+    at_buf_free(&text);
+    return err;
+}
+
+static int merge(struct request *q)
+{
+    struct at_profile *profile = NULL;
+    struct sums sums = {0};
+    struct at_buf text = {0};
+    struct at_why why = {{0}};
+    int status = AT_EXIT_NONE;
+    for (size_t i = 0; i < q->n_paths && status == AT_EXIT_NONE; i++)
+        if (add_part(q, q->paths[i], &profile, &sums, &why))
+            status = at_cli_file_trouble(q->paths[i], &why);
+    if (status == AT_EXIT_NONE && (tally_finish(sums.tally) || q->print(&sums, &q->report, &text)))
+        status = at_cli_trouble("out of memory");
+    if (status == AT_EXIT_NONE)
+        status = write_out(q->output, &text);
+    at_buf_free(&text);
+    story_free(&sums.story);
+    tally_free(&sums.tally);
+    at_profile_free(&profile);
+    return status;
+}
+
 static int report(const struct request *q)
 {
     struct at_profile *profile = NULL;
@@ -88,7 +140,8 @@ static int report(const struct request *q)
         err = at_fail(&why, AT_NOMEM, "out of memory");
     if (!err)
         err = feed(q->paths, q->n_paths, profile, &sums, &why);
-    if (!err && q->print(&sums, &q->report, &text))
+    if (!err &&
+        (q->partial ? partial_write(sums.tally, &q->report, q->profile, &text) : q->print(&sums, &q->report, &text)))
         err = at_fail(&why, AT_NOMEM, "out of memory");
     int status = err ? at_cli_trouble("%s", why.text) : write_out(q->output, &text);
     at_buf_free(&text);
@@ -159,6 +212,8 @@ static int run(const struct at_command *self, int argc, char **argv)
             return AT_EXIT_TROUBLE;
         if (id == OPT_FORMAT && !choose_format(&cli, &q))
             return AT_EXIT_TROUBLE;
+        if (id == OPT_PARTIAL)
+            q.partial = true;
         if (id == OPT_OUTPUT)
             q.output = cli.arg;
         if (id == OPT_PROFILE)
@@ -166,21 +221,30 @@ static int run(const struct at_command *self, int argc, char **argv)
     }
     if (id == AT_CLI_EXIT)
         return cli.status;
+    if (cli.n_operands && !strcmp(cli.operands[0], "merge")) {
+        q.merge = true;
+        cli.operands++;
+        cli.n_operands--;
+    }
     choose_view(&cli, &q);
+    if (q.merge && (q.report.n_by || q.partial || q.print == print_html))
+        return at_cli_usage(self,
+                            "merge takes no --by and no --partial, and makes no html: the parts have what they have");
     if (cli.n_operands == 0)
-        return at_cli_usage(self, "which tape?");
+        return at_cli_usage(self, q.merge ? "which parts?" : "which tape?");
     q.paths = (const char *const *)cli.operands;
     q.n_paths = (size_t)cli.n_operands;
     q.report.width = terminal_width(q.output);
     q.report.color = q.report.width && at_cli_color(stdout);
-    return report(&q);
+    return q.merge ? merge(&q) : report(&q);
 }
 
 const struct at_command at_cmd_report = {
     .name = "report",
     .summary = "calls, prompts, denials and settings changes, per scope",
     .usage = "[summary|prompts|denials|settings] [--by LIST] [--format FORMAT] [-o FILE]\n"
-             "    [-p PROFILE] TAPE|-...",
+             "    [-p PROFILE] [--partial] TAPE|-...\n"
+             "merge [summary|prompts|denials|settings] [--format FORMAT] [-o FILE] PARTIAL...",
     .options = options,
     .details = "Several tapes are read as one recording, merged by time. What was not on the wire is taken from the\n"
                "reference machine and counted as inferred. authtape-report(1) says what each number counts.",

@@ -63,7 +63,7 @@ enum at_err quantiles_add(struct quantiles *q, uint64_t value)
         err = spill(q);
     if (err)
         return err;
-    if (q->n >= QUANTILE_EXACT) {
+    if (q->n >= QUANTILE_EXACT || q->octaves) {
         err = add_to_bucket(q, bucket_of(value), 1);
     } else {
         if ((q->n & (q->n - 1)) == 0) { /* full: room is a power of two */
@@ -79,22 +79,13 @@ enum at_err quantiles_add(struct quantiles *q, uint64_t value)
     return err;
 }
 
-enum at_err quantiles_merge(struct quantiles *into, const struct quantiles *from)
+enum at_err quantiles_add_bucket(struct quantiles *q, unsigned octave, unsigned slot, uint64_t count)
 {
-    enum at_err err = AT_OK;
-    if (from->exact || from->n == 0) {
-        for (uint64_t i = 0; i < from->n && !err; i++)
-            err = quantiles_add(into, from->exact[i]);
-        return err;
-    }
-    if (into->exact)
-        err = spill(into);
-    for (unsigned o = 0; from->octaves && o < QUANTILE_OCTAVES && !err; o++)
-        for (unsigned s = 0; from->octaves[o] && s < QUANTILE_BUCKETS && !err; s++)
-            if (from->octaves[o][s])
-                err = add_to_bucket(into, (struct bucket){o, s}, from->octaves[o][s]);
+    enum at_err err = q->exact ? spill(q) : AT_OK;
     if (!err)
-        into->n += from->n;
+        err = add_to_bucket(q, (struct bucket){octave, slot}, count);
+    if (!err)
+        q->n += count;
     return err;
 }
 

@@ -20,7 +20,9 @@ struct quantiles {
 };
 
 AT_MUST_USE enum at_err quantiles_add(struct quantiles *q, uint64_t value);
-AT_MUST_USE enum at_err quantiles_merge(struct quantiles *into, const struct quantiles *from);
+/* `count` values of a bucket, as a part of a sum hands them on: the values are in buckets from then on. The part must
+ * have had more than QUANTILE_EXACT values. */
+AT_MUST_USE enum at_err quantiles_add_bucket(struct quantiles *q, unsigned octave, unsigned slot, uint64_t count);
 /* To be called when all values are in, before quantiles_get. */
 void quantiles_seal(struct quantiles *q);
 /* The value at `part` (0…1) by nearest rank; q->n must not be 0. */

@@ -279,7 +279,7 @@ static enum at_err on_call(struct tally *t, const struct at_event *ev, struct pl
     return err;
 }
 
-static enum at_err count_wording(struct tally *t, const struct wording_key *key)
+static enum at_err count_wording(struct tally *t, const struct wording_key *key, uint64_t count)
 {
     uint32_t id = 0;
     enum at_err err = at_intern_add(t->wordings, (struct at_str){(const char *)key, sizeof *key}, &id);
@@ -289,7 +289,7 @@ static enum at_err count_wording(struct tally *t, const struct wording_key *key)
             t->wording_counts[t->n_wordings++] = 0;
     }
     if (!err)
-        t->wording_counts[id]++;
+        t->wording_counts[id] += count;
     return err;
 }
 
@@ -309,7 +309,7 @@ static enum at_err on_return(struct tally *t, const struct at_event *ev, const s
         wording.platform = c->at.id[DIM_PLATFORM];
         err = close_call(t, c, o.cls, wording.err_msg, order);
     }
-    return err ? err : count_wording(t, &wording);
+    return err ? err : count_wording(t, &wording, 1);
 }
 
 /* ---- Prompts, decisions, settings */
@@ -536,8 +536,52 @@ enum at_err tally_finish(struct tally *t)
     for (size_t i = 0; i < t->n_cells; i++)
         cells_seal(&t->cells[i]);
     t->totals.apps = at_intern_count(t->names[DIM_APP]);
-    t->totals.users = at_intern_count(t->users);
+    t->totals.users += at_intern_count(t->users);
     return err;
+}
+
+/* ---- Adding up parts */
+
+enum at_err tally_cell(struct tally *t, size_t grouping, const struct at_str label[DIM_STRINGS], int64_t t_us,
+                       struct counts **out)
+{
+    struct place at = {.id = {NO_ID, NO_ID, NO_ID, NO_ID, NO_ID, NO_ID}, .t_us = t_us};
+    enum at_err err = grouping < t->n_cells ? AT_OK : AT_BAD;
+    for (unsigned d = 0; d < DIM_USER && !err; d++)
+        err = name_id(t, (enum report_dim)d, label[d], &at.id[d]);
+    return err ? err : cells_at(&t->cells[grouping], &at, out);
+}
+
+enum at_err tally_add_totals(struct tally *t, const struct tally_totals *part)
+{
+    if (part->events && t->totals.events == 0) {
+        t->totals.from_us = part->from_us;
+        t->totals.to_us = part->to_us;
+    } else if (part->events) {
+        t->totals.from_us = part->from_us < t->totals.from_us ? part->from_us : t->totals.from_us;
+        t->totals.to_us = part->to_us > t->totals.to_us ? part->to_us : t->totals.to_us;
+    }
+    t->totals.events += part->events;
+    t->totals.calls += part->calls;
+    t->totals.users += part->users;
+    return AT_OK;
+}
+
+enum at_err tally_add_app(struct tally *t, struct at_str name)
+{
+    uint32_t id;
+    return name_id(t, DIM_APP, name, &id);
+}
+
+enum at_err tally_add_wording(struct tally *t, const struct wording *w)
+{
+    struct wording_key key = {.cls = w->cls, .known = w->known};
+    enum at_err err = name_id(t, DIM_PLATFORM, w->platform, &key.platform);
+    if (!err)
+        err = name_id(t, DIM_API, w->api, &key.api);
+    if (!err)
+        err = name_id(t, DIM_ERRMSG, w->err_msg, &key.err_msg);
+    return err ? err : count_wording(t, &key, w->count);
 }
 
 /* ---- Life, and reading the numbers */

@@ -48,4 +48,12 @@ struct wording {
 size_t tally_wordings(const struct tally *t);
 void tally_wording(const struct tally *t, size_t i, struct wording *out);
 
+/* Adding up parts: the counts of a cell (grouping 0: by scope), made when new; totals; the name of an app; a wording.
+ * The users of different parts are taken for different users. */
+AT_MUST_USE enum at_err tally_cell(struct tally *t, size_t grouping, const struct at_str label[DIM_STRINGS],
+                                   int64_t t_us, struct counts **out);
+AT_MUST_USE enum at_err tally_add_totals(struct tally *t, const struct tally_totals *part);
+AT_MUST_USE enum at_err tally_add_app(struct tally *t, struct at_str name);
+AT_MUST_USE enum at_err tally_add_wording(struct tally *t, const struct wording *w);
+
 #endif

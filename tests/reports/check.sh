@@ -82,6 +82,21 @@ check "diff finds nothing in random halves" halves 20 3
 same() { "$AUTHTAPE_ASAN" diff old old | grep -q '^no rate changed$'; }
 check "diff of a recording with itself finds nothing" same
 
+# ---- Parts of a recording, added up, are the whole; with enough answers that the quantiles are sketched
+
+parts() { # USERS
+    node "$HERE/simulate.mjs" 41 "$1" >tape
+    rm -f shard.*
+    awk '{ match($0, /"user":"u[0-9]*/); n = substr($0, RSTART + 9, RLENGTH - 9); print >("shard." n % 7) }' tape
+    for shard in shard.?; do
+        "$AUTHTAPE_ASAN" report --partial --by scope,platform,day -o "$shard.json" "$shard" || return 1
+    done
+    "$AUTHTAPE_ASAN" report merge --format json shard.*.json >merged.json || return 1
+    "$AUTHTAPE" report --by scope,platform,day --format json tape | cmp - merged.json
+}
+check "seven parts of 300 users are the whole" parts 300
+check "seven parts of 2,500 users are the whole" parts 2500
+
 # ---- export: the database answers the denial report; the trace is JSON with every call
 
 node "$HERE/simulate.mjs" 31 200 >tape
