@@ -362,7 +362,7 @@ struct at_tape_options {
     uint32_t frame_us; /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
     uint32_t segment_events; /* events in a segment at most; 0 gives 65,536 */
     uint32_t segment_us; /* time that a segment may span; 0 gives 30 s; UINT32_MAX in either: any */
-    bool archive; /* smallest: whole segments are deflated column by column, at the highest level; spans any time */
+    bool archive; /* smallest: whole segments are deflated column by column; spans any time */
     uint64_t id; /* the tape's id; 0: made of the first event */
 };
 

@@ -105,10 +105,10 @@ static enum at_err pack_column(struct at_packer *p, enum tape_column id, const s
     enum at_err err = AT_OK;
     *encoding = TAPE_STORED;
     if (column->len > INCOMPRESSIBLE_BYTES && id != COL_UUID) {
-        bool huffman = is_noise(id) && !p->thorough;
+        bool huffman = is_noise(id);
         *encoding = TAPE_DEFLATED;
         err = deflate_into(huffman ? &p->huffman : &p->general, column, &p->body);
-        if (!err && p->thorough) {
+        if (!err && p->thorough && !huffman) {
             p->attempt.len = 0;
             err = deflate_into(&p->huffman, column, &p->attempt);
             if (!err && p->attempt.len < p->body.len - start) {

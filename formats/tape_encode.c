@@ -14,7 +14,7 @@
 #include "formats/tape_index.h"
 
 #define LIVE_LEVEL 1
-#define ARCHIVE_LEVEL 9
+#define ARCHIVE_LEVEL 6 /* 9 makes a tape 3 % smaller and takes thrice the time */
 #define LIVE_FRAME_EVENTS 1024u
 #define LIVE_FRAME_US 1000000u
 #define SEGMENT_EVENTS 65536u
