@@ -18,6 +18,7 @@ struct numbers {
 struct variant {
     struct at_checker *checker;
     struct numbers unexplained;
+    uint64_t inferred; /* hidden changes that it takes to explain the rest */
     enum at_fault fault;
     size_t scope, for_scope;
 };
@@ -29,9 +30,17 @@ struct at_diagnosis {
     struct at_hypothesis *ranked;
 };
 
+static enum at_err count_inferred(void *ctx, const struct at_inferred *i)
+{
+    struct variant *v = ctx;
+    (void)i;
+    v->inferred++;
+    return AT_OK;
+}
+
 static enum at_err note(void *ctx, const struct at_divergence *d)
 {
-    struct numbers *list = ctx;
+    struct numbers *list = &((struct variant *)ctx)->unexplained;
     if (list->n && list->at[list->n - 1] == d->at.event)
         return AT_OK;
     if (list->n == list->cap) {
@@ -51,7 +60,7 @@ static enum at_err add_variant(struct at_diagnosis *d, const struct at_check_opt
 {
     struct variant *v = &d->variants[d->n];
     struct at_check_options mine = *options;
-    struct at_check_sink sink = {.ctx = &v->unexplained, .divergence = note};
+    struct at_check_sink sink = {.ctx = v, .divergence = note, .inferred = count_inferred};
     mine.fault = v->fault = fault;
     mine.fault_scope = v->scope = scope;
     mine.fault_for = v->for_scope = for_scope;
@@ -148,6 +157,8 @@ static int by_merit(const void *a, const void *b)
         return x_merit > y_merit ? -1 : 1;
     if (x->explains != y->explains)
         return x->explains > y->explains ? -1 : 1;
+    if (x->inferred != y->inferred)
+        return x->inferred < y->inferred ? -1 : 1;
     return (x->fault > y->fault) - (x->fault < y->fault);
 }
 
@@ -185,6 +196,7 @@ enum at_err at_diagnosis_finish(struct at_diagnosis *d, const struct at_hypothes
         h->of = d->variants[0].unexplained.n;
         h->explains = missing_from(&d->variants[0].unexplained, &d->variants[i].unexplained);
         h->breaks = missing_from(&d->variants[i].unexplained, &d->variants[0].unexplained);
+        h->inferred = d->variants[i].inferred;
         describe(d, &d->variants[i], h);
         *n += h->explains > 0;
     }

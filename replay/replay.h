@@ -165,6 +165,7 @@ struct at_hypothesis {
     uint64_t explains; /* divergences that the variant explains */
     uint64_t of;       /* divergences of the reference machine */
     uint64_t breaks;   /* events that the reference machine explains, and the variant does not */
+    uint64_t inferred; /* hidden changes that the variant needs besides */
 };
 
 /* Checks a recording against every variant at once. Memory grows with the number of divergences. */

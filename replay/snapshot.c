@@ -15,7 +15,7 @@ static uint8_t fitting(const struct at_checker *c, const struct key *k, size_t s
     if (c->profile->scopes[s].exempt)
         return any;
     if (c->options.fault == AT_FAULT_UNASKED_LISTED)
-        return (uint8_t)(listed < 0 ? 0 : listed ? fits : fits | 1u << AT_UNASKED);
+        return (uint8_t)(listed ? fits : fits | 1u << AT_UNASKED);
     if (c->options.fault == AT_FAULT_FLIP_IGNORED && page)
         return any;
     if (c->options.fault == AT_FAULT_STALE_SETTINGS && (k->known[s].ever & fits))
