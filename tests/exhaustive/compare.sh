@@ -32,6 +32,23 @@ each_policy() { # FUNCTION
     done < <(grep -v '^#' "$HERE/policies.txt")
 }
 
+# The histories of cases.txt, each under the policies that its section names.
+written() {
+    local line policy= file
+    rm -f "$FOLDER"/cases.*
+    while IFS= read -r line; do
+        case $line in
+        \[*) policy=${line#[} policy=${policy%]} ;;
+        '' | \#*) ;;
+        *) printf '%s\n' "$line" >>"$FOLDER/cases.${policy// /_}" ;;
+        esac
+    done <"$HERE/cases.txt"
+    for file in "$FOLDER"/cases.*; do
+        policy=${file##*/cases.}
+        INPUT=$file PARTS=1 histories_or_stop "written$policy" "${policy//_/ }" --notation
+    done
+}
+
 sample_policy() {
     histories_or_stop "$1-one-scope" "$2" --events 2 --scopes 1 --unexplained 1
     histories_or_stop "$1-random" "$2" --random "${RANDOM_POLICY:-1500}" --seed "${SEED:-7}"
@@ -39,6 +56,7 @@ sample_policy() {
 
 sample() {
     CHUNK=20000
+    written
     histories_or_stop two-scopes "" --events 2 --scopes 2 --unexplained 1
     histories_or_stop random "" --random "${RANDOM_DEFAULT:-10000}" --seed "${SEED:-7}"
     each_policy sample_policy
@@ -56,6 +74,7 @@ all_policy() {
 }
 
 all() {
+    written
     histories one-scope "" --events 5 --scopes 1 || failed=1
     histories one-scope-after "" --events 4 --scopes 1 --unexplained 2 || failed=1
     histories two-scopes "" --events 4 --scopes 2 || failed=1

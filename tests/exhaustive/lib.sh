@@ -47,7 +47,7 @@ histories() {
     write_profile "$FOLDER/$name.json" $policy || return 2
     for ((part = 0; part < PARTS; part++)); do
         "$EXHAUSTIVE_BIN/gen" "$@" $policy --part "$part/$PARTS" --chunk "${CHUNK:-50000}" \
-            --to "bash '$HERE/chunk.sh' '$FOLDER' '$FOLDER/$name.json' $policy" &
+            --to "bash '$HERE/chunk.sh' '$FOLDER' '$FOLDER/$name.json' $policy" <"${INPUT:-/dev/null}" &
         pids+=($!)
     done
     for part in "${pids[@]}"; do wait "$part" || status=1; done
