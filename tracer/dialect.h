@@ -265,6 +265,12 @@ AT_MUST_USE enum at_err at_apis_named(const struct at_apis *a, const struct at_f
 
 /* ---- Evaluation */
 
+/* The node that a condition looked at last: many rules look at the same place. */
+struct at_memo {
+    const struct at_str *tokens;
+    uint32_t from, node;
+};
+
 /* What evaluation looks at. */
 struct at_scene {
     const struct at_message *m;
@@ -275,6 +281,7 @@ struct at_scene {
     struct at_arena *arena; /* for this message */
     struct at_docs *docs;
     struct at_str request_api, request_call; /* in a reply */
+    struct at_memo *memo;                    /* may be NULL */
 };
 AT_MUST_USE enum at_err at_value_get(const struct at_value *v, const struct at_scene *s, struct at_found *out);
 bool at_when_holds(const struct at_when *w, const struct at_scene *s);

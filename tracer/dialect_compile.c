@@ -222,6 +222,22 @@ static enum at_err compile_test(struct at_compiler *c, const cJSON *j, struct at
     return err;
 }
 
+/* `text` lives as long as the compiler. */
+static enum at_err condition_pointer(struct at_compiler *c, const char *text, struct at_pointer *out)
+{
+    for (size_t i = 0; i < c->n_known; i++)
+        if (!strcmp(c->known_texts[i], text)) {
+            *out = c->known[i];
+            return AT_OK;
+        }
+    enum at_err err = at_pointer_compile(&c->d->arena, at_str(text), out);
+    if (!err && c->n_known < AT_KNOWN_POINTERS) {
+        c->known_texts[c->n_known] = text;
+        c->known[c->n_known++] = *out;
+    }
+    return err;
+}
+
 static enum at_err compile_group(struct at_compiler *c, const cJSON *j, struct at_when_group *g)
 {
     if (!cJSON_IsObject(j))
@@ -232,7 +248,7 @@ static enum at_err compile_group(struct at_compiler *c, const cJSON *j, struct a
     for (const cJSON *m = j->child; m; m = m->next) {
         struct at_test *t = &g->tests[g->n];
         size_t mark = at_compile_enter(c, m->string, 0);
-        enum at_err err = at_pointer_compile(&c->d->arena, at_str(m->string), &t->ptr);
+        enum at_err err = condition_pointer(c, m->string, &t->ptr);
         if (err)
             return err == AT_BAD ? at_compile_fail(c, "the name of a condition is a JSON Pointer") : err;
         err = compile_test(c, m, t);

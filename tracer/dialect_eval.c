@@ -337,9 +337,20 @@ static bool is_one_of(const struct at_test *t, uint8_t type, struct at_str text)
     return false;
 }
 
+static uint32_t place_of(const struct at_test *t, const struct at_scene *s)
+{
+    struct at_memo *memo = s->doc == s->root && t->ptr.n ? s->memo : NULL;
+    if (memo && memo->tokens == t->ptr.tokens && memo->from == s->node)
+        return memo->node;
+    uint32_t node = at_pointer_find(&t->ptr, s->doc, s->node);
+    if (memo)
+        *memo = (struct at_memo){t->ptr.tokens, s->node, node};
+    return node;
+}
+
 static bool test_holds(const struct at_test *t, const struct at_scene *s)
 {
-    uint32_t node = at_pointer_find(&t->ptr, s->doc, s->node);
+    uint32_t node = place_of(t, s);
     if (t->op == AT_TEST_EXISTS)
         return (node != AT_NO_NODE) != t->negate;
     struct at_str text = {0};

@@ -535,7 +535,9 @@ static enum at_err each_of_message(const struct walk *w, struct at_scene *s)
 enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc)
 {
     const struct at_dialect *d = run->dialect;
-    struct at_scene s = {.m = m, .doc = doc, .root = doc, .apis = run->apis, .arena = run->arena, .docs = run->docs};
+    struct at_memo memo = {0};
+    struct at_scene s = {
+        .memo = &memo, .m = m, .doc = doc, .root = doc, .apis = run->apis, .arena = run->arena, .docs = run->docs};
     struct walk w = {run, d->steps, d->n_steps, each_of_message, d->rules, d->n_rules};
     run->m = m;
     return walk(&w, 0, s);

@@ -10,6 +10,7 @@
 struct conn {
     struct conn *next, **at;
     struct at_ident_memory memory;
+    bool identified;
     struct at_intern *keys; /* stream NUL app NUL user of its events */
     struct at_str last_key;
     bool lost; /* something, before or between its events */
@@ -420,12 +421,29 @@ static enum at_err on_end(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
 
 /* ---- Messages */
 
+/* What the handshake of a WebSocket says holds for all of its messages. */
 static enum at_err identify(void *ctx, const struct at_message *m, struct at_names *out)
 {
     struct at_tracer *t = ctx;
     const struct at_scene scene = {.m = m, .doc = &t->doc, .root = &t->doc, .arena = &t->names_arena};
-    at_arena_release(&t->names_arena, (struct at_arena_mark){0});
-    return at_ident_look(t->ident, &scene, &t->conn->memory, out);
+    struct at_ident_memory *memory = &t->conn->memory;
+    struct at_str *const names[] = {&out->app, &out->user, &out->platform};
+    const bool constant = m->proto == AT_PROTO_WEBSOCKET && !at_ident_every_message(t->ident);
+    enum at_err err = AT_OK;
+    if (!constant || !t->conn->identified) {
+        at_arena_release(&t->names_arena, (struct at_arena_mark){0});
+        err = at_ident_look(t->ident, &scene, memory, out);
+        if (err || !constant)
+            return err;
+        t->conn->identified = true;
+        for (int i = 0; i < 3 && !err; i++) {
+            memory->known[i] = names[i]->ptr != NULL;
+            err = at_buf_str(&memory->text[i], *names[i]);
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        *names[i] = memory->known[i] ? at_buf_view(&memory->text[i]) : (struct at_str){0};
+    return err;
 }
 
 /* The dialects with a bit in `open` look into the message. */

@@ -58,6 +58,7 @@ static struct at_tracer *tracer_for(bool all, struct seen *seen)
     struct at_why why;
     if (uses[all]++ % INPUTS == 0) {
         at_tracer_free(&tracers[all]);
+        seen->last_us = INT64_MIN;
         if (at_tracer_new(&options, on_event, seen, &tracers[all], &why))
             abort();
     }
