@@ -148,7 +148,8 @@ static enum at_err search_ws(struct at_side *s, bool more, size_t *at)
     if (!may_be_ws(c) || (more && !grew))
         return AT_OK;
     int masked = c->flow->client < 0 ? -1 : at_conn_is_client(c, s->end);
-    enum at_err err = at_ws_search(&c->decoder->ws, &s->ws.terms, at_buf_view(&s->held), s->ws_at, masked, more, at);
+    enum at_err err = at_ws_search(&c->decoder->ws, &s->ws.terms, at_buf_view(&s->held), s->ws_at, masked,
+                                   c->ws || c->upgrading, more, at);
     if (err != AT_AGAIN) {
         s->ws_at = *at == SIZE_MAX ? s->held.len : *at;
         return err;

@@ -73,11 +73,12 @@ size_t at_ws_memory(const struct at_ws *w);
 
 /*
  * The first place at or after `from` in bytes of unknown alignment that is a frame's start, by what can be checked:
- * SIZE_MAX where there is none. `masked`: 1 or 0 as it has to be, -1 where not known. With `more` bytes to come,
+ * SIZE_MAX where there is none. `masked`: 1 or 0 as it has to be, -1 where not known; `sure`: frames are
+ * known to be here. With `more` bytes to come,
  * AT_AGAIN says that `*at` may be one (and all before it are none). See ws_search.c.
  */
 AT_MUST_USE enum at_err at_ws_search(struct at_ws_shared *shared, const struct at_ws_terms *terms, struct at_str s,
-                                     size_t from, int masked, bool more, size_t *at);
+                                     size_t from, int masked, bool sure, bool more, size_t *at);
 /* Writes `in` xor the mask to `out`; `at` is the place of the first byte in its payload. */
 void at_ws_unmask(const uint8_t mask[4], size_t at, struct at_str in, char *out);
 

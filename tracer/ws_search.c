@@ -2,7 +2,8 @@
  * ws_search.c: where a WebSocket frame starts in bytes of unknown alignment.
  *
  * A place is taken when a whole data frame there holds JSON text (which its length has to fit to the byte), or when
- * several frames in a row fit together. What is found is only a place to go on: whatever is handed on afterwards is
+ * several frames in a row fit together (the first of them has to begin JSON text, unless the connection is known to be
+ * WebSocket). What is found is only a place to go on: whatever is handed on afterwards is
  * checked as always, so that a wrong guess ends in being lost again and not in a message that never was.
  */
 #include "tracer/websocket.h"
@@ -43,15 +44,21 @@ static enum verdict frame_at(const struct search *q, size_t at, struct at_ws_fra
     return *end > q->s.len ? WAIT : YES;
 }
 
-static bool is_json_container(struct at_str s)
+static bool begins_json(struct at_str s)
 {
     size_t i = 0;
     while (i < s.len && (s.ptr[i] == ' ' || s.ptr[i] == '\n' || s.ptr[i] == '\r' || s.ptr[i] == '\t'))
         i++;
-    return i < s.len && (s.ptr[i] == '{' || s.ptr[i] == '[') && at_json_valid(s);
+    return i < s.len && (s.ptr[i] == '{' || s.ptr[i] == '[');
 }
 
-/* True if the whole data frame holds JSON; AT_NOMEM only. */
+/* A whole message has to be JSON, the first fragment of one its beginning. */
+static bool is_json(const struct at_ws_frame *frame, struct at_str s)
+{
+    return begins_json(s) && (!frame->fin || at_json_valid(s));
+}
+
+/* True if the data frame, the first of its message, holds JSON; AT_NOMEM only. */
 static enum at_err holds_json(struct search *q, const struct at_ws_frame *frame, struct at_str payload, bool *yes)
 {
     struct at_ws_shared *sh = q->shared;
@@ -67,16 +74,16 @@ static enum at_err holds_json(struct search *q, const struct at_ws_frame *frame,
         payload.ptr = sh->scratch.ptr;
     }
     if (!frame->rsv1) {
-        *yes = is_json_container(payload);
+        *yes = is_json(frame, payload);
         return AT_OK;
     }
     struct at_inflate *z = at_inflate_get(sh->pool, -15);
     if (!z)
         return AT_NOMEM;
     sh->whole.len = 0;
-    err = at_inflate_message(z, payload, 0, true, &sh->limits, &sh->whole);
+    err = at_inflate_message(z, payload, 0, frame->fin, &sh->limits, &sh->whole);
     q->work += sh->whole.len;
-    *yes = !err && is_json_container(at_buf_view(&sh->whole));
+    *yes = !err && is_json(frame, at_buf_view(&sh->whole));
     at_inflate_put(sh->pool, &z);
     return err == AT_NOMEM ? err : AT_OK;
 }
@@ -99,7 +106,7 @@ static enum verdict chain(const struct search *q, size_t at)
 }
 
 enum at_err at_ws_search(struct at_ws_shared *shared, const struct at_ws_terms *terms, struct at_str s, size_t from,
-                         int masked, bool more, size_t *at)
+                         int masked, bool sure, bool more, size_t *at)
 {
     struct search q = {.shared = shared, .terms = terms, .s = s, .masked = masked, .more = more};
     *at = SIZE_MAX;
@@ -109,15 +116,14 @@ enum at_err at_ws_search(struct at_ws_shared *shared, const struct at_ws_terms *
         enum verdict v = frame_at(&q, i, &frame, &header, &end);
         if (v == NO || (v == WAIT && !more))
             continue;
-        if (v == YES && frame.fin && (frame.opcode == AT_WS_TEXT || frame.opcode == AT_WS_BINARY) && frame.len >= 2) {
-            bool yes;
+        bool yes = false;
+        if (v == YES && (frame.opcode == AT_WS_TEXT || frame.opcode == AT_WS_BINARY) && frame.len >= 2) {
             enum at_err err = holds_json(&q, &frame, (struct at_str){s.ptr + i + header, (size_t)frame.len}, &yes);
             if (err)
                 return err;
-            v = yes ? YES : chain(&q, i);
-        } else if (v == YES) {
-            v = chain(&q, i);
         }
+        if (v == YES && !(yes && frame.fin)) /* of bytes that may be anything, a row of frames alone proves nothing */
+            v = yes || sure ? chain(&q, i) : NO;
         if (v == NO)
             continue;
         *at = i;
