@@ -289,7 +289,9 @@ enum at_err partial_add(const struct partial *p, struct tally *t, struct at_why 
     const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p->top, "by"));
     if (!err && by && *by)
         err = add_cells(p, t, where = "groups", 1);
-    if (!err)
+    if (!err) {
+        where = "errmsgs";
         err = add_wordings(p, t);
+    }
     return !err ? AT_OK : err == AT_BAD ? bad(why, where) : at_fail(why, err, "%s", at_err_text(err));
 }
