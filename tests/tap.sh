@@ -40,3 +40,17 @@ work_folder() {
     WORK=$(mktemp -d "${TMPDIR:-/tmp}/authtape-test.XXXXXX") || exit 2
     trap 'rm -rf "$WORK"' EXIT
 }
+
+# The npm packages of tests/package.json, installed as the lock file says; fails, with the reason in $npm_said, where npm
+# cannot.
+npm_packages() {
+    local stamp=$ROOT/tests/node_modules/.authtape-lock
+    npm_said="npm is not installed"
+    cmp -s "$ROOT/tests/package-lock.json" "$stamp" && return 0
+    command -v npm >/dev/null || return 1
+    npm_said=$(cd "$ROOT/tests" && timeout 240 npm ci --no-progress --fetch-retries=1 --fetch-timeout=60000 2>&1) &&
+        cp "$ROOT/tests/package-lock.json" "$stamp" && return 0
+    remark <<<"$npm_said"
+    npm_said="npm cannot install the packages: $(grep -v 'A complete log' <<<"$npm_said" | tail -n 1)"
+    return 1
+}

@@ -11,8 +11,8 @@ for tool in node tcpdump; do
     skip "decoding of real traffic" "$tool is not installed"
     exit 0
 done
-if [ ! -d tests/node_modules/ws ]; then
-    skip "decoding of real traffic" "the packages of tests/package.json are not installed"
+if ! npm_packages; then
+    skip "decoding of real traffic" "$npm_said"
     exit 0
 fi
 if ! node $bench/traffic.mjs "$WORK" "${DECODE_MESSAGES:-2000}" >"$WORK/made" 2>&1; then

@@ -12,14 +12,8 @@ fi
 node tests/wire/truth.mjs tests/wire "$WORK"
 node tests/wire/recorded.mjs tests/wire "$WORK"
 
-lock=tests/node_modules/.authtape-lock
-if ! cmp -s tests/package-lock.json $lock; then
-    if said=$(cd tests && timeout 240 npm ci --no-progress --fetch-retries=1 --fetch-timeout=60000 2>&1); then
-        cp tests/package-lock.json $lock
-    else
-        remark <<<"$said"
-        skip "live recordings" "npm cannot install the client: $(grep -v 'A complete log' <<<"$said" | tail -n 1)"
-        exit 0
-    fi
+if npm_packages; then
+    node tests/wire/live.mjs "$WORK"
+else
+    skip "live recordings" "$npm_said"
 fi
-node tests/wire/live.mjs "$WORK"
