@@ -381,23 +381,24 @@ enum at_err row_decide(const uint16_t *row, uint8_t slots, enum at_answer answer
     return err;
 }
 
-/* A prompt that any of the open calls may have raised. */
+/* A prompt that any of the open calls may have raised, or one that has no slot. */
 static enum at_err prompt_any(const uint16_t *row, uint8_t slots, const struct steps *st, struct at_buf *out)
 {
     uint16_t next[ROW_MAX];
+    bool any = false;
+    enum at_err err = AT_OK;
     copy_row(next, row, 1u + slots);
     next[0] |= BASE_UP;
     if (st->spare_call)
-        return put_row(out, next, 1u + slots);
+        err = put_row(out, next, 1u + slots);
     next[0] |= (uint16_t)BASE_DEBT(DEBT_UP);
-    bool any = false;
     for (uint32_t i = 1; i <= slots; i++) {
         if (!slot_open(next[i]))
             continue;
         next[i] |= (uint16_t)SLOT_CANDIDATE(DEBT_UP);
         any = true;
     }
-    return any ? put_row(out, next, 1u + slots) : AT_OK;
+    return any && !err ? put_row(out, next, 1u + slots) : err;
 }
 
 enum at_err row_prompt(const uint16_t *row, uint8_t slots, uint32_t slot, const struct steps *st, struct at_buf *out)
@@ -418,6 +419,27 @@ enum at_err row_prompt(const uint16_t *row, uint8_t slots, uint32_t slot, const 
         copy_row(next, row, 1u + slots);
         pay_debt(next, 1u + slots, DEBT_UP, i);
         err = prompt_any(next, slots, st, out);
+    }
+    return err;
+}
+
+enum at_err row_force_prompt(const uint16_t *row, uint8_t slots, uint32_t slot, struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    copy_row(next, row, 1u + slots);
+    next[0] |= BASE_UP;
+    if (slot >= slots)
+        return put_row(out, next, 1u + slots);
+    next[1 + slot] = SLOT_WAITING;
+    enum at_err err = put_row(out, next, 1u + slots);
+    for (unsigned d = 0; d < DEBTS && !err; d++) { /* or it is the one that owed */
+        if (!(row[1 + slot] & SLOT_CANDIDATE(d)))
+            continue;
+        copy_row(next, row, 1u + slots);
+        pay_debt(next, 1u + slots, d, slot);
+        next[0] |= BASE_UP;
+        next[1 + slot] = SLOT_WAITING;
+        err = put_row(out, next, 1u + slots);
     }
     return err;
 }

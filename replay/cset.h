@@ -132,6 +132,9 @@ AT_MUST_USE enum at_err row_decide(const uint16_t *row, uint8_t slots, enum at_a
 /* A prompt comes up: for the call of slot `slot`, or (slot >= slots) for any that is open. */
 AT_MUST_USE enum at_err row_prompt(const uint16_t *row, uint8_t slots, uint32_t slot, const struct steps *st,
                                    struct at_buf *out);
+/* A prompt comes up that no call can have raised: the one of `slot` waits all the same, or (slot >= slots) none does.
+ */
+AT_MUST_USE enum at_err row_force_prompt(const uint16_t *row, uint8_t slots, uint32_t slot, struct at_buf *out);
 /* The call of the slot settled with one of the outcomes `wanted`: ways in which it could. The slot is done then. */
 AT_MUST_USE enum at_err row_outcome(const uint16_t *row, uint8_t slots, uint32_t slot, uint8_t wanted,
                                     struct at_buf *out);

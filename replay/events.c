@@ -39,7 +39,13 @@ static enum at_err act_or_tell(struct at_checker *c, struct key *k, struct step 
         return err;
     err = tell(c, f);
     a.waive = true;
-    return err ? err : act_on_scope(c, k, f->scope, &a, &applied);
+    if (!err)
+        err = act_on_scope(c, k, f->scope, &a, &applied);
+    if (!err && !applied) { /* a prompt, and no open call that could have raised it */
+        a.value = WAIVE_CALL;
+        err = act_on_scope(c, k, f->scope, &a, &applied);
+    }
+    return err;
 }
 
 /* Notes what an event leaves known of the scopes of the mask. Hidden changes follow only from what is explained. */

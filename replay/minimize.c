@@ -3,8 +3,8 @@
  *
  * Delta debugging (Zeller and Hildebrandt, "Simplifying and isolating failure-inducing input", 2002) with units that
  * make sense here: first everything but a suffix goes, then whole streams, then calls with their answers, then events
- * one by one until none can go. What is left is 1-minimal: without any one of its events the divergence is gone, or one comes
- * before it that the whole history does not have.
+ * one by one until none can go. What is left is 1-minimal: without any one of its events the divergence is gone, or one
+ * comes before it that the whole history does not have.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -32,7 +32,7 @@
 
 #define DEFAULT_GRACE_MS 30000u
 #define DEFAULT_CONFIGURATIONS 20000u
-#define BRANCHES_MAX 512u
+#define BRANCHES_MAX 2048u
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
 #define CALLS_MAX 150u     /* open calls of one key */
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */

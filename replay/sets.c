@@ -226,16 +226,16 @@ static enum at_err put_row(struct at_buf *out, const uint16_t *row, uint32_t slo
     return at_buf_add(out, row, (1u + slots) * sizeof *row);
 }
 
-/* A prompt that nobody can have raised is up all the same. */
+/*
+ * A prompt. Where its precondition is waived, first the state is; then the call as well: the one named waits, whatever
+ * became of it before, and where none is named nobody does.
+ */
 static enum at_err raise_prompt(const uint16_t *row, uint8_t slots, const struct step *a, const struct steps *st,
                                 struct at_buf *out)
 {
-    uint16_t next[ROW_MAX];
-    if (prompt_has_call(row, slots, a->slot, st) || a->slot < slots)
-        return row_prompt(row, slots, a->slot, st, out);
-    memcpy(next, row, (1u + slots) * sizeof next[0]);
-    next[0] |= BASE_UP;
-    return put_row(out, next, slots);
+    if (!a->waive || a->value != WAIVE_CALL)
+        return prompt_has_call(row, slots, a->slot, st) ? row_prompt(row, slots, a->slot, st, out) : AT_OK;
+    return row_force_prompt(row, slots, a->slot, out);
 }
 
 static enum at_err forget(uint16_t *row, uint8_t slots, uint8_t states, const struct steps *st, struct at_buf *out)

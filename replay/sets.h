@@ -18,7 +18,7 @@ enum step_kind {
     STEP_DROP_SLOT, /* the call of `slot` is over, whatever part it had */
     STEP_SEE,       /* the call of `slot` reads the settings now */
     STEP_FORGET,    /* every state of the mask `value` is possible; calls keep what they have */
-    STEP_PROMPT,    /* `slot`: of the call that raised it, ANY_SLOT, or NO_SLOT */
+    STEP_PROMPT,    /* `slot`: of the call that raised it, ANY_SLOT, or NO_SLOT; `value`: 0 or WAIVE_CALL */
     STEP_DECISION,  /* `value`: enum at_answer, 0: whichever */
     STEP_SETTINGS,  /* `value`: the state set */
     STEP_RESET,
@@ -28,6 +28,7 @@ enum step_kind {
 };
 #define ANY_SLOT 255u
 #define NO_SLOT 254u
+#define WAIVE_CALL 1u /* with `waive`: not even an open call is needed */
 
 struct step {
     enum step_kind kind;
