@@ -133,10 +133,11 @@ static void tell_losses(const struct job *job)
             fprintf(stderr, "%14llu %s\n", (unsigned long long)values[i], loss_texts[i]);
 }
 
-static void tell_count(uint64_t n, const char *text)
+/* `one`: the word for a single one. */
+static void tell_count(uint64_t n, const char *one)
 {
     if (n)
-        fprintf(stderr, ", %llu %s", (unsigned long long)n, text);
+        fprintf(stderr, ", %llu %s%s", (unsigned long long)n, one, n == 1 ? "" : "s");
 }
 
 static void tell_summary(const struct job *job)
@@ -148,10 +149,10 @@ static void tell_summary(const struct job *job)
     at_tracer_stats(job->tracer, &s);
     fprintf(stderr, "authtape: %llu packets, %llu messages, %llu events", (unsigned long long)ledger.packets,
             (unsigned long long)ledger.messages, (unsigned long long)s.events[0]);
-    tell_count(s.events[AT_KIND_CALL], "calls");
-    tell_count(s.events[AT_KIND_RETURN], "answers");
-    tell_count(s.events[AT_KIND_DECISION], "decisions");
-    tell_count(s.keys, "keys");
+    tell_count(s.events[AT_KIND_CALL], "call");
+    tell_count(s.events[AT_KIND_RETURN], "answer");
+    tell_count(s.events[AT_KIND_DECISION], "decision");
+    tell_count(s.keys, "user");
     fprintf(stderr, ", %llu bytes of tape\n", (unsigned long long)at_taping_bytes(job->taping));
     const struct {
         uint64_t n;
