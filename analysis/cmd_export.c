@@ -38,6 +38,7 @@ static enum at_err read_all(const char *const *paths, size_t n, const struct at_
     if (err)
         at_fail(why, err, "%s", to->why.text[0] ? to->why.text : at_err_text(err));
     at_checker_free(&checker);
+    at_cli_warn_damage(reader);
     at_reader_close(&reader);
     return err ? err : read_err == AT_END ? AT_OK : read_err;
 }

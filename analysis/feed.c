@@ -51,6 +51,7 @@ enum at_err feed(const char *const *paths, size_t n_paths, const struct at_profi
     if (err)
         at_fail(why, err, "%s", at_err_text(err));
     at_checker_free(&checker);
+    at_cli_warn_damage(reader);
     at_reader_close(&reader);
     return err ? err : read_err == AT_END ? AT_OK : read_err;
 }

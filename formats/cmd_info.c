@@ -124,8 +124,10 @@ static enum at_err put_text(struct at_buf *out, const char *path, const struct t
                                 t->kinds[k]);
     for (uint32_t i = 0; i < at_intern_count(x->scopes) && !err; i++) {
         struct at_str name = at_intern_get(x->scopes, scopes[i]);
-        err = at_buf_printf(out, "  %-8s  %-26.*s %" PRIu64 "\n", i ? "" : "scopes", AT_STR_FMT(name),
-                            t->scopes[scopes[i]]);
+        uint64_t events = t->scopes[scopes[i]];
+        err = at_buf_printf(out, "  %-8s  %-26.*s ", i ? "" : "scopes", AT_STR_FMT(name));
+        if (!err)
+            err = events ? at_buf_printf(out, "%" PRIu64 "\n", events) : at_buf_str(out, AT_STR("in settings only\n"));
     }
     for (uint32_t i = 0; i < at_intern_count(x->apps) && !err; i++) {
         err = at_buf_printf(out, "  %-8s  ", i ? "" : "apps");

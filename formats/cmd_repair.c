@@ -24,8 +24,8 @@ static int run(const struct at_command *self, int argc, char **argv)
     int status = at_copy((const char *const *)cli.operands, 1, &all, to, &d);
     if (status != AT_EXIT_NONE || !d.places)
         return status;
-    fprintf(stderr, "authtape: %s: %s at byte %" PRIu64 "; lost: %" PRIu64 " bytes in %" PRIu64 " place%s",
-            cli.operands[0], d.first, d.first_offset, d.bytes, d.places, d.places == 1 ? "" : "s");
+    fprintf(stderr, "authtape: %s at byte %" PRIu64 "; lost: %" PRIu64 " bytes in %" PRIu64 " place%s", d.first,
+            d.first_offset, d.bytes, d.places, d.places == 1 ? "" : "s");
     if (d.events)
         fprintf(stderr, ", %" PRIu64 " events at least", d.events);
     fputc('\n', stderr);

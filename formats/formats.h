@@ -392,7 +392,7 @@ struct at_tape_damage {
     uint64_t events; /* events known to be lost (headers told their number) */
     uint64_t first_offset; /* of the first damage, in bytes from the tape's start */
     bool torn_tail; /* the last frame was cut off */
-    char first[160]; /* the first damage in words */
+    char first[400]; /* the first damage in words */
 };
 
 struct at_tape_stats {

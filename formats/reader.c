@@ -46,11 +46,15 @@ static void sink(struct at_reader *r, size_t i)
     }
 }
 
-static void add_damage(struct at_tape_damage *sum, const struct at_tape_damage *d)
+/* Adds what was lost in one source; the words get its name. */
+static void add_damage(struct at_tape_damage *sum, const struct at_source *source)
 {
+    struct at_tape_damage damage;
+    const struct at_tape_damage *d = &damage;
+    at_source_damage(source, &damage);
     if (d->places && !sum->places) {
         sum->first_offset = d->first_offset;
-        memcpy(sum->first, d->first, sizeof sum->first);
+        snprintf(sum->first, sizeof sum->first, "%.200s: %.190s", at_source_name(source), d->first);
     }
     sum->places += d->places;
     sum->bytes += d->bytes;
@@ -74,9 +78,7 @@ static enum at_err read_head(struct at_reader *r, size_t i, struct at_why *why)
         return AT_OK;
     if (err != AT_END)
         return fail_file(why, err, at_source_name(h->source), &reason);
-    struct at_tape_damage d;
-    at_source_damage(h->source, &d);
-    add_damage(&r->damage, &d);
+    add_damage(&r->damage, h->source);
     at_source_close(&h->source);
     *h = r->heads[--r->n_heads];
     return AT_END;
@@ -155,11 +157,8 @@ enum at_err at_reader_next(struct at_reader *r, struct at_event *ev, uint64_t *i
 void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out)
 {
     *out = r->damage;
-    for (size_t i = 0; i < r->n_heads; i++) {
-        struct at_tape_damage d;
-        at_source_damage(r->heads[i].source, &d);
-        add_damage(out, &d);
-    }
+    for (size_t i = 0; i < r->n_heads; i++)
+        add_damage(out, r->heads[i].source);
 }
 
 bool at_reader_would_wait(const struct at_reader *r)

@@ -8,7 +8,7 @@ void at_cli_warn_damage(const struct at_reader *r)
     if (!d.places)
         return;
     fflush(stdout);
-    fprintf(stderr, "authtape: warning: %s at byte %llu", d.first, (unsigned long long)d.first_offset);
+    fprintf(stderr, "authtape: %s at byte %llu", d.first, (unsigned long long)d.first_offset);
     if (d.places > 1)
         fprintf(stderr, " and %llu more damaged places", (unsigned long long)d.places - 1);
     fprintf(stderr, ": %llu bytes not read", (unsigned long long)d.bytes);

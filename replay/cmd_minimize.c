@@ -101,6 +101,8 @@ static enum at_err read_user(struct run *r, struct at_why *why)
         if (!err)
             err = keep_event(r, &ev);
     }
+    if (reader)
+        at_cli_warn_damage(reader);
     at_reader_close(&reader);
     return err == AT_END ? AT_OK : err;
 }

@@ -105,8 +105,7 @@ static int check(struct run *r)
     at_buf_free(&vanished);
     if (err && err != AT_CLOSED)
         return at_cli_trouble("%s", why.text[0] ? why.text : at_err_text(err));
-    if (t.lost.places)
-        fprintf(stderr, "authtape: %s\n", t.lost.first);
+    at_cli_warn_damage(r->reader);
     if (err || t.check.divergences > r->print.n_known)
         return at_cli_finish(AT_EXIT_FOUND);
     return at_cli_finish(t.check.inconclusive ? AT_EXIT_TROUBLE : AT_EXIT_NONE);
