@@ -133,7 +133,7 @@ static inline void at_put_u64le(uint8_t *p, uint64_t v)
 struct at_intern;
 AT_MUST_USE enum at_err at_intern_new(struct at_intern **out);
 void at_intern_free(struct at_intern **table);
-AT_MUST_USE enum at_err at_intern_add(struct at_intern *table, struct at_str s, uint32_t *id); /* AT_LIMIT: 2^31 */
+AT_MUST_USE enum at_err at_intern_add(struct at_intern *table, struct at_str s, uint32_t *id); /* AT_LIMIT: 2^30 */
 bool at_intern_find(const struct at_intern *table, struct at_str s, uint32_t *id);
 struct at_str at_intern_get(const struct at_intern *table, uint32_t id); /* absent for an id never given */
 uint32_t at_intern_count(const struct at_intern *table);

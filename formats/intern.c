@@ -6,6 +6,7 @@
 
 #define CHUNK_BYTES (size_t)(64 * 1024)
 #define FREE_SLOT UINT32_MAX
+#define MAX_STRINGS (1u << 30) /* their slots, twice as many, are counted in 32 bits */
 
 struct chunk {
     struct chunk *next;
@@ -124,7 +125,7 @@ enum at_err at_intern_add(struct at_intern *t, struct at_str s, uint32_t *id)
         if (*id != FREE_SLOT)
             return AT_OK;
     }
-    if (t->count >= UINT32_MAX / 2)
+    if (t->count >= MAX_STRINGS)
         return AT_LIMIT;
     enum at_err err = grow(t);
     if (err)

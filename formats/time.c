@@ -21,8 +21,9 @@ void at_time_text(int64_t t_us, char out[40])
         snprintf(out, 40, "%lld", (long long)t_us);
         return;
     }
-    size_t n = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + n, 40 - n, ".%06dZ", (int)us);
+    int n = snprintf(out, 40, "%04lld", tm.tm_year + 1900LL); /* strftime's %Y does not fill up to four digits */
+    size_t end = (size_t)n + strftime(out + n, 40 - (size_t)n, "-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + end, 40 - end, ".%06dZ", (int)us);
 }
 
 /* Exactly `n` digits; -1 where they are not there. */
