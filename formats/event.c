@@ -203,6 +203,11 @@ static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
     CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
     CHECK(at_json_valid(ev->extra) && ev->extra.ptr[0] == '{', "unknown fields are not a JSON object");
     CHECK(!memchr(ev->extra.ptr, '\n', ev->extra.len), "unknown fields hold a line end");
+    /* Its members are written among the others: the brackets are the first and the last byte. */
+    CHECK(ev->extra.ptr[ev->extra.len - 1] == '}', "unknown fields have white space behind them");
+    at_json_iter_begin(&it, ev->extra);
+    bool any = at_json_iter_next(&it, &key, &value);
+    CHECK(any || ev->extra.len == 2, "unknown fields are white space");
     at_json_iter_begin(&it, ev->extra);
     while (at_json_iter_next(&it, &key, &value)) {
         size_t f = at_field_find((struct at_str){key.ptr + 1, key.len - 2});

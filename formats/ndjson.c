@@ -97,16 +97,20 @@ static enum at_err decode(struct at_event_parser *p, struct at_str raw, const ch
                           struct at_why *why)
 {
     CHECK(raw.ptr[0] == '"', "\"%s\" is not a string", name);
-    CHECK(raw.len - 2 <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
     if (!memchr(raw.ptr, '\\', raw.len)) {
+        CHECK(raw.len - 2 <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
         *out = (struct at_str){raw.ptr + 1, raw.len - 2};
         return AT_OK;
     }
+    /* An escape makes at most six bytes of one. */
+    CHECK((raw.len - 2) / 6 <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
     CHECK(!has_nul_escape(raw), "\"%s\" holds a NUL character", name);
     cJSON *item = cJSON_ParseWithLength(raw.ptr, raw.len);
     CHECK(cJSON_IsString(item), "\"%s\" holds half of a surrogate pair", name);
     struct at_str text = at_str(cJSON_GetStringValue(item));
     enum at_err err = text.len <= p->text.cap - p->text.len ? AT_OK : AT_LIMIT; /* room was reserved for the line */
+    if (text.len > AT_TEXT_MAX_BYTES)
+        err = at_fail(why, AT_BAD, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
     if (!err) {
         out->ptr = p->text.ptr + p->text.len;
         out->len = text.len;

@@ -111,7 +111,7 @@ static enum at_err next_line(struct at_source *s, struct at_str *line, struct at
 static bool is_blank(struct at_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!strchr(" \t\r", s.ptr[i]))
+        if (!memchr(" \t\r", s.ptr[i], 3)) /* a NUL is not blank */
             return false;
     return true;
 }
