@@ -9,6 +9,7 @@
 #include "formats/output.h"
 
 #define NAME_TRIES 100
+#define NAME_PART_BYTES 200 /* of a file's name in the temporary one: a name has at most 255 bytes */
 
 struct at_output {
     int fd;
@@ -45,7 +46,8 @@ static enum at_err open_temporary(struct at_output *o, struct at_why *why)
     if (!o->temporary)
         return at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
     for (int i = 0; i < NAME_TRIES; i++) {
-        snprintf(o->temporary, room, "%.*s.%s.%ld-%d.tmp", (int)(name - o->path), o->path, name, (long)getpid(), i);
+        snprintf(o->temporary, room, "%.*s.%.*s.%ld-%d.tmp", (int)(name - o->path), o->path, NAME_PART_BYTES, name,
+                 (long)getpid(), i);
         o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (o->fd >= 0 || errno != EEXIST)
             break;
@@ -63,6 +65,8 @@ static enum at_err open_path(struct at_output *o, const char *path, struct at_wh
 {
     struct stat st;
     bool there = stat(path, &st) == 0;
+    if (!*path)
+        return at_fail(why, AT_IO, "cannot create: %s", strerror(ENOENT));
     if (there && S_ISDIR(st.st_mode))
         return at_fail(why, AT_IO, "cannot create: %s", strerror(EISDIR));
     if (there && !S_ISREG(st.st_mode)) {
