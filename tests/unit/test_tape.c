@@ -150,8 +150,8 @@ static struct at_event *pick_event(int64_t *t_us)
     static const int64_t odd_times[] = {0, -1, INT64_MIN, INT64_MAX, 1700000000000000};
     struct sample s = {.ev = {.kind = (enum at_kind)(1 + below(10))}};
     snprintf(s.user, sizeof s.user, "u%zu", below(20));
-    *t_us = below(200) ? *t_us + (int64_t)below(40000) - 5000 : odd_times[below(5)];
-    *t_us = *t_us > INT64_MAX - 100000 || *t_us < INT64_MIN + 100000 ? odd_times[below(5)] : *t_us;
+    bool at_an_end = *t_us > INT64_MAX - 100000 || *t_us < INT64_MIN + 100000;
+    *t_us = below(200) && !at_an_end ? *t_us + (int64_t)below(40000) - 5000 : odd_times[below(5)];
     s.ev.t_us = *t_us;
     s.ev.app = PICK(names);
     s.ev.user = at_str(s.user);
