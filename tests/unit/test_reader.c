@@ -1,0 +1,274 @@
+/* Recordings as one sequence: merged by time, filtered, broken ones named; lines of any length, pipes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "formats/formats.h"
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static char folder[] = "/tmp/authtape-reader.XXXXXX";
+
+static int enter(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) && !chdir(folder) ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b", "c"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        unlink(names[i]);
+    return chdir("/") || rmdir(folder);
+}
+
+/* "1x 2y" is an event of stream x at time 1, one of stream y at time 2; the rest of a word is app and user: "1xAU". */
+static void lines(const char *path, const char *events, const char *before, const char *after)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(before, f);
+    for (const char *p = events; *p;) {
+        char stream = 0, app = 'a', user = 'u';
+        char *end = NULL;
+        long t = strtol(p, &end, 10);
+        p = end;
+        stream = *p++;
+        if (*p && *p != ' ')
+            app = *p++;
+        if (*p && *p != ' ')
+            user = *p++;
+        p += *p == ' ';
+        fprintf(f, "{\"t\":%ld,\"kind\":\"reset\",\"app\":\"%c\",\"user\":\"%c\",\"stream\":\"%c\"}\n", t, app, user,
+                stream);
+    }
+    fputs(after, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* What is read, as "INDEX:TIMESTREAM …", then the error's words if there was one. */
+static void check_read(const char *const *paths, size_t n, const struct at_reader_options *options,
+                       const char *expected)
+{
+    struct at_reader *r = NULL;
+    struct at_event ev;
+    struct at_why why = {""};
+    struct at_buf out = {0};
+    uint64_t index = 0;
+    enum at_err err = at_reader_open(paths, n, options, &r, &why);
+    assert_true(!err == (r != NULL));
+    while (!err && !(err = at_reader_next(r, &ev, &index, &why)))
+        assert_int_equal(
+            at_buf_printf(&out, "%llu:%lld%.*s ", (unsigned long long)index, (long long)ev.t_us, AT_STR_FMT(ev.stream)),
+            AT_OK);
+    if (err == AT_END)
+        assert_int_equal(at_reader_next(r, &ev, NULL, &why), AT_END); /* and stays there */
+    else
+        assert_int_equal(at_buf_printf(&out, "%d %s", (int)err, why.text), AT_OK);
+    assert_int_equal(at_buf_add(&out, "", 1), AT_OK);
+    assert_string_equal(out.ptr, expected);
+    at_buf_free(&out);
+    at_reader_close(&r);
+    assert_null(r);
+    at_reader_close(&r);
+}
+
+static const char *const abc[] = {"a", "b", "c"};
+
+static void merged_by_time(void **state)
+{
+    (void)state;
+    lines("a", "1x 3x 5x", "", "");
+    lines("b", "2y 3y 3z 9y", "", "");
+    lines("c", "-4w 3w", "", "");
+    check_read(abc, 3, NULL, "0:-4w 1:1x 2:2y 3:3x 4:3y 5:3z 6:3w 7:5x 8:9y ");
+    static const char *const cba[] = {"c", "b", "a"};
+    check_read(cba, 3, NULL, "0:-4w 1:1x 2:2y 3:3w 4:3y 5:3z 6:3x 7:5x 8:9y ");
+    static const char *const twice[] = {"a", "a"};
+    check_read(twice, 2, NULL, "0:1x 1:1x 2:3x 3:3x 4:5x 5:5x ");
+    check_read(abc, 0, NULL, "");
+    /* a recording that goes back in time keeps its order */
+    lines("a", "5x 1x 7x", "", "");
+    lines("b", "6y", "", "");
+    lines("c", "", "", "");
+    check_read(abc, 3, NULL, "0:5x 1:1x 2:6y 3:7x ");
+}
+
+/* Beside sorting: many recordings, few different times. */
+static void many_recordings(void **state)
+{
+    (void)state;
+    enum { MANY = 52, EACH = 50 };
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const char *names[MANY];
+    static char room[MANY][16], expected[MANY * EACH * 24];
+    static int times[MANY][EACH];
+    unsigned random = 7;
+    for (int f = 0; f < MANY; f++) {
+        struct at_buf events = {0};
+        int t = 0;
+        snprintf(room[f], sizeof room[f], "f%d", f);
+        names[f] = room[f];
+        for (int i = 0; i < EACH; i++) {
+            random = random * 1103515245u + 12345u;
+            times[f][i] = t += (int)(random >> 16) % 3;
+            assert_int_equal(at_buf_printf(&events, "%s%d%c", i ? " " : "", t, letters[f]), AT_OK);
+        }
+        assert_int_equal(at_buf_add(&events, "", 1), AT_OK);
+        lines(names[f], events.ptr, "", "");
+        at_buf_free(&events);
+    }
+    size_t used = 0, n = 0;
+    for (int t = 0; t < 3 * EACH; t++)
+        for (int f = 0; f < MANY; f++)
+            for (int i = 0; i < EACH; i++)
+                if (times[f][i] == t)
+                    used += (size_t)snprintf(expected + used, sizeof expected - used, "%zu:%d%c ", n++, t, letters[f]);
+    assert_int_equal(n, MANY * EACH);
+    check_read(names, MANY, NULL, expected);
+    for (int f = 0; f < MANY; f++)
+        unlink(names[f]);
+}
+
+static void filters(void **state)
+{
+    (void)state;
+    lines("a", "1xab 2xab 3xcb 4xad 5xcd", "", "");
+    static const struct {
+        struct at_reader_options options;
+        const char *expected;
+    } cases[] = {
+        {{.app = {"a", 1}}, "0:1x 1:2x 3:4x "},
+        {{.user = {"d", 1}}, "3:4x 4:5x "},
+        {{.app = {"a", 1}, .user = {"d", 1}}, "3:4x "},
+        {{.app = {"", 0}}, ""},
+        {{.has_from = true, .from_us = 3}, "2:3x 3:4x 4:5x "},
+        {{.has_to = true, .to_us = 3}, "0:1x 1:2x "},
+        {{.has_from = true, .from_us = 2, .has_to = true, .to_us = 4}, "1:2x 2:3x "},
+        {{.has_from = true, .from_us = 4, .has_to = true, .to_us = 4}, ""},
+        {{.from_us = 4, .to_us = 0}, "0:1x 1:2x 2:3x 3:4x 4:5x "},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        check_read(abc, 1, &cases[i].options, cases[i].expected);
+}
+
+static void broken_recordings_are_named(void **state)
+{
+    (void)state;
+    lines("a", "1x 4x", "", "");
+    lines("b", "2y 3y", "", "{\"t\":9}\n");
+    check_read(abc, 2, NULL, "0:1x 1:2y 2:3y 5 b: line 3: \"kind\" is missing");
+    lines("b", "2y", "\n \t\r\n", "\n\n\nx");
+    check_read(abc, 2, NULL, "0:1x 1:2y 5 b: line 7: not JSON");
+    lines("b", "", "x\n", "");
+    check_read(abc, 2, NULL, "5 b: line 1: not JSON");
+    lines("b", "",
+          "\x89"
+          "PNG\r\n\x1a\n and more of it, which is no tape at all",
+          "");
+    check_read(abc, 2, NULL, "5 b: not a tape, at byte 0");
+    static const char *const missing[] = {"a", "none"};
+    check_read(missing, 2, NULL, "4 none: cannot open: No such file or directory");
+    static const char *const directory[] = {"."};
+    check_read(directory, 1, NULL, "4 .: cannot read: Is a directory");
+}
+
+/* A disk that lost power leaves zeros: they are no blank line. */
+static void zeros_are_not_blank(void **state)
+{
+    (void)state;
+    lines("a", "1x", "", "");
+    FILE *f = fopen("a", "a");
+    assert_non_null(f);
+    assert_int_equal(fwrite("\0\0\0\0\n", 1, 5, f), 5);
+    assert_int_equal(fclose(f), 0);
+    check_read(abc, 1, NULL, "0:1x 5 a: line 2: not JSON");
+}
+
+static void lines_of_any_length(void **state)
+{
+    (void)state;
+    static char spaces[70000];
+    memset(spaces, ' ', sizeof spaces - 1);
+    for (size_t cut = 0; cut < 300; cut += 7) { /* line ends on all sides of what is read at once */
+        spaces[sizeof spaces - 1 - cut] = 0;
+        lines("a", "1x 2x", spaces, spaces);
+        check_read(abc, 1, NULL, "0:1x 1:2x ");
+        spaces[sizeof spaces - 1 - cut] = ' ';
+        spaces[sizeof spaces - 1] = 0;
+    }
+    lines("a", "1x", "",
+          "{\"t\":2,\"kind\":\"reset\",\"app\":\"a\",\"user\":\"u\",\"stream\":\"y\"}"); /* no line end */
+    check_read(abc, 1, NULL, "0:1x 1:2y ");
+    FILE *f = fopen("a", "w");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 40 * 1024 * 1024, SEEK_SET), 0);
+    assert_int_equal(fputc('\n', f), '\n');
+    assert_int_equal(fclose(f), 0);
+    check_read(abc, 1, NULL, "5 a: line 1: longer than 33554432 bytes");
+}
+
+static void standard_input(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"a", "-"};
+    lines("a", "1x 3x", "", "");
+    lines("b", "2y", "", "y\n");
+    int kept = dup(STDIN_FILENO);
+    assert_non_null(freopen("b", "r", stdin));
+    check_read(paths, 2, NULL, "0:1x 1:2y 5 standard input: line 2: not JSON");
+    dup2(kept, STDIN_FILENO);
+    close(kept);
+}
+
+/* Whoever writes into a pipe is not waited for while there are whole lines. */
+static void a_pipe_that_waits(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"-"};
+    static const char line[] = "{\"t\":1,\"kind\":\"reset\",\"app\":\"a\",\"user\":\"u\",\"stream\":\"s\"}\n";
+    int ends[2], kept = dup(STDIN_FILENO);
+    struct at_reader *r = NULL;
+    struct at_event ev;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(write(ends[1], line, sizeof line - 1), sizeof line - 1);
+    assert_int_equal(at_reader_open(paths, 1, NULL, &r, NULL), AT_OK);
+    assert_false(at_reader_would_wait(r));
+    assert_int_equal(at_reader_next(r, &ev, NULL, NULL), AT_OK);
+    assert_false(at_reader_would_wait(r));
+    assert_int_equal(at_reader_next(r, &ev, NULL, NULL), AT_OK);
+    assert_true(at_reader_would_wait(r));
+    close(ends[1]);
+    assert_int_equal(at_reader_next(r, &ev, NULL, NULL), AT_END);
+    assert_false(at_reader_would_wait(r));
+    at_reader_close(&r);
+    dup2(kept, STDIN_FILENO);
+    close(kept);
+    close(ends[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(merged_by_time),
+        cmocka_unit_test(many_recordings),
+        cmocka_unit_test(filters),
+        cmocka_unit_test(broken_recordings_are_named),
+        cmocka_unit_test(zeros_are_not_blank),
+        cmocka_unit_test(lines_of_any_length),
+        cmocka_unit_test(standard_input),
+        cmocka_unit_test(a_pipe_that_waits),
+    };
+    return cmocka_run_group_tests(tests, enter, leave);
+}
