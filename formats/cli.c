@@ -126,13 +126,36 @@ int at_cli_next(struct at_cli *cli)
     return AT_CLI_DONE;
 }
 
+/* Prints a message that may quote a recording: what steers a terminal as "\u{1b}", what is not UTF-8 as U+FFFD. */
+static void put_message(struct at_str s)
+{
+    while (s.len) {
+        const unsigned char *p = (const unsigned char *)s.ptr;
+        size_t n = at_utf8_sequence(s);
+        if (n == 0)
+            fputs("\xef\xbf\xbd", stderr);
+        else if (p[0] < 0x20 || p[0] == 0x7f)
+            fprintf(stderr, "\\u{%x}", p[0]);
+        else if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) /* C1 controls */
+            fprintf(stderr, "\\u{%x}", p[1]);
+        else
+            fwrite(p, 1, n, stderr);
+        s.ptr += n ? n : 1;
+        s.len -= n ? n : 1;
+    }
+}
+
 int at_cli_trouble(const char *fmt, ...)
 {
     va_list args;
+    char *text = NULL;
     va_start(args, fmt);
     fflush(stdout);
     fputs("authtape: ", stderr);
-    vfprintf(stderr, fmt, args);
+    if (vasprintf(&text, fmt, args) >= 0) {
+        put_message(at_str(text));
+        free(text);
+    }
     fputc('\n', stderr);
     va_end(args);
     return AT_EXIT_TROUBLE;
