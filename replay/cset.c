@@ -115,33 +115,40 @@ static bool simplify(uint16_t *row, uint32_t stride)
 
 /* ----------------------------------------------------------------------------------------------- Dominance ---- */
 
-static bool joins(const struct steps *st)
+/*
+ * Whether an open call may get to wait, unseen, for the prompt of a row with the base `base`. One that raises its own
+ * needs a state that prompts; a prompt that is not up is one that was taken for granted after a decision without any.
+ */
+static bool joins(uint16_t base, const struct steps *st)
 {
-    return st->join || (st->reprompt && st->hidden_prompts);
+    bool own = !(base & BASE_UP) || state_prompts(base & BASE_STATE, st);
+    return st->join || (st->reprompt && st->hidden_prompts && own);
 }
 
-/* Whether slot word `a` offers all that `b` does, debts aside. */
-static bool slot_dominates(uint16_t a, uint16_t b, const struct steps *st)
+/* Whether slot word `a` offers all that `b` does, debts aside; `joins`: an open call may join the prompt. */
+static bool slot_dominates(uint16_t a, uint16_t b, bool joins)
 {
+    if ((b & SLOT_JOINED) && !(a & SLOT_JOINED) && !(slot_open(a) && joins))
+        return false;
     if (((a ^ b) & 255u) == 0)
         return true;
     if ((a & SLOT_WAITING) || b == SLOT_UNSEEN) /* what has been seen cannot be seen again later, otherwise */
         return false;
     if (b & SLOT_WAITING)
-        return !(a & SLOT_DONE) && joins(st);
+        return !(a & SLOT_DONE) && (joins || (a & SLOT_JOINED));
     if ((a & SLOT_DONE) && !(b & SLOT_DONE))
         return false;
     return (b & SLOT_OUTCOMES & ~(unsigned)a) == 0;
 }
 
 /* What a candidate of `b` may have raised, `a` has to offer as well. */
-static bool candidate_dominates(uint16_t a, uint16_t b, const struct steps *st)
+static bool candidate_dominates(uint16_t a, uint16_t b, bool joins)
 {
     unsigned only_b = b & SLOT_CANDIDATES & ~(unsigned)a;
     for (unsigned d = 0; d < DEBT_UP; d++)
         if ((only_b & SLOT_CANDIDATE(d)) && !(a & DEBT_OUTCOME(d)))
             return false;
-    return !(only_b & SLOT_CANDIDATE(DEBT_UP)) || joins(st);
+    return !(only_b & SLOT_CANDIDATE(DEBT_UP)) || joins || (a & SLOT_JOINED);
 }
 
 /* Whether debt `d` of `a` is a debt of `b` too, or was paid there by a candidate; that slot is then marked in `paid`.
@@ -169,13 +176,14 @@ static bool row_dominates(const uint16_t *a, const uint16_t *b, uint32_t stride,
     uint32_t paid[DEBTS] = {0};
     if ((a[0] ^ b[0]) & (BASE_STATE | BASE_UP))
         return false;
+    bool may_join = joins(a[0], st);
     for (unsigned d = 0; d < DEBTS && (a[0] & BASE_DEBTS); d++)
         if ((a[0] & BASE_DEBT(d)) && !debt_dominates(a, b, stride, d, paid))
             return false;
     for (uint32_t i = 1; i < stride; i++) {
         if (a[i] == b[i] || i == paid[0] || i == paid[1] || i == paid[2] || i == paid[3])
             continue;
-        if (!slot_dominates(a[i], b[i], st) || !candidate_dominates(a[i], b[i], st))
+        if (!slot_dominates(a[i], b[i], may_join) || !candidate_dominates(a[i], b[i], may_join))
             return false;
     }
     return true;
@@ -318,9 +326,20 @@ void row_reset(uint16_t *row, uint8_t slots, const struct steps *st)
 {
     clear_debt(row, 1u + slots, DEBT_UP);
     row[0] = (uint16_t)((row[0] & BASE_DEBTS) | after_reset(row[0] & BASE_STATE, st));
-    for (uint32_t i = 1; i <= slots; i++)
+    for (uint32_t i = 1; i <= slots; i++) {
+        row[i] &= (uint16_t)~SLOT_JOINED;
         if (row[i] & SLOT_WAITING)
             row[i] = 0;
+    }
+}
+
+void row_flip(uint16_t *row, uint8_t slots, enum at_state state, const struct steps *st)
+{
+    bool joined = (row[0] & BASE_UP) && !st->join && joins(row[0], st);
+    for (uint32_t i = 1; i <= slots && joined; i++)
+        if (slot_open(row[i]))
+            row[i] |= SLOT_JOINED;
+    row[0] = (uint16_t)((row[0] & ~BASE_STATE) | state);
 }
 
 static enum at_state after_decision(enum at_answer answer, const struct steps *st)
@@ -346,7 +365,7 @@ static enum at_err decide(const uint16_t *row, uint8_t slots, unsigned d, enum a
                           struct at_buf *out)
 {
     uint16_t next[ROW_MAX];
-    bool raised = row[0] & BASE_DEBT(DEBT_UP);
+    bool raised = row[0] & BASE_DEBT(DEBT_UP), may_join = joins(row[0], st);
     copy_row(next, row, 1u + slots);
     next[0] = (uint16_t)((row[0] & BASE_DEBTS & ~BASE_DEBT(DEBT_UP)) | state);
     if (raised)
@@ -354,8 +373,9 @@ static enum at_err decide(const uint16_t *row, uint8_t slots, unsigned d, enum a
     for (uint32_t i = 1; i <= slots; i++) {
         if (next[i] & SLOT_WAITING)
             next[i] = (uint16_t)(SLOT_DONE | DEBT_OUTCOME(d));
-        else if (slot_open(next[i]) && joins(st))
+        else if (slot_open(next[i]) && (may_join || (next[i] & SLOT_JOINED)))
             next[i] |= (uint16_t)DEBT_OUTCOME(d);
+        next[i] &= (uint16_t)~SLOT_JOINED;
         if (next[i] & SLOT_CANDIDATE(DEBT_UP))
             next[i] = (uint16_t)((next[i] & ~SLOT_CANDIDATE(DEBT_UP)) | SLOT_CANDIDATE(d));
     }
@@ -530,7 +550,7 @@ static enum at_err successors(const uint16_t *row, uint8_t slots, const struct s
         err = row_decide(row, slots, a, st, out);
     if (!err && st->flips && state != AT_UNASKED && st->fault != AT_FAULT_FLIP_IGNORED) {
         copy_row(next, row, 1u + slots);
-        next[0] ^= AT_GRANTED ^ AT_DENIED;
+        row_flip(next, slots, state == AT_GRANTED ? AT_DENIED : AT_GRANTED, st);
         err = put_row(out, next, 1u + slots);
     }
     return err;

@@ -47,6 +47,7 @@ enum debt { DEBT_ALLOWED, DEBT_DENIED, DEBT_DISMISSED, DEBT_UP };
 #define SLOT_DONE 128u   /* settled with the one outcome it holds */
 #define SLOT_CANDIDATE(d) (256u << (d))
 #define SLOT_CANDIDATES (15u << 8)
+#define SLOT_JOINED 4096u /* open, or waiting: it may have joined the prompt while the state still allowed that */
 /* The outcome of a debt's prompt; 0 for DEBT_UP. */
 #define DEBT_OUTCOME(d) ((d) < DEBT_UP ? SLOT_OK_PROMPT << (d) : 0u)
 /* For a call that reads the settings (it never settles, prompts or joins): whether, and what, it has seen. */
@@ -138,6 +139,8 @@ AT_MUST_USE enum at_err row_force_prompt(const uint16_t *row, uint8_t slots, uin
 /* The call of the slot settled with one of the outcomes `wanted`: ways in which it could. The slot is done then. */
 AT_MUST_USE enum at_err row_outcome(const uint16_t *row, uint8_t slots, uint32_t slot, uint8_t wanted,
                                     struct at_buf *out);
+/* The state changes by a flip. What is up stays up. */
+void row_flip(uint16_t *row, uint8_t slots, enum at_state state, const struct steps *st);
 /* A reset: unasked, no prompt up, waiting calls are open again. */
 void row_reset(uint16_t *row, uint8_t slots, const struct steps *st);
 /* Whether a call makes the host prompt in this state. */

@@ -272,7 +272,7 @@ static enum at_err row_step(const uint16_t *row, uint8_t slots, const struct ste
         return forget(next, slots, a->value, st, out);
     case STEP_SETTINGS:
         if (st->fault != AT_FAULT_FLIP_IGNORED)
-            next[0] = (uint16_t)((next[0] & ~BASE_STATE) | a->value);
+            row_flip(next, slots, (enum at_state)a->value, st);
         break;
     case STEP_RESET:
         row_reset(next, slots, st);
