@@ -15,8 +15,8 @@ struct at_output {
     int fd;
     bool standard_output;
     char *temporary; /* NULL: written in place (standard output, a pipe, a device) */
-    char *path; /* what `temporary` becomes */
-    FILE *held; /* standard output until the commit; NULL: not held */
+    char *path;      /* what `temporary` becomes */
+    FILE *held;      /* standard output until the commit; NULL: not held */
 };
 
 enum at_err at_write_all(int fd, const void *data, size_t len, struct at_why *why)

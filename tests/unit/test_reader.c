@@ -182,6 +182,108 @@ static void broken_recordings_are_named(void **state)
     check_read(directory, 1, NULL, "4 .: cannot read: Is a directory");
 }
 
+/* Twelve events of stream "t" at 10, 20 … as a tape of frames of two. */
+static void make_tape(struct at_buf *tape)
+{
+    const struct at_tape_options options = {.frame_events = 2, .segment_events = 2};
+    struct at_tape_encoder *enc = NULL;
+    struct at_event ev = {.kind = AT_KIND_RESET, .app = AT_STR("a"), .user = AT_STR("u"), .stream = AT_STR("t")};
+    assert_int_equal(at_tape_encoder_new(&options, &enc), AT_OK);
+    for (int i = 1; i <= 12; i++) {
+        ev.t_us = 10 * i;
+        assert_int_equal(at_tape_encode(enc, &ev, tape), AT_OK);
+    }
+    assert_int_equal(at_tape_encode_finish(enc, tape), AT_OK);
+    at_tape_encoder_free(&enc);
+}
+
+static void write_bytes(const char *path, const char *bytes, size_t len)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+/*
+ * Reads "a" and the tape "b" together: the events of "a" all come unless the tape ends in an error, those of the tape
+ * are some of the true ones in their order; returns how many. *err: how it ended.
+ */
+static int read_beside(enum at_recovery recovery, enum at_err *err, struct at_tape_damage *damage)
+{
+    const struct at_reader_options options = {.recovery = recovery};
+    struct at_reader *r = NULL;
+    struct at_event ev;
+    struct at_why why = {""};
+    int n = 0, of_a = 0;
+    int64_t last = INT64_MIN, last_of_tape = 0;
+    *damage = (struct at_tape_damage){0};
+    *err = at_reader_open(abc, 2, &options, &r, &why);
+    while (!*err && !(*err = at_reader_next(r, &ev, NULL, &why))) {
+        assert_true(ev.t_us >= last);
+        last = ev.t_us;
+        if (!at_str_eq(ev.stream, AT_STR("t"))) {
+            of_a++;
+            continue;
+        }
+        assert_true(ev.t_us > last_of_tape && ev.t_us % 10 == 0 && ev.t_us <= 120);
+        last_of_tape = ev.t_us;
+        n++;
+    }
+    if (*err == AT_END) {
+        assert_int_equal(of_a, 3);
+        at_reader_damage(r, damage);
+    } else if (strncmp(why.text, "b: ", 3)) {
+        fail_msg("%s", why.text);
+    }
+    at_reader_close(&r);
+    return n;
+}
+
+static void a_damaged_tape_beside_a_whole_recording(void **state)
+{
+    (void)state;
+    struct at_buf tape = {0};
+    struct at_tape_damage d;
+    enum at_err err = AT_OK;
+    make_tape(&tape);
+    lines("a", "5x 65x 200x", "", "");
+    write_bytes("b", tape.ptr, tape.len);
+    for (int recovery = AT_RECOVER_TAIL; recovery <= AT_RECOVER_SALVAGE; recovery++) {
+        assert_int_equal(read_beside((enum at_recovery)recovery, &err, &d), 12);
+        assert_int_equal(err, AT_END);
+        assert_int_equal(d.places, 0);
+    }
+    int before = 0;
+    for (size_t len = 1; len < tape.len; len++) { /* cut short */
+        write_bytes("b", tape.ptr, len);
+        int n = read_beside(AT_RECOVER_SALVAGE, &err, &d);
+        assert_true(n >= before && n <= 12); /* more bytes, no fewer events */
+        before = n;
+        (void)read_beside(AT_RECOVER_TAIL, &err, &d);
+        assert_true(err == AT_END || err == AT_BAD || err == AT_DAMAGED);
+    }
+    assert_int_equal(before, 12);
+    for (size_t at = 0; at < tape.len; at++) { /* a byte changed */
+        tape.ptr[at] ^= 0x55;
+        write_bytes("b", tape.ptr, tape.len);
+        tape.ptr[at] ^= 0x55;
+        if (at == 0) { /* it is no tape then, but lines */
+            (void)read_beside(AT_RECOVER_STRICT, &err, &d);
+            assert_int_equal(err, AT_BAD);
+            continue;
+        }
+        int n = read_beside(AT_RECOVER_STRICT, &err, &d);
+        if (err == AT_END)
+            fail_msg("byte %zu: not seen", at);
+        int more = read_beside(AT_RECOVER_SALVAGE, &err, &d);
+        assert_true(more >= n);
+        if (err == AT_END && d.places == 0)
+            fail_msg("byte %zu: not told", at);
+    }
+    at_buf_free(&tape);
+}
+
 /* A disk that lost power leaves zeros: they are no blank line. */
 static void zeros_are_not_blank(void **state)
 {
@@ -266,6 +368,7 @@ int main(void)
         cmocka_unit_test(filters),
         cmocka_unit_test(broken_recordings_are_named),
         cmocka_unit_test(zeros_are_not_blank),
+        cmocka_unit_test(a_damaged_tape_beside_a_whole_recording),
         cmocka_unit_test(lines_of_any_length),
         cmocka_unit_test(standard_input),
         cmocka_unit_test(a_pipe_that_waits),
