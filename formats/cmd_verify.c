@@ -31,7 +31,8 @@ static int tell(const struct at_source *s)
         printf("not finished: it ends at byte %" PRIu64 " without an index", stats.bytes);
     else
         printf("whole");
-    printf("; %" PRIu64 " events in %" PRIu64 " frames", stats.events, stats.frames);
+    printf("; %" PRIu64 " event%s in %" PRIu64 " frame%s", stats.events, stats.events == 1 ? "" : "s", stats.frames,
+           stats.frames == 1 ? "" : "s");
     if (d.places)
         printf(" can be read, %" PRIu64 " bytes cannot (%" PRIu64 " place%s)", d.bytes, d.places,
                d.places == 1 ? "" : "s");

@@ -214,12 +214,19 @@ static enum at_err in_sniff(struct at_side *s, struct at_str *rest)
     return AT_OK;
 }
 
-/* True if what follows a request for an upgrade is a frame: the answer to it was not seen. */
+/*
+ * True if what follows a request for an upgrade is a frame: the answer to it was not seen. No request begins with its first
+ * byte, but for that of a compressed fragment (RFC 6455, section 5.2: 0x41 and 0x42): then the mask bit tells.
+ */
 static bool is_upgraded_unseen(const struct at_side *s, struct at_str rest)
 {
     const struct at_conn *c = s->conn;
     unsigned char first = (unsigned char)rest.ptr[0];
-    return c->upgrading && at_conn_is_client(c, s->end) && (first >= 0x80 || first < 3);
+    if (!c->upgrading || !at_conn_is_client(c, s->end))
+        return false;
+    if (first >= 0x80 || first < 3)
+        return true;
+    return (first == 0x41 || first == 0x42) && rest.len > 1 && ((unsigned char)rest.ptr[1] & 0x80);
 }
 
 static enum at_err in_http(struct at_side *s, struct at_str *rest)

@@ -254,6 +254,24 @@ static void picked_up_in_the_middle(void **state)
     hang_up(&w, &ear);
 }
 
+/* The answer to the handshake is lost, and what follows the request is a compressed fragment: its first byte is an 'A'. */
+static void the_answer_is_lost(void **state)
+{
+    (void)state;
+    struct ear ear = {0};
+    struct wire w = {.port = 1000, .decoder = ear_decoder(&ear, NULL)};
+    uint8_t out[100];
+    assert_int_equal(wire_open(&w), AT_OK);
+    say(&w, 0, "GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n");
+    wire_lose(&w, 1, 100);
+    static const char packed[] = "\x8a\x36\x8c\x05\x00"; /* "[1]", flushed (RFC 7692, section 7.2.1) */
+    assert_int_equal(wire_send(&w, 0, out, frame(out, 0x41, true, packed, 2)), AT_OK);
+    assert_int_equal(wire_send(&w, 0, out, frame(out, 0x80, true, packed + 2, 3)), AT_OK);
+    assert_int_equal(at_decoder_finish(w.decoder), AT_OK);
+    heard(&ear, "client 0 0 [1]\nend\n");
+    hang_up(&w, &ear);
+}
+
 static void a_close_is_a_clean_end(void **state)
 {
     (void)state;
@@ -280,6 +298,7 @@ int main(void)
         cmocka_unit_test(terms),
         cmocka_unit_test(what_survives_a_hole),
         cmocka_unit_test(picked_up_in_the_middle),
+        cmocka_unit_test(the_answer_is_lost),
         cmocka_unit_test(a_close_is_a_clean_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
