@@ -64,4 +64,7 @@ void at_unpacker_free(struct at_unpacker **u);
 AT_MUST_USE enum at_err at_unpack(struct at_unpacker *u, const uint8_t *payload, size_t len, size_t raw_bytes,
                                   struct cursor columns[COLUMNS]);
 
+/* Makes an array at least `wanted` elements long; what is new is zero. */
+AT_MUST_USE enum at_err at_columns_grow(void **array, size_t *cap, size_t wanted, size_t element_bytes);
+
 #endif

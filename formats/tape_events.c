@@ -108,23 +108,6 @@ void at_events_free(struct tape_events **events)
     *events = NULL;
 }
 
-/* Room for one more; what is new is zero. */
-static enum at_err grow(void **array, size_t *cap, size_t wanted, size_t element_bytes)
-{
-    if (wanted <= *cap)
-        return AT_OK;
-    size_t more = *cap < 16 ? 16 : *cap * 2;
-    while (more < wanted)
-        more *= 2;
-    char *moved = realloc(*array, more * element_bytes);
-    if (!moved)
-        return AT_NOMEM;
-    memset(moved + *cap * element_bytes, 0, (more - *cap) * element_bytes);
-    *array = moved;
-    *cap = more;
-    return AT_OK;
-}
-
 enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, const uint8_t *payload)
 {
     d->left = 0;
@@ -137,9 +120,9 @@ enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, c
     if (f->flags & TAPE_FLAG_SEGMENT) {
         clear_segment(d);
         d->segment++;
-        err = grow((void **)&d->nodes, &d->cap_nodes, 1, sizeof *d->nodes);
+        err = at_columns_grow((void **)&d->nodes, &d->cap_nodes, 1, sizeof *d->nodes);
         if (!err)
-            err = grow((void **)&d->follow, &d->cap_follow, 1, sizeof *d->follow);
+            err = at_columns_grow((void **)&d->follow, &d->cap_follow, 1, sizeof *d->follow);
         if (err)
             return err;
         d->nodes[0] = (struct node){0};
@@ -173,7 +156,7 @@ static enum at_err new_text(struct tape_events *d, enum pool pool)
     d->segment_texts += s.len;
     if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)
         return AT_LIMIT;
-    enum at_err err = grow((void **)&t->items, &t->cap, t->n + 1, sizeof *t->items);
+    enum at_err err = at_columns_grow((void **)&t->items, &t->cap, t->n + 1, sizeof *t->items);
     char *room = err ? NULL : at_arena_room(&d->arena, s.len);
     if (!room)
         return AT_NOMEM;
@@ -205,9 +188,9 @@ static enum at_err get_view(struct tape_events *d, enum tape_column id, enum poo
 static enum at_err new_source(struct tape_events *d)
 {
     size_t wanted = d->n_sources + 1;
-    enum at_err err = grow((void **)&d->sources, &d->cap_sources, wanted, sizeof *d->sources);
+    enum at_err err = at_columns_grow((void **)&d->sources, &d->cap_sources, wanted, sizeof *d->sources);
     if (!err)
-        err = grow((void **)&d->states, &d->cap_states, wanted, sizeof *d->states);
+        err = at_columns_grow((void **)&d->states, &d->cap_states, wanted, sizeof *d->states);
     if (err)
         return err;
     uint64_t has_platform = 0;
@@ -321,9 +304,9 @@ static enum at_err new_shape(struct tape_events *d)
     }
     if (err || !is_fit(&ev))
         return err ? err : AT_DAMAGED;
-    err = grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
+    err = at_columns_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
     if (!err) /* [0] and one for each shape */
-        err = grow((void **)&d->follow, &d->cap_follow, d->n_shapes + 2, sizeof *d->follow);
+        err = at_columns_grow((void **)&d->follow, &d->cap_follow, d->n_shapes + 2, sizeof *d->follow);
     if (err)
         return err;
     d->shapes[d->n_shapes++] = ev;
@@ -447,7 +430,7 @@ static enum at_err new_node(struct tape_events *d)
         return AT_DAMAGED;
     enum at_err err = get_text(d, COL_SNAPSHOT, WORDS, &scope);
     if (!err)
-        err = grow((void **)&d->nodes, &d->cap_nodes, d->n_nodes + 1, sizeof *d->nodes);
+        err = at_columns_grow((void **)&d->nodes, &d->cap_nodes, d->n_nodes + 1, sizeof *d->nodes);
     if (err)
         return err;
     uint32_t parent = (uint32_t)(d->n_nodes - 1 - back);

@@ -54,27 +54,12 @@ void at_indexer_free(struct tape_indexer **x)
     *x = NULL;
 }
 
-static enum at_err grow(void **array, size_t *cap, size_t wanted, size_t element_bytes)
-{
-    if (wanted <= *cap)
-        return AT_OK;
-    size_t more = *cap < 16 ? 16 : *cap * 2;
-    while (more < wanted)
-        more *= 2;
-    void *moved = realloc(*array, more * element_bytes);
-    if (!moved)
-        return AT_NOMEM;
-    *array = moved;
-    *cap = more;
-    return AT_OK;
-}
-
 /* The number of a scope, and a place to count its events in. */
 static enum at_err find_scope(struct tape_indexer *x, struct at_str scope, uint32_t *id)
 {
     enum at_err err = at_intern_add(x->index->scopes, scope, id);
     if (!err)
-        err = grow((void **)&x->scopes, &x->cap_scopes, (size_t)*id + 1, sizeof *x->scopes);
+        err = at_columns_grow((void **)&x->scopes, &x->cap_scopes, (size_t)*id + 1, sizeof *x->scopes);
     while (!err && x->n_scopes <= *id)
         x->scopes[x->n_scopes++] = ABSENT;
     return err;
@@ -94,9 +79,9 @@ enum at_err at_indexer_source(struct tape_indexer *x, struct at_str app, struct 
     uint32_t id = 0;
     enum at_err err = at_intern_add(x->index->apps, app, &id);
     if (!err)
-        err = grow((void **)&x->apps, &x->cap_apps, (size_t)id + 1, sizeof *x->apps);
+        err = at_columns_grow((void **)&x->apps, &x->cap_apps, (size_t)id + 1, sizeof *x->apps);
     if (!err)
-        err = grow((void **)&x->users, &x->cap_users, x->n_users + 1, sizeof *x->users);
+        err = at_columns_grow((void **)&x->users, &x->cap_users, x->n_users + 1, sizeof *x->users);
     if (err)
         return err;
     while (x->n_apps <= id)
@@ -109,9 +94,10 @@ enum at_err at_indexer_source(struct tape_indexer *x, struct at_str app, struct 
 enum at_err at_indexer_shape(struct tape_indexer *x, const struct at_event *ev)
 {
     size_t n = ev->has & AT_HAS_SCOPE ? ev->n_scopes : 0;
-    enum at_err err = grow((void **)&x->shapes, &x->cap_shapes, x->n_shapes + 1, sizeof *x->shapes);
+    enum at_err err = at_columns_grow((void **)&x->shapes, &x->cap_shapes, x->n_shapes + 1, sizeof *x->shapes);
     if (!err)
-        err = grow((void **)&x->shape_scopes, &x->cap_shape_scopes, x->n_shape_scopes + n, sizeof *x->shape_scopes);
+        err = at_columns_grow((void **)&x->shape_scopes, &x->cap_shape_scopes, x->n_shape_scopes + n,
+                              sizeof *x->shape_scopes);
     if (err)
         return err;
     struct shape *s = &x->shapes[x->n_shapes];
@@ -192,7 +178,8 @@ enum at_err at_indexer_segment(struct tape_indexer *x)
     struct tape_index *index = x->index;
     enum at_err err = AT_OK;
     if (x->now.frames) {
-        err = grow((void **)&index->segments, &index->cap_segments, index->n_segments + 1, sizeof *index->segments);
+        err = at_columns_grow((void **)&index->segments, &index->cap_segments, index->n_segments + 1,
+                              sizeof *index->segments);
         if (err)
             return err;
         struct tape_segment *s = &index->segments[index->n_segments++];

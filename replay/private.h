@@ -100,8 +100,6 @@ struct key {
     struct known *known; /* per scope */
 };
 
-struct table; /* strings to things, in checker.c */
-
 struct at_checker {
     const struct at_profile *profile;
     struct at_check_options options;
