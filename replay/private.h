@@ -116,6 +116,7 @@ struct at_checker {
     bool saw_login, saw_user_info;
     struct set_table *sets;
     size_t collect_at;     /* sets are collected when they take this many bytes */
+    size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
     struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
 };
 

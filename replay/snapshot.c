@@ -14,6 +14,8 @@ static uint8_t fitting(const struct at_checker *c, const struct key *k, size_t s
     uint8_t fits = (uint8_t)(1u << (listed < 0 ? AT_UNASKED : listed ? AT_GRANTED : AT_DENIED));
     if (c->profile->scopes[s].exempt)
         return any;
+    if (c->only_scope && c->only_scope != s + 1)
+        return any;
     if (c->options.fault == AT_FAULT_UNASKED_LISTED)
         return (uint8_t)(listed ? fits : fits | 1u << AT_UNASKED);
     if (c->options.fault == AT_FAULT_FLIP_IGNORED && page)
