@@ -151,6 +151,8 @@ void at_intern_clear(struct at_intern *table); /* forgets all; views become inva
 size_t at_json_skip(struct at_str s);
 /* True if `s` is exactly one JSON value, white space around it aside. */
 bool at_json_valid(struct at_str s);
+/* The same; `*spaced` says whether there is white space outside of strings, for at_json_compact to drop. */
+bool at_json_check(struct at_str s, bool *spaced);
 /* Appends the valid value `s` without white space between its tokens, so that it fits on a line. */
 AT_MUST_USE enum at_err at_json_compact(struct at_buf *out, struct at_str s);
 /* The raw text (quotes included) of member `name` of the object in the valid text `s`; absent where there is none. */

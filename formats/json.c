@@ -1,4 +1,7 @@
 /* json.c: a strict scanner of JSON text (RFC 8259), and the writing of strings. */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include <string.h>
 
 #include "formats/formats.h"
@@ -8,11 +11,19 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static const char *skip_space(const char *p, const char *end)
+static inline const char *skip_space(const char *p, const char *end)
 {
-    while (p < end && is_space(*p))
+    while (p < end && (unsigned char)*p <= ' ' && is_space(*p))
         p++;
     return p;
+}
+
+/* The same; notes whether there was any. */
+static inline const char *skip_noted(const char *p, const char *end, bool *spaced)
+{
+    const char *after = skip_space(p, end);
+    *spaced |= after != p;
+    return after;
 }
 
 static bool is_digit(char c)
@@ -41,9 +52,23 @@ static const char *scan_escape(const char *p, const char *end)
     return p + 5;
 }
 
-/* Skips what needs no look in a string, eight bytes at a time: ASCII but for control characters, quote and escape. */
-static const char *skip_plain(const char *p, const char *end)
+/*
+ * Skips what needs no look in a string: ASCII but for control characters, quote and escape. Sixteen bytes at a time
+ * where the processor can, then eight.
+ */
+static inline const char *skip_plain(const char *p, const char *end)
 {
+#ifdef __SSE2__
+    const __m128i quotes = _mm_set1_epi8('"'), escapes = _mm_set1_epi8('\\'), blanks = _mm_set1_epi8(0x20);
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, quotes), _mm_cmpeq_epi8(v, escapes));
+        marks = _mm_or_si128(marks, _mm_cmplt_epi8(v, blanks)); /* signed: from 0x80 on they are less, too */
+        unsigned hit = (unsigned)_mm_movemask_epi8(marks);
+        if (hit)
+            return p + __builtin_ctz(hit);
+    }
+#endif
     const uint64_t ones = 0x0101010101010101u, high = ones * 0x80;
     for (; end - p >= 8; p += 8) {
         uint64_t v = at_get_u64le((const uint8_t *)p);
@@ -56,10 +81,25 @@ static const char *skip_plain(const char *p, const char *end)
     return p;
 }
 
+/* The length of the UTF-8 sequence at `p`, whose first byte is not ASCII; 0 where it is none. */
+static size_t sequence(const char *p, const char *end)
+{
+    if (end - p >= 3 && (unsigned char)p[0] > 0xe0 && (unsigned char)p[0] < 0xed && (p[1] & 0xc0) == 0x80 &&
+        (p[2] & 0xc0) == 0x80)
+        return 3; /* most of what is not ASCII, and free of special cases */
+    return at_utf8_sequence((struct at_str){p, (size_t)(end - p)});
+}
+
 static const char *scan_string(const char *p, const char *end)
 {
     for (p++; p < end;) {
         p = skip_plain(p, end);
+        while (p < end && (unsigned char)*p >= 0x80) {
+            size_t n = sequence(p, end);
+            if (n == 0)
+                return NULL;
+            p += n;
+        }
         if (p == end)
             return NULL;
         unsigned char c = (unsigned char)*p;
@@ -71,13 +111,8 @@ static const char *scan_string(const char *p, const char *end)
                 return NULL;
         } else if (c < 0x20) {
             return NULL;
-        } else if (c < 0x80) {
-            p++;
         } else {
-            size_t n = at_utf8_sequence((struct at_str){p, (size_t)(end - p)});
-            if (n == 0)
-                return NULL;
-            p += n;
+            p++;
         }
     }
     return NULL;
@@ -134,37 +169,38 @@ static const char *scan_scalar(const char *p, const char *end)
 }
 
 /* The key and colon of a member; returns where its value starts. */
-static const char *scan_key(const char *p, const char *end)
+static const char *scan_key(const char *p, const char *end, bool *spaced)
 {
-    p = skip_space(p, end);
+    p = skip_noted(p, end, spaced);
     if (p == end || *p != '"')
         return NULL;
     p = scan_string(p, end);
     if (!p)
         return NULL;
-    p = skip_space(p, end);
+    p = skip_noted(p, end, spaced);
     return p < end && *p == ':' ? p + 1 : NULL;
 }
 
-/* A value, by an explicit stack of what is open: no recursion on input. */
-static const char *scan_value(const char *p, const char *end)
+/* A value, by an explicit stack of what is open: no recursion on input. `*spaced` is set at white space outside
+ * strings. */
+static const char *scan_value(const char *p, const char *end, bool *spaced)
 {
     char open[AT_JSON_DEPTH];
     size_t depth = 0;
     for (;;) {
-        p = skip_space(p, end);
+        p = skip_noted(p, end, spaced);
         if (p == end)
             return NULL;
         if (*p == '{' || *p == '[') {
             char close = *p == '{' ? '}' : ']';
             if (depth == AT_JSON_DEPTH)
                 return NULL;
-            p = skip_space(p + 1, end);
+            p = skip_noted(p + 1, end, spaced);
             if (p == end)
                 return NULL;
             if (*p != close) {
                 open[depth++] = close;
-                if (close == '}' && !(p = scan_key(p, end)))
+                if (close == '}' && !(p = scan_key(p, end, spaced)))
                     return NULL;
                 continue;
             }
@@ -177,7 +213,7 @@ static const char *scan_value(const char *p, const char *end)
         for (;;) { /* a value is complete: close what it completes */
             if (depth == 0)
                 return p;
-            p = skip_space(p, end);
+            p = skip_noted(p, end, spaced);
             if (p == end)
                 return NULL;
             if (*p == ',')
@@ -188,7 +224,7 @@ static const char *scan_value(const char *p, const char *end)
             p++;
         }
         p++;
-        if (open[depth - 1] == '}' && !(p = scan_key(p, end)))
+        if (open[depth - 1] == '}' && !(p = scan_key(p, end, spaced)))
             return NULL;
     }
 }
@@ -197,14 +233,23 @@ size_t at_json_skip(struct at_str s)
 {
     if (!s.ptr)
         return 0;
-    const char *p = scan_value(s.ptr, s.ptr + s.len);
+    bool spaced = false;
+    const char *p = scan_value(s.ptr, s.ptr + s.len, &spaced);
     return p ? (size_t)(p - s.ptr) : 0;
+}
+
+bool at_json_check(struct at_str s, bool *spaced)
+{
+    const char *end = s.ptr + s.len;
+    *spaced = false;
+    const char *p = s.ptr ? scan_value(s.ptr, end, spaced) : NULL;
+    return p && skip_noted(p, end, spaced) == end;
 }
 
 bool at_json_valid(struct at_str s)
 {
-    size_t n = at_json_skip(s);
-    return n > 0 && skip_space(s.ptr + n, s.ptr + s.len) == s.ptr + s.len;
+    bool spaced;
+    return at_json_check(s, &spaced);
 }
 
 /* Behind the string that starts at `p`, in text that is known to be valid. */
@@ -264,7 +309,8 @@ bool at_json_iter_next(struct at_json_iter *it, struct at_str *raw_key, struct a
     if (p == end || *p != ':')
         return false;
     p = skip_space(p + 1, end);
-    after = p < end ? scan_value(p, end) : NULL;
+    bool spaced = false;
+    after = p < end ? scan_value(p, end, &spaced) : NULL;
     if (!after)
         return false;
     *raw_value = (struct at_str){p, (size_t)(after - p)};

@@ -108,7 +108,7 @@ static enum at_err on_message(void *ctx, const struct at_message *m)
         put(out, m->encoding);
     }
     put(out, AT_STR("\",\"body\":"));
-    err = at_json_compact(out, m->body);
+    err = m->compact ? at_buf_str(out, m->body) : at_json_compact(out, m->body);
     if (!err)
         err = at_buf_str(out, AT_STR("}\n"));
     return err || (out->len < OUT_BYTES && !job->live) ? err : flush(out);

@@ -37,7 +37,8 @@ enum at_err at_decoder_show(struct at_conn *c)
 enum at_err at_decoder_emit(struct at_conn *c, int end, struct at_message *m)
 {
     struct at_decoder *d = c->decoder;
-    if (!at_json_valid(m->body)) {
+    bool spaced;
+    if (!at_json_check(m->body, &spaced)) {
         d->ledger.messages_not_json++;
         return AT_OK;
     }
@@ -45,6 +46,7 @@ enum at_err at_decoder_emit(struct at_conn *c, int end, struct at_message *m)
     if (err)
         return err;
     d->ledger.messages++;
+    m->compact = !spaced;
     m->stream = &c->stream;
     m->t_us = c->flow->half[end].t_us;
     m->packet = c->flow->half[end].packet;

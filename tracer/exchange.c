@@ -60,12 +60,14 @@ void at_exchange_drop_requests(struct at_conn *c)
 
 static void name_codings(struct at_side *s, const struct at_http_head *head)
 {
-    size_t n = 0;
-    s->encoding[0] = 0;
+    char *p = s->encoding;
     for (size_t i = head->n_codings; i-- > 0;) { /* as in the field: the first applied first */
-        const char *name = head->codings[i] == AT_CODING_GZIP ? "gzip" : "deflate";
-        n += (size_t)snprintf(s->encoding + n, sizeof s->encoding - n, "%s%s", n ? ", " : "", name);
+        struct at_str name = head->codings[i] == AT_CODING_GZIP ? AT_STR("gzip") : AT_STR("deflate");
+        if (p != s->encoding)
+            p = mempcpy(p, ", ", 2);
+        p = mempcpy(p, name.ptr, name.len);
     }
+    *p = 0;
 }
 
 static void begin_body(struct at_side *s, const struct at_http_head *head)

@@ -34,28 +34,38 @@ struct walk {
     bool bad_checksum;
 };
 
-/* RFC 1071, over big-endian words; the sum is not yet folded. */
-static uint64_t sum16(const uint8_t *p, size_t n, uint64_t sum)
-{
-    for (; n >= 4; p += 4, n -= 4)
-        sum += at_get_u32be(p);
-    if (n >= 2) {
-        sum += at_get_u16be(p);
-        p += 2;
-        n -= 2;
-    }
-    if (n)
-        sum += (uint64_t)p[0] << 8;
-    return sum;
-}
-
-static bool sum_is_right(uint64_t sum)
+static uint16_t fold(uint64_t sum)
 {
     sum = (sum & 0xffffffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return sum == 0xffff;
+    return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/* RFC 1071: the sum of 16-bit words does not mind wider words nor their order of bytes (its section 2). */
+static uint64_t sum16(const uint8_t *p, size_t n, uint64_t sum)
+{
+    uint64_t wide = 0, tail = 0;
+    for (; n >= 8; p += 8, n -= 8) {
+        uint64_t v = at_get_u64le(p);
+        wide += v;
+        wide += wide < v; /* the carry goes around */
+    }
+    if (n & 1)
+        tail = p[n - 1];
+    if (n & 2)
+        tail = tail << 16 | at_get_u16le(p + (n & 4));
+    if (n & 4)
+        tail = tail << 32 | at_get_u32le(p);
+    wide += tail;
+    wide += wide < tail;
+    uint16_t little = fold(wide);
+    return sum + (uint16_t)(little << 8 | little >> 8);
+}
+
+static bool sum_is_right(uint64_t sum)
+{
+    return fold(sum) == 0xffff;
 }
 
 static enum at_found tcp(struct walk *w)

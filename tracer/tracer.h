@@ -39,6 +39,7 @@ struct at_message {
     enum at_dir dir;
     struct at_str encoding; /* "gzip", "deflate", "gzip, deflate", "permessage-deflate"; absent: none */
     struct at_str body;     /* the text: exactly one valid JSON value, white space around it aside */
+    bool compact;           /* no white space is around or in it, but in strings */
     uint64_t exchange;      /* HTTP: the same number on a request and its response, counted per stream from 1; else 0 */
     uint16_t status;        /* HTTP response: its status code; else 0 */
 };

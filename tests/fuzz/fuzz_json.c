@@ -17,9 +17,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct at_str s = {(const char *)data, size}, key, value;
     struct at_buf b = {0};
     need(at_json_skip(s) <= size);
-    if (at_json_valid(s)) {
+    bool spaced;
+    if (at_json_check(s, &spaced)) {
         struct at_json_iter it;
-        need(!at_json_compact(&b, s) && b.len <= size && at_json_valid(at_buf_view(&b)));
+        need(!at_json_compact(&b, s) && spaced == (b.len < size) && at_json_valid(at_buf_view(&b)));
         at_json_iter_begin(&it, s);
         while (at_json_iter_next(&it, &key, &value))
             need(at_json_valid(key) && at_json_valid(value));

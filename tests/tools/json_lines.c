@@ -24,9 +24,10 @@ int main(void)
         for (size_t i = 0; i < len; i++)
             bytes[i] = (char)(digit(line[2 * i]) << 4 | digit(line[2 * i + 1]));
         struct at_str text = {bytes, len};
-        if (!at_json_valid(text)) {
+        bool spaced;
+        if (!at_json_check(text, &spaced)) {
             fputs("-", stdout);
-        } else if (at_json_compact(&compact, text)) {
+        } else if (at_json_compact(&compact, text) || spaced != (compact.len < len)) {
             return 2;
         }
         for (size_t i = 0; i < compact.len; i++)

@@ -203,6 +203,9 @@ static void compacting(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct at_buf b = {0};
+        bool spaced;
+        assert_true(at_json_check(at_str(cases[i].in), &spaced));
+        assert_int_equal(spaced, strcmp(cases[i].in, cases[i].out) != 0);
         assert_int_equal(at_buf_str(&b, AT_STR("before ")), AT_OK);
         assert_int_equal(at_json_compact(&b, at_str(cases[i].in)), AT_OK);
         at_buf_drop(&b, 7);
