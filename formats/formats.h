@@ -75,7 +75,8 @@ bool at_utf8_valid(struct at_str s); /* RFC 3629 */
 size_t at_utf8_sequence(struct at_str s);
 uint64_t at_hash(const void *data, size_t len, uint64_t seed); /* fast, unkeyed: for tables, not for secrets */
 
-/* A file of data built into the program (profiles, dialects): made by formats/embed.sh. A list ends with a NULL name. */
+/* A file of data built into the program (profiles, dialects): made by formats/embed.sh. A list ends with a NULL name.
+ */
 struct at_blob {
     const char *name; /* the file's name without folder and extension */
     struct at_str text;
@@ -95,8 +96,14 @@ void at_buf_drop(struct at_buf *b, size_t front_bytes); /* removes from the fron
 void at_buf_free(struct at_buf *b);
 struct at_str at_buf_view(const struct at_buf *b); /* valid until the buffer changes */
 
-static inline uint16_t at_get_u16le(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
-static inline uint16_t at_get_u16be(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
+static inline uint16_t at_get_u16le(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+static inline uint16_t at_get_u16be(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
 static inline uint32_t at_get_u32le(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -190,7 +197,7 @@ enum at_kind {
 #undef X
 };
 
-const char *at_kind_text(enum at_kind kind); /* NULL for an unknown kind */
+const char *at_kind_text(enum at_kind kind);   /* NULL for an unknown kind */
 enum at_kind at_kind_find(struct at_str text); /* 0 for an unknown text */
 
 /* What a recording can see besides calls; the bit in a mask is 1u << value. */
@@ -226,21 +233,21 @@ struct at_setting {
 struct at_event {
     int64_t t_us; /* microseconds since the Unix epoch, UTC */
     enum at_kind kind;
-    uint32_t has; /* AT_HAS_… */
+    uint32_t has;                    /* AT_HAS_… */
     struct at_str app, user, stream; /* always there */
     struct at_str platform;
-    uint64_t packet; /* 1-based */
-    struct at_str call; /* call, return; prompt: optional */
-    struct at_str api; /* call: without "wx." */
+    uint64_t packet;             /* 1-based */
+    struct at_str call;          /* call, return; prompt: optional */
+    struct at_str api;           /* call: without "wx." */
     const struct at_str *scopes; /* call (any number), prompt and settings (one), decision (none or one) */
     size_t n_scopes;
-    struct at_str err_msg; /* return */
-    int64_t err_no; /* return */
+    struct at_str err_msg;             /* return */
+    int64_t err_no;                    /* return */
     const struct at_setting *settings; /* authSetting: return, settings-page */
     size_t n_settings;
-    enum at_answer answer; /* decision */
-    bool granted; /* settings */
-    bool fresh; /* start */
+    enum at_answer answer;       /* decision */
+    bool granted;                /* settings */
+    bool fresh;                  /* start */
     uint8_t observes[AT_SIGHTS]; /* start: enum at_sight, in the order given, none twice */
     uint8_t n_observes;
     uint64_t lost_bytes; /* gap */
@@ -294,10 +301,10 @@ enum at_api_kind { AT_API_OTHER, AT_API_GATED, AT_API_AUTHORIZE, AT_API_GET_SETT
 #define AT_NO_SCOPE SIZE_MAX
 
 struct at_scope {
-    struct at_str name; /* "scope.record" */
-    struct at_str title; /* what the prompt asks for, in the words of the platform's documents; may be absent */
-    bool prompts; /* false: no dialog ever; the settings page is the only way to grant it */
-    bool exempt; /* left out of snapshot checks (R7, R8) */
+    struct at_str name;        /* "scope.record" */
+    struct at_str title;       /* what the prompt asks for, in the words of the platform's documents; may be absent */
+    bool prompts;              /* false: no dialog ever; the settings page is the only way to grant it */
+    bool exempt;               /* left out of snapshot checks (R7, R8) */
     const struct at_str *apis; /* names without the "wx." */
     size_t n_apis;
 };
@@ -311,9 +318,9 @@ struct at_profile {
     size_t n_scopes;
     enum at_concurrent concurrent;
     bool dismiss_denies; /* R15: a dismissed prompt leaves `denied` instead of `unasked` */
-    bool other_devices; /* another device of the user may change settings at any instant */
-    bool per_device; /* the state is kept per stream, not per user */
-    uint32_t quiet_ms; /* least length of a settings visit or removal, in milliseconds */
+    bool other_devices;  /* another device of the user may change settings at any instant */
+    bool per_device;     /* the state is kept per stream, not per user */
+    uint32_t quiet_ms;   /* least length of a settings visit or removal, in milliseconds */
     struct at_profile_data *data;
 };
 
@@ -326,9 +333,9 @@ struct at_api {
 /* An answer, read by the errMsg grammar of the profile. Views into err_msg. */
 struct at_outcome {
     enum at_class cls;
-    struct at_str api; /* the API that errMsg names; absent where it names none */
+    struct at_str api;    /* the API that errMsg names; absent where it names none */
     struct at_str reason; /* what follows "fail"; empty for ok */
-    bool known; /* false: class `other` because nothing in the profile's table matched */
+    bool known;           /* false: class `other` because nothing in the profile's table matched */
 };
 
 /*
@@ -348,8 +355,7 @@ struct at_str at_profile_builtin_text(size_t i); /* the JSON text; static */
 size_t at_profile_find_scope(const struct at_profile *p, struct at_str name); /* index, or AT_NO_SCOPE */
 struct at_api at_profile_api(const struct at_profile *p, struct at_str api);
 /* Classifies an answer. `has_errno` false: there was none. Never fails: what is unknown is `other`. */
-struct at_outcome at_profile_outcome(const struct at_profile *p, struct at_str err_msg, bool has_errno,
-                                     int64_t err_no);
+struct at_outcome at_profile_outcome(const struct at_profile *p, struct at_str err_msg, bool has_errno, int64_t err_no);
 /* True if errMsg may name `named` in the answer to a call of `called` (same name, or an alias of the profile). R12 */
 bool at_profile_same_api(const struct at_profile *p, struct at_str called, struct at_str named);
 
@@ -359,13 +365,13 @@ bool at_profile_same_api(const struct at_profile *p, struct at_str called, struc
  * The codec of tape(5): events in, bytes out, and back. Pure: no files.
  */
 struct at_tape_options {
-    int level; /* zlib 1…9; 0 gives the default for live recording */
-    uint32_t frame_events; /* events in a frame at most; 0 gives 1,024 */
-    uint32_t frame_us; /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
+    int level;               /* zlib 1…9; 0 gives the default for live recording */
+    uint32_t frame_events;   /* events in a frame at most; 0 gives 1,024 */
+    uint32_t frame_us;       /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
     uint32_t segment_events; /* events in a segment at most; 0 gives 65,536 */
-    uint32_t segment_us; /* time that a segment may span; 0 gives 30 s; UINT32_MAX in either: any */
-    bool archive; /* smallest: whole segments are deflated column by column; spans any time */
-    uint64_t id; /* the tape's id; 0: made of the first event */
+    uint32_t segment_us;     /* time that a segment may span; 0 gives 30 s; UINT32_MAX in either: any */
+    bool archive;            /* smallest: whole segments are deflated column by column; spans any time */
+    uint64_t id;             /* the tape's id; 0: made of the first event */
 };
 
 struct at_tape_encoder;
@@ -382,26 +388,26 @@ void at_tape_encode_dropped(struct at_tape_encoder *enc, uint32_t n);
 size_t at_tape_encoder_waiting(const struct at_tape_encoder *enc); /* events not yet in a frame */
 
 enum at_recovery {
-    AT_RECOVER_TAIL, /* default: a torn tail ends the tape, other damage is an error */
-    AT_RECOVER_STRICT, /* any damage is an error */
+    AT_RECOVER_TAIL,    /* default: a torn tail ends the tape, other damage is an error */
+    AT_RECOVER_STRICT,  /* any damage is an error */
     AT_RECOVER_SALVAGE, /* damage is skipped, what is whole is read */
 };
 
 /* What was lost or odd in a tape, with the place of the first. */
 struct at_tape_damage {
-    uint64_t places; /* how many separate damages */
-    uint64_t bytes; /* bytes skipped */
-    uint64_t events; /* events known to be lost (headers told their number) */
+    uint64_t places;       /* how many separate damages */
+    uint64_t bytes;        /* bytes skipped */
+    uint64_t events;       /* events known to be lost (headers told their number) */
     uint64_t first_offset; /* of the first damage, in bytes from the tape's start */
-    bool torn_tail; /* the last frame was cut off */
-    char first[400]; /* the first damage in words */
+    bool torn_tail;        /* the last frame was cut off */
+    char first[400];       /* the first damage in words */
 };
 
 struct at_tape_stats {
     uint64_t bytes, frames, segments, events;
-    uint64_t dropped; /* events that the recorder said it could not keep */
+    uint64_t dropped;          /* events that the recorder said it could not keep */
     int64_t first_us, last_us; /* the earliest and the latest time */
-    bool footer; /* there was one, and it agreed with what was read */
+    bool footer;               /* there was one, and it agreed with what was read */
 };
 
 struct at_tape_decoder;
@@ -414,7 +420,7 @@ void at_tape_feed_end(struct at_tape_decoder *dec);
 /* The next event; AT_AGAIN: feed more. AT_END. AT_DAMAGED, AT_NEWER, AT_LIMIT with `why`. */
 AT_MUST_USE enum at_err at_tape_next(struct at_tape_decoder *dec, struct at_event *ev, struct at_why *why);
 
-/* True if at_tape_next will give an event (or a failure) without more bytes. */
+/* True if at_tape_next is known to give an event (or a failure) without more bytes. */
 bool at_tape_has_next(const struct at_tape_decoder *dec);
 
 /* Where events come from: what is the same in all events of a stream. */
@@ -423,17 +429,30 @@ struct at_tape_source {
     struct at_str platform; /* absent where there is none */
 };
 
+#define AT_NO_CALL UINT32_MAX
+
 /*
  * Some events as columns, for who reads millions a second. Sources and shapes are numbered from 0 within a segment;
- * what was seen of them stays valid and the same until `segment` changes. The rest is valid until the next call.
+ * what was seen of them stays valid and the same until `segment` changes (the arrays grow, and may move). Call ids stay
+ * valid until it has changed twice: who keeps them over a segment's end has time to copy them. The rest is valid until
+ * the next call.
  */
 struct at_tape_batch {
     size_t n;
-    uint64_t segment; /* changes with every segment */
+    uint32_t input; /* of a reader: which of its recordings, from 0 */
+    bool ended;     /* of a reader: recordings have ended since the batch before; their ids are valid until the next */
+    uint64_t segment; /* of the input: changes with every segment */
     const int64_t *t_us;
-    const uint32_t *source; /* of each event: into sources */
-    const uint32_t *shape; /* of each event: into shapes */
+    const uint32_t *source;    /* of each event: into sources */
+    const uint32_t *shape;     /* of each event: into shapes */
     const struct at_str *call; /* of events that have one */
+    /*
+     * Likewise: the call as a number that is below the number of calls of the segment so far. A call event gets a new
+     * one, or that of an open call of its source (one without a return yet, among the last 32) with the same id. A
+     * return or a prompt has that of the open call with its id. AT_NO_CALL: no such call is known; `call` tells.
+     */
+    const uint32_t *call_ref;
+    const uint32_t *place; /* of a reader with a filter: how many numbers after the first's; NULL: 0, 1, 2 … */
     const struct at_tape_source *sources;
     /*
      * What all events of the shape have in common: kind, has (without AT_HAS_PLATFORM), api, scopes, errMsg, errno,
@@ -460,8 +479,8 @@ struct at_reader_options {
     enum at_recovery recovery;
     /* Filters; zero-initialised lets all pass. Views must outlive the reader. */
     bool has_from, has_to;
-    int64_t from_us, to_us; /* from ≤ t < to */
-    struct at_str app, user, scope; /* absent: any */
+    int64_t from_us, to_us;           /* from ≤ t < to */
+    struct at_str app, user, scope;   /* absent: any */
     const struct at_profile *profile; /* with `scope`: says which APIs it gates; NULL: only events that name it */
 };
 struct at_reader;
@@ -469,6 +488,15 @@ AT_MUST_USE enum at_err at_reader_open(const char *const *paths, size_t n, const
                                        struct at_reader **out, struct at_why *why);
 /* The next event; AT_END. Other errors: why is "FILE: what, where". `index` (may be NULL): its number, from 0. */
 AT_MUST_USE enum at_err at_reader_next(struct at_reader *r, struct at_event *ev, uint64_t *index, struct at_why *why);
+/*
+ * The same events in the same order, as columns: a run of events of one recording. A recording that is not a tape is
+ * given so too. What a pipe has is given at once. The two ways may be mixed: each event is given once. Event i has the
+ * number *first + (place ? place[i] : i); `first` may be NULL.
+ */
+AT_MUST_USE enum at_err at_reader_next_batch(struct at_reader *r, struct at_tape_batch *out, uint64_t *first,
+                                             struct at_why *why);
+/* Event `i` of the batch given last, whole. Valid until the next call of any of these. */
+void at_reader_batch_event(struct at_reader *r, size_t i, struct at_event *ev);
 /* Damage found so far in all files together. */
 void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out);
 /* True if the next event has to be read from something that may make one wait: a good moment to flush one's output. */
@@ -502,8 +530,8 @@ enum { AT_EXIT_NONE = 0, AT_EXIT_FOUND = 1, AT_EXIT_TROUBLE = 2 };
 /* One option of a subcommand. A table ends with a zero `name`. `id` is what at_cli_next returns (> 0). */
 struct at_option {
     const char *name; /* long name, without "--" */
-    char letter; /* or 0 */
-    const char *arg; /* name of the argument, NULL for none */
+    char letter;      /* or 0 */
+    const char *arg;  /* name of the argument, NULL for none */
     int id;
     const char *help;
 };
@@ -512,9 +540,9 @@ struct at_option {
 struct at_command {
     const char *name;
     const char *summary; /* one line */
-    const char *usage; /* after "authtape NAME ", lines separated by \n */
+    const char *usage;   /* after "authtape NAME ", lines separated by \n */
     const struct at_option *options;
-    const char *details; /* paragraphs below the options, may be NULL */
+    const char *details;                                              /* paragraphs below the options, may be NULL */
     int (*run)(const struct at_command *self, int argc, char **argv); /* exit status */
 };
 
@@ -523,7 +551,7 @@ enum { AT_CLI_DONE = 0, AT_CLI_EXIT = -1 };
 struct at_cli {
     const struct at_command *command;
     char **argv;
-    int cursor; /* the next word of argv */
+    int cursor;      /* the next word of argv */
     const char *arg; /* of the option just returned */
     char **operands; /* after AT_CLI_DONE */
     int n_operands;
@@ -550,7 +578,7 @@ int at_cli_finish(int status);
 void at_cli_warn_damage(const struct at_reader *r);
 
 /* Subcommands of this folder. */
-extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile,
-    at_cmd_repair, at_cmd_merge, at_cmd_slice, at_cmd_repack;
+extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile, at_cmd_repair,
+    at_cmd_merge, at_cmd_slice, at_cmd_repack;
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "formats/batcher.h"
 #include "formats/event.h"
 #include "formats/source.h"
 #include "formats/tape_seek.h"
@@ -22,9 +23,12 @@ struct at_source {
     struct at_buf in;               /* NDJSON: bytes read and not used */
     size_t used, scanned;           /* of `in`: lines given; bytes behind them known to hold no line end */
     struct at_event_parser *parser; /* NDJSON */
-    struct at_tape_decoder *tape;   /* or a tape */
-    struct tape_index *index;       /* of the tape; NULL: not looked for, or not there */
-    bool selecting;                 /* only some segments are read */
+    struct at_batcher *batcher;     /* NDJSON */
+    enum at_err failed;             /* NDJSON: what ends it, once the lines before are given */
+    struct at_why failed_why;
+    struct at_tape_decoder *tape; /* or a tape */
+    struct tape_index *index;     /* of the tape; NULL: not looked for, or not there */
+    bool selecting;               /* only some segments are read */
     struct at_reader_options select;
     size_t segment;                  /* the next one to look at */
     uint64_t events_before, skipped; /* of the segments before it; not asked for yet */
@@ -73,6 +77,8 @@ enum at_err at_source_open(const char *path, enum at_recovery recovery, struct a
     if (!err) {
         err = s->in.len && (uint8_t)s->in.ptr[0] == (uint8_t)TAPE_MAGIC[0] ? at_tape_decoder_new(recovery, &s->tape)
                                                                            : at_event_parser_new(&s->parser);
+        if (!err && s->parser)
+            err = at_batcher_new(&s->batcher);
         if (err)
             at_fail(why, err, "%s", at_err_text(err));
     }
@@ -222,10 +228,10 @@ uint64_t at_source_skipped(struct at_source *s)
     return n;
 }
 
-static enum at_err next_of_tape(struct at_source *s, struct at_event *ev, struct at_why *why)
+static enum at_err next_of_tape(struct at_source *s, struct at_tape_batch *out, struct at_why *why)
 {
     enum at_err err;
-    while ((err = at_tape_next(s->tape, ev, why)) == AT_AGAIN) {
+    while ((err = at_tape_next_batch(s->tape, out, why)) == AT_AGAIN) {
         err = at_source_feed(s, why);
         if (err)
             return err;
@@ -233,13 +239,12 @@ static enum at_err next_of_tape(struct at_source *s, struct at_event *ev, struct
     return err;
 }
 
-enum at_err at_source_next(struct at_source *s, struct at_event *ev, struct at_why *why)
+/* The next event of a line. */
+static enum at_err next_of_lines(struct at_source *s, struct at_event *ev, struct at_why *why)
 {
     struct at_str line;
     struct at_why reason = {""};
     enum at_err err;
-    if (s->tape)
-        return next_of_tape(s, ev, why);
     do
         err = next_line(s, &line, why);
     while (!err && is_blank(line));
@@ -249,6 +254,43 @@ enum at_err at_source_next(struct at_source *s, struct at_event *ev, struct at_w
     return err ? at_fail(why, err, "line %llu: %s", (unsigned long long)s->line, reason.text) : AT_OK;
 }
 
+static bool has_line(const struct at_source *s)
+{
+    size_t from = s->used + s->scanned;
+    return s->ended || memchr(s->in.ptr + from, '\n', s->in.len - from);
+}
+
+static enum at_err batch_lines(struct at_source *s, struct at_tape_batch *out, struct at_why *why)
+{
+    struct at_event ev;
+    at_batcher_begin(s->batcher);
+    do {
+        if (!s->failed)
+            s->failed = next_of_lines(s, &ev, &s->failed_why);
+        if (!s->failed && (s->failed = at_batcher_add(s->batcher, &ev)))
+            at_fail(&s->failed_why, s->failed, "%s", at_err_text(s->failed));
+    } while (!s->failed && !at_batcher_is_full(s->batcher) && (!s->waits || has_line(s)));
+    at_batcher_view(s->batcher, out);
+    if (out->n || !s->failed)
+        return AT_OK;
+    if (why && s->failed != AT_END)
+        *why = s->failed_why;
+    return s->failed;
+}
+
+enum at_err at_source_next_batch(struct at_source *s, struct at_tape_batch *out, struct at_why *why)
+{
+    return s->tape ? next_of_tape(s, out, why) : batch_lines(s, out, why);
+}
+
+void at_source_event(struct at_source *s, size_t i, struct at_event *ev)
+{
+    if (s->tape)
+        at_tape_batch_event(s->tape, i, ev);
+    else
+        at_batcher_get(s->batcher, i, ev);
+}
+
 const char *at_source_name(const struct at_source *s)
 {
     return s->name;
@@ -256,7 +298,7 @@ const char *at_source_name(const struct at_source *s)
 
 bool at_source_would_wait(const struct at_source *s)
 {
-    return s->waits && !s->ended && !memchr(s->in.ptr + s->used + s->scanned, '\n', s->in.len - s->used - s->scanned);
+    return s->waits && !(s->tape ? s->ended || at_tape_has_next(s->tape) : s->failed || has_line(s));
 }
 
 void at_source_damage(const struct at_source *s, struct at_tape_damage *out)
@@ -287,6 +329,7 @@ void at_source_close(struct at_source **source)
         close(s->fd);
     at_tape_index_free(&s->index);
     at_tape_decoder_free(&s->tape);
+    at_batcher_free(&s->batcher);
     at_event_parser_free(&s->parser);
     at_buf_free(&s->in);
     free(s->name);

@@ -25,13 +25,17 @@ AT_MUST_USE enum at_err at_source_size(const struct at_source *s, uint64_t *byte
 /* The decoder of a tape, NULL for NDJSON; the source feeds it when told to. */
 struct at_tape_decoder *at_source_decoder(struct at_source *s);
 AT_MUST_USE enum at_err at_source_feed(struct at_source *s, struct at_why *why);
-/* The next event, valid until the next call. AT_END. Errors as of the codec, "what, where". */
-AT_MUST_USE enum at_err at_source_next(struct at_source *s, struct at_event *ev, struct at_why *why);
+/*
+ * The next events, at least one, and any one of them whole; valid until the next call. What a pipe has is given without
+ * waiting for more. AT_END. Errors as of the codec, "what, where", once all that comes before them was given.
+ */
+AT_MUST_USE enum at_err at_source_next_batch(struct at_source *s, struct at_tape_batch *out, struct at_why *why);
+void at_source_event(struct at_source *s, size_t i, struct at_event *ev);
 const char *at_source_name(const struct at_source *s); /* for messages */
 bool at_source_is_tape(const struct at_source *s);
 void at_source_damage(const struct at_source *s, struct at_tape_damage *out);
 void at_source_stats(const struct at_source *s, struct at_tape_stats *out); /* zeros for NDJSON */
-bool at_source_would_wait(const struct at_source *s);                       /* see at_reader_would_wait */
+bool at_source_would_wait(const struct at_source *s); /* the next batch has to be read from a pipe */
 void at_source_close(struct at_source **s);
 
 #endif

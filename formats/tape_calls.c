@@ -33,6 +33,21 @@ char *at_arena_room(struct tape_arena *a, size_t len)
     return room;
 }
 
+void *at_arena_array(struct tape_arena *a, size_t n, size_t element_bytes)
+{
+    const size_t align = sizeof(uint64_t);
+    char *room = at_arena_room(a, n * element_bytes + align);
+    return room ? room + align - (uintptr_t)room % align : NULL;
+}
+
+struct at_str at_arena_text(struct tape_arena *a, struct at_str s)
+{
+    char *room = at_arena_room(a, s.len);
+    if (room && s.len)
+        memcpy(room, s.ptr, s.len);
+    return (struct at_str){room, s.len};
+}
+
 void at_arena_clear(struct tape_arena *a)
 {
     while (a->chunks) {
@@ -114,7 +129,7 @@ static void unpack_uuid(const uint8_t in[16], char *out)
 /* ---- The state */
 
 /* Remembers a call for its answer; the oldest of too many is forgotten. */
-static enum at_err push(struct tape_calls *c, struct at_str id)
+static enum at_err push(struct tape_calls *c, struct tape_call_id id)
 {
     if (c->n_open == TAPE_OPEN_CALLS) {
         memmove(c->open, c->open + 1, (TAPE_OPEN_CALLS - 1) * sizeof *c->open);
@@ -122,7 +137,7 @@ static enum at_err push(struct tape_calls *c, struct at_str id)
     }
     if (c->n_open == c->cap_open) {
         uint8_t cap = (uint8_t)(c->cap_open ? c->cap_open * 2 : 2);
-        struct at_str *open = realloc(c->open, cap * sizeof *open);
+        struct tape_call_id *open = realloc(c->open, cap * sizeof *open);
         if (!open)
             return AT_NOMEM;
         c->open = open;
@@ -139,25 +154,48 @@ static void pop(struct tape_calls *c, size_t rank)
     c->n_open--;
 }
 
-/* After a call (not an answer) was told: how its id counts. `id` lives in the arena. */
-static enum at_err note_call(struct tape_calls *c, uint64_t code, uint64_t number, struct at_str id)
+/*
+ * The number of a new call: a number of its own, unless a call with the same id is open. Where all that is open counts
+ * upwards, the next one is new without a look.
+ */
+static uint32_t number_of(const struct tape_calls *c, struct tape_ids *ids, uint64_t code, uint64_t number,
+                          struct at_str id)
 {
-    if (code == CALL_TEXT)
-        split(id, &c->prefix, &c->number);
-    else if (code != CALL_UUID)
-        c->number = number;
-    return push(c, id);
+    bool fresh = c->plain && (code == CALL_NEXT || code == CALL_JUMP) && number > c->top;
+    for (size_t i = fresh ? 0 : c->n_open; i-- > 0;)
+        if (at_str_eq(c->open[i].id, id))
+            return c->open[i].ref;
+    return ids->n++;
 }
 
-enum at_err at_calls_encode(struct tape_calls *c, struct tape_arena *a, enum at_kind kind, struct at_str id,
-                            struct tape_call_code *out)
+/* After a call (not an answer) was told: how its id counts. `id` lives in the arena. */
+static enum at_err note_call(struct tape_calls *c, struct tape_ids *ids, uint64_t code, uint64_t number,
+                             struct at_str id, uint32_t *ref)
+{
+    bool counts = code == CALL_NEXT || code == CALL_JUMP;
+    *ref = number_of(c, ids, code, number, id);
+    if (code == CALL_TEXT)
+        counts = split(id, &c->prefix, &c->number) && c->n_open == 0;
+    else if (counts)
+        c->number = number;
+    c->plain = counts && (c->plain || c->n_open == 0);
+    if (c->n_open == 0 || c->number > c->top)
+        c->top = c->number;
+    return push(c, (struct tape_call_id){.id = id, .ref = *ref});
+}
+
+enum at_err at_calls_encode(struct tape_calls *c, struct tape_ids *ids, enum at_kind kind, struct at_str id,
+                            struct tape_call_code *out, uint32_t *ref)
 {
     struct at_str prefix;
     uint64_t number = 0;
+    *ref = AT_NO_CALL;
     for (size_t rank = 0; kind != AT_KIND_CALL && rank < c->n_open; rank++) {
-        if (!at_str_eq(c->open[c->n_open - 1 - rank], id))
+        const struct tape_call_id *open = &c->open[c->n_open - 1 - rank];
+        if (!at_str_eq(open->id, id))
             continue;
         out->code = CALL_OPEN + rank;
+        *ref = open->ref;
         if (kind == AT_KIND_RETURN)
             pop(c, rank);
         return AT_OK;
@@ -171,12 +209,8 @@ enum at_err at_calls_encode(struct tape_calls *c, struct tape_arena *a, enum at_
     }
     if (kind != AT_KIND_CALL)
         return AT_OK;
-    char *room = at_arena_room(a, id.len);
-    if (!room)
-        return AT_NOMEM;
-    if (id.len)
-        memcpy(room, id.ptr, id.len);
-    return note_call(c, out->code, number, (struct at_str){room, id.len});
+    struct at_str copy = at_arena_text(&ids->arena, id);
+    return copy.ptr ? note_call(c, ids, out->code, number, copy, ref) : AT_NOMEM;
 }
 
 /* The prefix and the number as one text in the arena. */
@@ -197,8 +231,8 @@ static enum at_err count(const struct tape_calls *c, struct tape_arena *a, uint6
     return AT_OK;
 }
 
-enum at_err at_calls_decode(struct tape_calls *c, struct tape_arena *a, enum at_kind kind,
-                            const struct tape_call_code *code, struct at_str text, struct at_str *id)
+enum at_err at_calls_decode(struct tape_calls *c, struct tape_ids *ids, enum at_kind kind,
+                            const struct tape_call_code *code, struct at_str text, struct tape_call_id *out)
 {
     enum at_err err = AT_OK;
     char *room = NULL;
@@ -207,7 +241,7 @@ enum at_err at_calls_decode(struct tape_calls *c, struct tape_arena *a, enum at_
         if (kind == AT_KIND_CALL || code->code - CALL_OPEN >= c->n_open)
             return AT_DAMAGED;
         size_t rank = (size_t)(code->code - CALL_OPEN);
-        *id = c->open[c->n_open - 1 - rank];
+        *out = c->open[c->n_open - 1 - rank];
         if (kind == AT_KIND_RETURN)
             pop(c, rank);
         return AT_OK;
@@ -215,17 +249,18 @@ enum at_err at_calls_decode(struct tape_calls *c, struct tape_arena *a, enum at_
     switch (code->code) {
     case CALL_NEXT:
     case CALL_JUMP:
-        err = count(c, a, number, id);
+        err = count(c, &ids->arena, number, &out->id);
         break;
     case CALL_UUID:
-        room = at_arena_room(a, UUID_CHARS);
+        room = at_arena_room(&ids->arena, UUID_CHARS);
         if (!room)
             return AT_NOMEM;
         unpack_uuid(code->uuid, room);
-        *id = (struct at_str){room, UUID_CHARS};
+        out->id = (struct at_str){room, UUID_CHARS};
         break;
     default:
-        *id = text;
+        out->id = text;
     }
-    return err || kind != AT_KIND_CALL ? err : note_call(c, code->code, number, *id);
+    out->ref = AT_NO_CALL;
+    return err || kind != AT_KIND_CALL ? err : note_call(c, ids, code->code, number, out->id, &out->ref);
 }

@@ -445,6 +445,7 @@ enum at_err at_tape_next_batch(struct at_tape_decoder *d, struct at_tape_batch *
     out->source += d->at;
     out->shape += d->at;
     out->call += d->at;
+    out->call_ref += d->at;
     d->batch_from = d->at;
     d->at = d->n;
     return AT_OK;
@@ -467,7 +468,13 @@ void at_tape_jump(struct at_tape_decoder *d, const struct tape_segment *s, uint6
 
 bool at_tape_has_next(const struct at_tape_decoder *d)
 {
-    return d->at < d->n || d->in_frame || d->failed;
+    struct tape_frame f;
+    size_t len = 0;
+    const uint8_t *p = unused(d, &len);
+    if (d->at < d->n || d->failed || (d->in_frame && at_events_left(d->events)))
+        return true;
+    return d->has_header && len >= TAPE_FRAME_HEADER_BYTES && at_tape_frame_get(p, &f) &&
+           f.payload_bytes <= len - TAPE_FRAME_HEADER_BYTES && f.events;
 }
 
 void at_tape_decoder_damage(const struct at_tape_decoder *d, struct at_tape_damage *out)

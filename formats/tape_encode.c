@@ -61,7 +61,7 @@ struct at_tape_encoder {
     size_t cap_sources;
     struct follow *follow; /* [0]: of a source's first event */
     size_t cap_follow;
-    struct tape_arena arena; /* call ids */
+    struct tape_ids ids;
     int64_t last_us;
     uint64_t last_packet;
     size_t segment_texts; /* bytes in columns of texts */
@@ -80,7 +80,8 @@ static enum at_err reset_segment(struct at_tape_encoder *e)
     at_intern_clear(e->sources);
     at_intern_clear(e->shapes);
     at_intern_clear(e->nodes);
-    at_arena_clear(&e->arena);
+    at_arena_clear(&e->ids.arena);
+    e->ids.n = 0;
     if (e->cap_follow)
         memset(e->follow, 0, e->cap_follow * sizeof *e->follow);
     e->last_us = 0;
@@ -145,7 +146,7 @@ void at_tape_encoder_free(struct at_tape_encoder **encoder)
     at_indexer_free(&e->index);
     for (size_t i = 0; e->sources && i < at_intern_count(e->sources) && i < e->cap_sources; i++)
         at_calls_free(&e->source[i].calls);
-    at_arena_clear(&e->arena);
+    at_arena_clear(&e->ids.arena);
     free(e->follow);
     free(e->source);
     at_intern_free(&e->nodes);
@@ -388,7 +389,8 @@ static enum at_err put_snapshot(struct at_tape_encoder *e, const struct at_event
 static enum at_err put_call(struct at_tape_encoder *e, const struct at_event *ev, struct source *source)
 {
     struct tape_call_code c;
-    enum at_err err = at_calls_encode(&source->calls, &e->arena, ev->kind, ev->call, &c);
+    uint32_t ref = 0;
+    enum at_err err = at_calls_encode(&source->calls, &e->ids, ev->kind, ev->call, &c, &ref);
     if (!err)
         err = put_number(e, COL_CALL, c.code);
     if (!err && c.code == CALL_JUMP)

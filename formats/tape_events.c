@@ -52,6 +52,8 @@ struct tape_events {
     struct node *nodes;
     size_t n_nodes, cap_nodes;
     struct tape_arena arena;
+    struct tape_ids ids;
+    struct tape_arena ids_before; /* those of the segment before: who keeps them learns late that it is over */
     int64_t last_us;
     uint64_t last_packet;
     /* The batch. */
@@ -59,6 +61,7 @@ struct tape_events {
     int64_t t_us[TAPE_BATCH];
     uint32_t source[TAPE_BATCH], shape[TAPE_BATCH], node[TAPE_BATCH], extra[TAPE_BATCH];
     struct at_str call[TAPE_BATCH];
+    uint32_t call_ref[TAPE_BATCH];
     uint64_t packet[TAPE_BATCH], lost[TAPE_BATCH];
     const uint8_t *mask[TAPE_BATCH];
     struct at_setting settings[AT_LIST_MAX];
@@ -88,6 +91,9 @@ static void clear_segment(struct tape_events *d)
     d->last_us = 0;
     d->last_packet = 0;
     at_arena_clear(&d->arena);
+    at_arena_clear(&d->ids_before);
+    d->ids_before = d->ids.arena;
+    d->ids = (struct tape_ids){0};
 }
 
 void at_events_free(struct tape_events **events)
@@ -96,6 +102,7 @@ void at_events_free(struct tape_events **events)
     if (!d)
         return;
     clear_segment(d);
+    at_arena_clear(&d->ids_before);
     for (int i = 0; i < POOLS; i++)
         free(d->texts[i].items);
     free(d->nodes);
@@ -157,12 +164,12 @@ static enum at_err new_text(struct tape_events *d, enum pool pool)
     if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)
         return AT_LIMIT;
     enum at_err err = at_columns_grow((void **)&t->items, &t->cap, t->n + 1, sizeof *t->items);
-    char *room = err ? NULL : at_arena_room(&d->arena, s.len);
-    if (!room)
+    if (err)
+        return err;
+    t->items[t->n] = at_arena_text(&d->arena, s);
+    if (!t->items[t->n].ptr)
         return AT_NOMEM;
-    if (s.len)
-        memcpy(room, s.ptr, s.len);
-    t->items[t->n++] = (struct at_str){room, s.len};
+    t->n++;
     return AT_OK;
 }
 
@@ -291,13 +298,9 @@ static enum at_err new_shape(struct tape_events *d)
     if (!err && ev.kind == AT_KIND_RETURN)
         err = get_view(d, COL_SHAPE_NEW, WORDS, &ev.err_msg);
     if (!err && ev.n_scopes) {
-        struct at_str *scopes = NULL;
-        size_t bytes = ev.n_scopes * sizeof *scopes + sizeof scopes;
-        char *room = at_arena_room(&d->arena, bytes);
-        if (!room)
+        struct at_str *scopes = at_arena_array(&d->arena, ev.n_scopes, sizeof *scopes);
+        if (!scopes)
             return AT_NOMEM;
-        room += sizeof scopes - (uintptr_t)room % sizeof scopes; /* aligned */
-        scopes = (struct at_str *)(void *)room;
         for (size_t i = 0; i < ev.n_scopes && !err; i++)
             err = get_view(d, COL_SHAPE_NEW, WORDS, &scopes[i]);
         ev.scopes = scopes;
@@ -389,7 +392,7 @@ static enum at_err get_shape(struct tape_events *d, struct source *source, uint3
     return AT_OK;
 }
 
-static enum at_err get_call(struct tape_events *d, struct source *source, enum at_kind kind, struct at_str *id)
+static enum at_err get_call(struct tape_events *d, struct source *source, enum at_kind kind, struct tape_call_id *out)
 {
     struct tape_call_code c = {0};
     struct at_str text = {0}, raw;
@@ -412,14 +415,11 @@ static enum at_err get_call(struct tape_events *d, struct source *source, enum a
         d->segment_texts += raw.len;
         if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)
             return AT_LIMIT;
-        char *room = at_arena_room(&d->arena, raw.len);
-        if (!room)
+        text = at_arena_text(&d->ids.arena, raw);
+        if (!text.ptr)
             return AT_NOMEM;
-        if (raw.len)
-            memcpy(room, raw.ptr, raw.len);
-        text = (struct at_str){room, raw.len};
     }
-    return at_calls_decode(&source->calls, &d->arena, kind, &c, text, id);
+    return at_calls_decode(&source->calls, &d->ids, kind, &c, text, out);
 }
 
 static enum at_err new_node(struct tape_events *d)
@@ -477,8 +477,12 @@ static enum at_err get_rest(struct tape_events *d, struct source *source, const 
 {
     uint64_t v = 0;
     enum at_err err = AT_OK;
-    if (shape->has & AT_HAS_CALL)
-        err = get_call(d, source, shape->kind, &d->call[i]);
+    if (shape->has & AT_HAS_CALL) {
+        struct tape_call_id id = {.ref = AT_NO_CALL};
+        err = get_call(d, source, shape->kind, &id);
+        d->call[i] = id.id;
+        d->call_ref[i] = id.ref;
+    }
     if (!err && shape->has & AT_HAS_AUTH_SETTING)
         err = get_snapshot(d, source, i);
     if (!err && shape->has & AT_HAS_PACKET) {
@@ -523,6 +527,11 @@ enum at_err at_events_batch(struct tape_events *d)
 
 /* ---- Giving */
 
+uint32_t at_events_left(const struct tape_events *d)
+{
+    return d->left;
+}
+
 void at_events_view(const struct tape_events *d, struct at_tape_batch *out)
 {
     *out = (struct at_tape_batch){
@@ -532,6 +541,7 @@ void at_events_view(const struct tape_events *d, struct at_tape_batch *out)
         .source = d->source,
         .shape = d->shape,
         .call = d->call,
+        .call_ref = d->call_ref,
         .sources = d->sources,
         .shapes = d->shapes,
         .n_sources = d->n_sources,

@@ -17,6 +17,7 @@ void at_events_free(struct tape_events **d);
 AT_MUST_USE enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, const uint8_t *payload);
 /* Decodes the next events of the frame into columns. AT_END: there are no more. AT_DAMAGED: they make no sense. */
 AT_MUST_USE enum at_err at_events_batch(struct tape_events *d);
+uint32_t at_events_left(const struct tape_events *d); /* in the frame, not decoded yet */
 /* The batch at hand. */
 void at_events_view(const struct tape_events *d, struct at_tape_batch *out);
 /* Event `i` of the batch; its lists are valid until the next call. */

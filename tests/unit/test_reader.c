@@ -55,31 +55,76 @@ static void lines(const char *path, const char *events, const char *before, cons
     assert_int_equal(fclose(f), 0);
 }
 
-/* What is read, as "INDEX:TIMESTREAM …", then the error's words if there was one. */
+static void add_event(struct at_buf *out, const struct at_event *ev, uint64_t index)
+{
+    assert_int_equal(
+        at_buf_printf(out, "%llu:%lld%.*s ", (unsigned long long)index, (long long)ev->t_us, AT_STR_FMT(ev->stream)),
+        AT_OK);
+}
+
+/* The columns of a batch say the same as its events whole. */
+static void add_batch(struct at_buf *out, struct at_reader *r, const struct at_tape_batch *b, uint64_t first)
+{
+    struct at_event ev;
+    assert_true(b->n > 0);
+    for (size_t i = 0; i < b->n; i++) {
+        at_reader_batch_event(r, i, &ev);
+        assert_true(b->source[i] < b->n_sources && b->shape[i] < b->n_shapes);
+        const struct at_tape_source *source = &b->sources[b->source[i]];
+        assert_true(b->t_us[i] == ev.t_us && b->shapes[b->shape[i]].kind == ev.kind);
+        assert_true(at_str_eq(source->app, ev.app) && at_str_eq(source->user, ev.user) &&
+                    at_str_eq(source->stream, ev.stream) && at_str_eq(source->platform, ev.platform));
+        if (ev.has & AT_HAS_CALL)
+            assert_true(at_str_eq(b->call[i], ev.call));
+        add_event(out, &ev, first + (b->place ? b->place[i] : i));
+    }
+}
+
+enum way { BY_EVENTS, BY_BATCHES, BY_BOTH, WAYS };
+
+static enum at_err read_way(struct at_reader *r, enum way way, struct at_buf *out, struct at_why *why)
+{
+    struct at_event ev;
+    struct at_tape_batch b;
+    uint64_t index = 0;
+    enum at_err err;
+    for (int i = 0;; i++) {
+        bool batch = way == BY_BATCHES || (way == BY_BOTH && i % 3 == 2);
+        err = batch ? at_reader_next_batch(r, &b, &index, why) : at_reader_next(r, &ev, &index, why);
+        if (err)
+            return err;
+        if (batch)
+            add_batch(out, r, &b, index);
+        else
+            add_event(out, &ev, index);
+    }
+}
+
+/* What is read, as "INDEX:TIMESTREAM …", then the error's words if there was one: the same in every way of reading. */
 static void check_read(const char *const *paths, size_t n, const struct at_reader_options *options,
                        const char *expected)
 {
-    struct at_reader *r = NULL;
-    struct at_event ev;
-    struct at_why why = {""};
-    struct at_buf out = {0};
-    uint64_t index = 0;
-    enum at_err err = at_reader_open(paths, n, options, &r, &why);
-    assert_true(!err == (r != NULL));
-    while (!err && !(err = at_reader_next(r, &ev, &index, &why)))
-        assert_int_equal(
-            at_buf_printf(&out, "%llu:%lld%.*s ", (unsigned long long)index, (long long)ev.t_us, AT_STR_FMT(ev.stream)),
-            AT_OK);
-    if (err == AT_END)
-        assert_int_equal(at_reader_next(r, &ev, NULL, &why), AT_END); /* and stays there */
-    else
-        assert_int_equal(at_buf_printf(&out, "%d %s", (int)err, why.text), AT_OK);
-    assert_int_equal(at_buf_add(&out, "", 1), AT_OK);
-    assert_string_equal(out.ptr, expected);
-    at_buf_free(&out);
-    at_reader_close(&r);
-    assert_null(r);
-    at_reader_close(&r);
+    for (int way = 0; way < WAYS; way++) {
+        struct at_reader *r = NULL;
+        struct at_event ev;
+        struct at_why why = {""};
+        struct at_buf out = {0};
+        lseek(STDIN_FILENO, 0, SEEK_SET); /* where it is a file: read anew each time */
+        enum at_err err = at_reader_open(paths, n, options, &r, &why);
+        assert_true(!err == (r != NULL));
+        if (!err)
+            err = read_way(r, (enum way)way, &out, &why);
+        if (err == AT_END)
+            assert_int_equal(at_reader_next(r, &ev, NULL, &why), AT_END); /* and stays there */
+        else
+            assert_int_equal(at_buf_printf(&out, "%d %s", (int)err, why.text), AT_OK);
+        assert_int_equal(at_buf_add(&out, "", 1), AT_OK);
+        assert_string_equal(out.ptr, expected);
+        at_buf_free(&out);
+        at_reader_close(&r);
+        assert_null(r);
+        at_reader_close(&r);
+    }
 }
 
 static const char *const abc[] = {"a", "b", "c"};
@@ -360,6 +405,85 @@ static void a_pipe_that_waits(void **state)
     close(ends[0]);
 }
 
+/* One letter an event: the number of its call, '-' where none is known. */
+static void check_refs(const char *path, const char *expected)
+{
+    struct at_reader *r = NULL;
+    struct at_tape_batch b;
+    struct at_buf out = {0};
+    assert_int_equal(at_reader_open(&path, 1, NULL, &r, NULL), AT_OK);
+    while (!at_reader_next_batch(r, &b, NULL, NULL))
+        for (size_t i = 0; i < b.n; i++)
+            assert_int_equal(at_buf_printf(&out, b.call_ref[i] == AT_NO_CALL ? "-" : "%u", b.call_ref[i]), AT_OK);
+    assert_int_equal(at_buf_add(&out, "", 1), AT_OK);
+    assert_string_equal(out.ptr, expected);
+    at_buf_free(&out);
+    at_reader_close(&r);
+}
+
+/* "c7 r7 p7": a call, its return, a prompt for it, all of one stream; "C7 R7 P7" of another. */
+static void numbers_of_calls(const char *events, const char *expected)
+{
+    FILE *f = fopen("a", "w");
+    assert_non_null(f);
+    struct at_tape_encoder *e = NULL;
+    struct at_buf tape = {0};
+    const struct at_str scope = AT_STR("scope.x");
+    assert_int_equal(at_tape_encoder_new(NULL, &e), AT_OK);
+    int64_t t_us = 0;
+    for (const char *p = events; *p; p += *p == ' ') {
+        size_t len = strcspn(p, " ");
+        bool upper = *p < 'a';
+        char what = (char)(*p | 0x20);
+        struct at_event ev = {
+            .t_us = t_us++,
+            .app = AT_STR("a"),
+            .user = AT_STR("u"),
+            .stream = upper ? AT_STR("S") : AT_STR("s"),
+            .kind = what == 'c'   ? AT_KIND_CALL
+                    : what == 'r' ? AT_KIND_RETURN
+                                  : AT_KIND_PROMPT,
+            .has = AT_HAS_CALL | (what == 'p' ? (uint32_t)AT_HAS_SCOPE : 0),
+            .call = {p + 1, len - 1},
+            .api = AT_STR("x"),
+            .err_msg = AT_STR("x:ok"),
+            .scopes = &scope,
+            .n_scopes = what == 'p',
+        };
+        struct at_buf line = {0};
+        assert_int_equal(at_event_to_json(&ev, &line), AT_OK);
+        assert_int_equal(at_tape_encode(e, &ev, &tape), AT_OK);
+        assert_int_equal(fwrite(line.ptr, 1, line.len, f), line.len);
+        at_buf_free(&line);
+        p += len;
+    }
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(at_tape_encode_finish(e, &tape), AT_OK);
+    write_bytes("b", tape.ptr, tape.len);
+    at_buf_free(&tape);
+    at_tape_encoder_free(&e);
+    check_refs("a", expected);
+    check_refs("b", expected);
+}
+
+/* The same number means the same id of the same stream, as long as a call with it is open. */
+static void calls_have_numbers(void **state)
+{
+    (void)state;
+    numbers_of_calls("c1 r1 c2 c3 p2 r3 r2", "0012121");
+    numbers_of_calls("r1 p2 c1 r1 r1", "--00-");
+    numbers_of_calls("c1 C1 R1 r1", "0110");
+    numbers_of_calls("c1 c1 r1 r1 r1", "0000-"); /* the same id twice */
+    numbers_of_calls("c1 c2 c3 c2 r2 r2 r1 r3", "01211102");
+    numbers_of_calls("c1 c2 c3 c1 c2 c3", "012012");
+    numbers_of_calls("ca02 cb1 ca01 ca02", "0120"); /* where counting leads to an id that is open */
+    numbers_of_calls("ca02 cb1 ca01 ca02 ca03 ca01 rb1 ra02", "01203210");
+    numbers_of_calls("cx cx cy rx ry", "00101");
+    numbers_of_calls("c00000000-0000-4000-8000-000000000000 c1 c00000000-0000-4000-8000-000000000000 c2 "
+                     "r00000000-0000-4000-8000-000000000000",
+                     "01020");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +496,7 @@ int main(void)
         cmocka_unit_test(lines_of_any_length),
         cmocka_unit_test(standard_input),
         cmocka_unit_test(a_pipe_that_waits),
+        cmocka_unit_test(calls_have_numbers),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }

@@ -1,0 +1,177 @@
+/* batcher.c: single events as columns, as a tape would give them. */
+#include "formats/batcher.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/dict.h"
+#include "formats/tape_columns.h"
+
+#define BATCH_EVENTS 256u
+#define BATCH_BYTES (size_t)(1u << 20) /* of what is particular to its events; one event more is always taken */
+#define SEGMENT_EVENTS 65536u
+#define SEGMENT_TEXT_BYTES (size_t)(16u << 20)
+
+struct at_batcher {
+    /* The segment. */
+    uint64_t segment;
+    uint32_t segment_events;
+    struct at_dict dict;
+    struct tape_calls *calls; /* of each source */
+    size_t cap_calls;
+    struct tape_ids ids;
+    struct tape_arena ids_before; /* of the segment before */
+    size_t id_bytes;
+    /* The batch. */
+    uint32_t n;
+    size_t bytes;
+    struct tape_arena arena;
+    int64_t t_us[BATCH_EVENTS];
+    uint32_t source[BATCH_EVENTS], shape[BATCH_EVENTS], call_ref[BATCH_EVENTS];
+    struct at_str call[BATCH_EVENTS];
+    struct at_event events[BATCH_EVENTS];
+};
+
+enum at_err at_batcher_new(struct at_batcher **out)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? AT_OK : AT_NOMEM;
+}
+
+static void clear_segment(struct at_batcher *b)
+{
+    for (size_t i = 0; i < b->dict.n_sources && i < b->cap_calls; i++)
+        at_calls_free(&b->calls[i]);
+    at_dict_clear(&b->dict);
+    at_arena_clear(&b->ids_before);
+    b->ids_before = b->ids.arena;
+    b->ids = (struct tape_ids){0};
+    b->id_bytes = 0;
+    b->segment_events = 0;
+    b->segment++;
+}
+
+void at_batcher_free(struct at_batcher **batcher)
+{
+    struct at_batcher *b = *batcher;
+    if (!b)
+        return;
+    clear_segment(b);
+    at_arena_clear(&b->ids_before);
+    at_arena_clear(&b->arena);
+    at_dict_free(&b->dict);
+    free(b->calls);
+    free(b);
+    *batcher = NULL;
+}
+
+void at_batcher_begin(struct at_batcher *b)
+{
+    at_arena_clear(&b->arena);
+    b->n = 0;
+    b->bytes = 0;
+    if (b->segment_events >= SEGMENT_EVENTS || b->dict.text_bytes + b->id_bytes >= SEGMENT_TEXT_BYTES)
+        clear_segment(b);
+}
+
+bool at_batcher_is_full(const struct at_batcher *b)
+{
+    return b->n == BATCH_EVENTS || b->bytes >= BATCH_BYTES;
+}
+
+/* The id of event `i` and its number, and a copy of it that lives as long as the segment. */
+static enum at_err add_call(struct at_batcher *b, const struct at_event *ev, struct tape_calls *calls, uint32_t i)
+{
+    struct tape_call_code code;
+    enum at_err err = at_calls_encode(calls, &b->ids, ev->kind, ev->call, &code, &b->call_ref[i]);
+    if (err)
+        return err;
+    b->call[i] = at_arena_text(&b->ids.arena, ev->call);
+    b->id_bytes += 2 * ev->call.len;
+    return b->call[i].ptr ? AT_OK : AT_NOMEM;
+}
+
+static enum at_err add_settings(struct at_batcher *b, const struct at_event *ev, struct at_event *copy)
+{
+    struct at_setting *settings = at_arena_array(&b->arena, ev->n_settings, sizeof *settings);
+    if (!settings)
+        return AT_NOMEM;
+    for (size_t i = 0; i < ev->n_settings; i++) {
+        settings[i].granted = ev->settings[i].granted;
+        settings[i].scope = at_arena_text(&b->arena, ev->settings[i].scope);
+        if (!settings[i].scope.ptr)
+            return AT_NOMEM;
+        b->bytes += sizeof *settings + settings[i].scope.len;
+    }
+    copy->settings = settings;
+    copy->n_settings = ev->n_settings;
+    return AT_OK;
+}
+
+/* What is particular to the event. */
+static enum at_err add_rest(struct at_batcher *b, const struct at_event *ev, struct at_event *copy)
+{
+    if (ev->has & AT_HAS_PACKET)
+        copy->packet = ev->packet;
+    if (ev->has & AT_HAS_LOST_BYTES)
+        copy->lost_bytes = ev->lost_bytes;
+    if (ev->extra.ptr) {
+        copy->extra = at_arena_text(&b->arena, ev->extra);
+        if (!copy->extra.ptr)
+            return AT_NOMEM;
+        b->bytes += ev->extra.len;
+    }
+    return ev->has & AT_HAS_AUTH_SETTING ? add_settings(b, ev, copy) : AT_OK;
+}
+
+enum at_err at_batcher_add(struct at_batcher *b, const struct at_event *ev)
+{
+    uint32_t i = b->n;
+    bool is_new = false;
+    enum at_err err = at_dict_source(&b->dict, ev, &b->source[i], &is_new);
+    if (!err && is_new)
+        err = at_columns_grow((void **)&b->calls, &b->cap_calls, b->dict.n_sources, sizeof *b->calls);
+    if (!err)
+        err = at_dict_shape(&b->dict, ev, &b->shape[i], &is_new);
+    if (!err && ev->has & AT_HAS_CALL)
+        err = add_call(b, ev, &b->calls[b->source[i]], i);
+    if (err)
+        return err;
+    const struct at_tape_source *s = &b->dict.sources[b->source[i]];
+    struct at_event *copy = &b->events[i];
+    *copy = b->dict.shapes[b->shape[i]];
+    copy->t_us = b->t_us[i] = ev->t_us;
+    copy->has = ev->has;
+    copy->app = s->app;
+    copy->user = s->user;
+    copy->stream = s->stream;
+    copy->platform = s->platform;
+    if (ev->has & AT_HAS_CALL)
+        copy->call = b->call[i];
+    err = add_rest(b, ev, copy);
+    b->n += !err;
+    b->segment_events += !err;
+    return err;
+}
+
+void at_batcher_view(const struct at_batcher *b, struct at_tape_batch *out)
+{
+    *out = (struct at_tape_batch){
+        .n = b->n,
+        .segment = b->segment,
+        .t_us = b->t_us,
+        .source = b->source,
+        .shape = b->shape,
+        .call = b->call,
+        .call_ref = b->call_ref,
+        .sources = b->dict.sources,
+        .shapes = b->dict.shapes,
+        .n_sources = b->dict.n_sources,
+        .n_shapes = b->dict.n_shapes,
+    };
+}
+
+void at_batcher_get(const struct at_batcher *b, size_t i, struct at_event *ev)
+{
+    *ev = b->events[i];
+}
