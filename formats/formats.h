@@ -504,6 +504,36 @@ bool at_reader_would_wait(const struct at_reader *r);
 void at_reader_close(struct at_reader **r);
 
 /*
+ * The segments of a tape that is a file: each can be read alone, in any order, so on several threads at once. A tape
+ * that is damaged or torn is not for this: a reader says what is wrong with it.
+ */
+struct at_tape_segment {
+    uint64_t offset, bytes; /* in the file */
+    uint64_t first;         /* number of its first event, as of a reader of this file alone */
+    uint64_t events;
+    int64_t earliest_us, latest_us;
+};
+struct at_segments;
+/*
+ * Finds them by the index, or from frame header to frame header where there is none. AT_NOTFOUND: not a tape, not a
+ * file that can be sought in, or not a whole one. AT_IO, AT_NOMEM.
+ */
+AT_MUST_USE enum at_err at_segments_open(const char *path, struct at_segments **out, struct at_why *why);
+const struct at_tape_segment *at_segments_list(const struct at_segments *s, size_t *n); /* valid until closed */
+void at_segments_close(struct at_segments **s);
+
+/* Reads segments, one after another: one of these a thread, any number of them at once of the same at_segments. */
+struct at_segment_reader;
+AT_MUST_USE enum at_err at_segment_reader_new(const struct at_segments *s, struct at_segment_reader **out);
+/* Segment `i` of the list is read from its start. */
+AT_MUST_USE enum at_err at_segment_begin(struct at_segment_reader *r, size_t i, struct at_why *why);
+/* Its next events; `segment` is the `i` given. AT_END: that was all of it. AT_DAMAGED, AT_NEWER, AT_LIMIT, AT_IO. */
+AT_MUST_USE enum at_err at_segment_next_batch(struct at_segment_reader *r, struct at_tape_batch *out,
+                                              struct at_why *why);
+void at_segment_event(struct at_segment_reader *r, size_t i, struct at_event *ev); /* of the batch given last */
+void at_segment_reader_free(struct at_segment_reader **r);
+
+/*
  * A whole file written under a temporary name beside its place, renamed by at_output_commit; "-" is standard output.
  * Closing without commit removes the temporary file.
  */

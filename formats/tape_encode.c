@@ -104,6 +104,8 @@ static void set_defaults(struct at_tape_options *o)
         o->frame_events = o->archive ? o->segment_events : LIVE_FRAME_EVENTS;
     if (o->frame_events > TAPE_FRAME_EVENTS_MAX)
         o->frame_events = TAPE_FRAME_EVENTS_MAX;
+    if (o->frame_events > o->segment_events)
+        o->frame_events = o->segment_events;
     if (!o->frame_us)
         o->frame_us = o->archive ? UINT32_MAX : LIVE_FRAME_US;
     if (!o->segment_us)
@@ -512,9 +514,10 @@ static bool is_past(int64_t t_us, int64_t from_us, uint32_t limit_us)
 static enum at_err make_way(struct at_tape_encoder *e, const struct at_event *ev, struct at_buf *out)
 {
     enum at_err err = AT_OK;
-    if (e->frame.events && (e->frame.events >= e->o.frame_events || text_bytes(e) >= FRAME_TEXT_BYTES ||
-                            at_intern_count(e->nodes) >= TAPE_SNAPSHOT_NODES_MAX / 2 ||
-                            is_past(ev->t_us, e->frame_first_us, e->o.frame_us)))
+    if (e->frame.events &&
+        (e->frame.events >= e->o.frame_events || e->segment_events >= e->o.segment_events ||
+         text_bytes(e) >= FRAME_TEXT_BYTES || at_intern_count(e->nodes) >= TAPE_SNAPSHOT_NODES_MAX / 2 ||
+         is_past(ev->t_us, e->frame_first_us, e->o.frame_us)))
         err = end_frame(e, out);
     if (err || e->frame.events || e->segment_events == 0)
         return err;

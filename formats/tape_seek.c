@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum at_err read_at(int fd, uint64_t offset, void *to, size_t len)
+enum at_err at_read_at(int fd, uint64_t offset, void *to, size_t len)
 {
     uint8_t *p = to;
     while (len) {
@@ -50,13 +50,13 @@ static enum at_err find_frame(int fd, struct tape_frame *f, uint64_t *offset)
     uint64_t size = (uint64_t)st.st_size;
     if (!S_ISREG(st.st_mode) || size < least)
         return AT_NOTFOUND;
-    enum at_err err = read_at(fd, size - sizeof trailer, trailer, sizeof trailer);
+    enum at_err err = at_read_at(fd, size - sizeof trailer, trailer, sizeof trailer);
     if (err)
         return err;
     *offset = at_get_u64le(trailer);
     if (memcmp(trailer + 8, TAPE_TRAILER_MAGIC, 8) != 0 || *offset > size - sizeof header - sizeof trailer)
         return AT_NOTFOUND;
-    err = read_at(fd, *offset, header, sizeof header);
+    err = at_read_at(fd, *offset, header, sizeof header);
     if (err)
         return err;
     bool found = at_tape_frame_get(header, f) && f->type == TAPE_TYPE_INDEX && f->payload_bytes <= TAPE_PAYLOAD_MAX &&
@@ -75,7 +75,7 @@ enum at_err at_tape_find_index(int fd, struct tape_index **out)
     uint8_t *payload = malloc(f.payload_bytes ? f.payload_bytes : 1);
     if (!payload)
         return AT_NOMEM;
-    err = read_at(fd, offset + TAPE_FRAME_HEADER_BYTES, payload, f.payload_bytes);
+    err = at_read_at(fd, offset + TAPE_FRAME_HEADER_BYTES, payload, f.payload_bytes);
     if (!err && at_tape_crc(payload, f.payload_bytes) != f.payload_crc)
         err = AT_NOTFOUND;
     if (!err)

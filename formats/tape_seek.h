@@ -10,6 +10,9 @@
  */
 AT_MUST_USE enum at_err at_tape_find_index(int fd, struct tape_index **out);
 
+/* Reads exactly `len` bytes. AT_NOTFOUND: the file ends before. AT_IO: see errno. */
+AT_MUST_USE enum at_err at_read_at(int fd, uint64_t offset, void *to, size_t len);
+
 /* Decoding goes on at the first frame of segment `s`: the next bytes fed are those at its offset. */
 void at_tape_jump(struct at_tape_decoder *d, const struct tape_segment *s, uint64_t events_before);
 

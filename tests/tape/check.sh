@@ -124,3 +124,18 @@ check "a closed pipe is a quiet end" bash -c "set -o pipefail; '$AT' cat '$WORK/
 check "sanitizers: everything of above once" bash -c "'$AUTHTAPE_ASAN' cat '$WORK/live.tape' | cmp - '$WORK/s.ndjson' && '$AUTHTAPE_ASAN' import odd.ndjson | cmp - <('$AT' import odd.ndjson) && '$AUTHTAPE_ASAN' info '$WORK/s.tape' >/dev/null"
 "$AUTHTAPE_ASAN" repair -w "$WORK/saved2.tape" "$WORK/flip.tape" 2>/dev/null
 check "sanitizers: repair gives the same" cmp "$WORK/saved.tape" "$WORK/saved2.tape"
+
+# Segments on several threads, watched by the thread sanitizer.
+threads() {
+    # shellcheck disable=SC2046
+    ${CC:-gcc} -std=c11 -D_GNU_SOURCE -I"$ROOT" -O1 -g -fsanitize=thread -o "$WORK/threads" \
+        "$ROOT/tests/unit/test_segments.c" "$ROOT"/formats/*.c "$CHECK_BUILD/gen/profiles.c" \
+        $(pkg-config --cflags --libs cmocka zlib libcjson) -lm &&
+        TSAN_OPTIONS=halt_on_error=1 "$WORK/threads"
+}
+if echo 'int main(void) { return 0; }' | ${CC:-gcc} -x c -fsanitize=thread -o "$WORK/tsan" - 2>/dev/null && "$WORK/tsan" &&
+    pkg-config --exists cmocka; then
+    check "thread sanitizer: segments on threads" threads
+else
+    skip "thread sanitizer: segments on threads" "the compiler has none that works here, or cmocka is missing"
+fi
