@@ -260,14 +260,18 @@ static enum at_err barriers(struct at_checker *c, struct key *k, uint32_t from, 
     return err;
 }
 
-enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us)
+bool key_was_quiet(const struct at_checker *c, const struct key *k, int64_t t_us)
 {
     uint64_t quiet_us = (c->options.has_quiet_ms ? c->options.quiet_ms : c->profile->quiet_ms) * UINT64_C(1000);
     if (c->profile->other_devices && !c->options.has_quiet_ms)
         quiet_us = 0;
     uint64_t length_us = t_us > k->last.t_us ? (uint64_t)t_us - (uint64_t)k->last.t_us : 0;
-    struct stretch w = {.quiet = k->begun && length_us >= quiet_us &&
-                                 (hidden(c, k, AT_SEES_SETTINGS) || hidden(c, k, AT_SEES_RESETS))};
+    return k->begun && length_us >= quiet_us && (hidden(c, k, AT_SEES_SETTINGS) || hidden(c, k, AT_SEES_RESETS));
+}
+
+enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us)
+{
+    struct stretch w = {.quiet = key_was_quiet(c, k, t_us)};
     bool moves = w.quiet;
     for (uint32_t i = 0; i < k->n_branches && !moves; i++)
         moves = k->branches[i]->open_ended != 0;

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay/private.h"
+#include "replay/lanes.h"
 
 uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id)
 {
@@ -24,28 +24,56 @@ void note_spares(struct key *k)
     }
 }
 
-static enum at_err drop_call(struct at_checker *c, struct key *k, uint32_t i)
+void remove_call(struct at_checker *c, struct key *k, uint32_t i)
 {
     struct call *call = k->calls[i];
+    memmove(k->calls + i, k->calls + i + 1, (k->n_calls - i - 1) * sizeof(struct call *));
+    k->n_calls--;
+    if (call->spare)
+        note_spares(k);
+    free_call(c, call);
+}
+
+static enum at_err drop_call(struct at_checker *c, struct key *k, uint32_t i)
+{
+    const struct call *call = k->calls[i];
     enum at_err err = AT_OK;
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
         struct step drop = {.kind = STEP_DROP_SLOT, .slot = slot_of(k, i, s)};
         for (uint32_t b = 0; has_slot(call, s) && b < k->n_branches && !err; b++)
             err = branch_apply(c, k, k->branches[b], s, &drop);
     }
-    memmove(k->calls + i, k->calls + i + 1, (k->n_calls - i - 1) * sizeof(struct call *));
-    k->n_calls--;
-    if (call->spare)
-        note_spares(k);
-    free(call);
+    remove_call(c, k, i);
     return err;
 }
 
-static enum at_err new_call(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
-                            struct at_place at, struct call **out)
+/* Calls come and go: those of usual size are kept for the next ones. */
+static struct call *new_call(struct at_checker *c, size_t text_bytes)
 {
-    struct at_api api = at_profile_api(c->profile, ev->api);
-    struct at_str platform = ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0};
+    struct call *call = c->spare_calls;
+    if (text_bytes > CALL_TEXT)
+        return malloc(sizeof *call + text_bytes);
+    if (!call)
+        return malloc(sizeof *call + CALL_TEXT);
+    c->spare_calls = call->next;
+    c->n_spare_calls--;
+    return call;
+}
+
+void free_call(struct at_checker *c, struct call *call)
+{
+    if (call->id.len + call->platform.len > CALL_TEXT || c->n_spare_calls >= SPARE_CALLS_MAX) {
+        free(call);
+        return;
+    }
+    call->next = c->spare_calls;
+    c->spare_calls = call;
+    c->n_spare_calls++;
+}
+
+enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, struct at_place at, struct at_str id,
+                     struct at_str platform, struct call **out)
+{
     if (k->n_calls >= CALLS_MAX)
         return AT_LIMIT;
     if (k->n_calls == k->cap_calls) {
@@ -56,46 +84,43 @@ static enum at_err new_call(struct at_checker *c, struct key *k, struct stream *
         k->calls = calls;
         k->cap_calls = cap;
     }
-    struct call *call = malloc(sizeof *call + ev->call.len + platform.len);
+    struct call *call = new_call(c, id.len + platform.len);
     if (!call)
         return AT_NOMEM;
-    *call = (struct call){.stream = st, .place = at, .kind = api.kind, .scopes = api.scopes};
-    memcpy(call->text, ev->call.ptr, ev->call.len);
-    call->id = (struct at_str){call->text, ev->call.len};
+    *call = (struct call){.stream = st, .place = at};
+    memcpy(call->text, id.ptr, id.len);
+    call->id = (struct at_str){call->text, id.len};
     if (platform.len)
-        memcpy(call->text + ev->call.len, platform.ptr, platform.len);
+        memcpy(call->text + id.len, platform.ptr, platform.len);
     if (platform.ptr)
-        call->platform = (struct at_str){call->text + ev->call.len, platform.len};
-    enum at_err err = intern_word(c, ev->api, &call->api);
-    for (size_t i = 0; api.kind == AT_API_AUTHORIZE && i < ev->n_scopes && !err; i++) {
-        size_t s = at_profile_find_scope(c->profile, ev->scopes[i]);
-        if (s == AT_NO_SCOPE)
-            err = hint_unknown(c, ev->scopes[i]);
-        else
-            call->scopes |= UINT64_C(1) << s;
-    }
-    if (err) {
-        free(call);
-        return err;
-    }
-    if (c->options.fault == AT_FAULT_SCOPE_FOR_SCOPE && (call->scopes >> c->options.fault_for & 1)) {
-        call->scopes &= ~(UINT64_C(1) << c->options.fault_for);
-        call->scopes |= UINT64_C(1) << c->options.fault_scope;
-    }
+        call->platform = (struct at_str){call->text + id.len, platform.len};
     k->calls[k->n_calls++] = call;
     *out = call;
     return AT_OK;
 }
 
+static enum at_err hint_scopes(struct at_checker *c, const struct at_event *ev)
+{
+    enum at_err err = AT_OK;
+    for (size_t i = 0; i < ev->n_scopes && !err; i++)
+        if (at_profile_find_scope(c->profile, ev->scopes[i]) == AT_NO_SCOPE)
+            err = hint_unknown(c, ev->scopes[i]);
+    return err;
+}
+
 enum at_err on_call(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
-                    struct at_place at)
+                    const struct happening *h)
 {
     struct call *call;
-    c->saw_login = c->saw_login || at_str_eq(ev->api, AT_STR("login"));
-    c->saw_user_info = c->saw_user_info || at_str_eq(ev->api, AT_STR("getUserInfo"));
-    enum at_err err = new_call(c, k, st, ev, at, &call);
+    const struct meaning *m = h->meaning;
+    enum at_err err = add_call(c, k, st, h->at, h->call, h->platform, &call);
     if (err)
         return err;
+    call->api = m->api;
+    call->kind = m->api_kind;
+    call->scopes = m->scopes;
+    if (m->unknown)
+        err = hint_scopes(c, ev);
     struct step add = {.kind = STEP_ADD_SLOT, .value = reads_settings(call)};
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
         if (!has_slot(call, s))
@@ -106,7 +131,7 @@ enum at_err on_call(struct at_checker *c, struct key *k, struct stream *st, cons
     return err;
 }
 
-static uint8_t outcomes_of(enum at_class cls)
+uint8_t outcomes_of(enum at_class cls)
 {
     switch (cls) {
     case AT_CLASS_OK:

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay/private.h"
+#include "replay/lanes.h"
 
 const char *at_state_text(enum at_state s)
 {
@@ -39,6 +39,8 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
     };
     if (!err)
         err = sets_new(&policies, &c->sets);
+    if (!err)
+        err = columns_new(&c->columns);
     c->collect_at = SETS_BYTES;
     if (err)
         at_checker_free(&c);
@@ -52,10 +54,11 @@ void at_checker_free(struct at_checker **checker)
     if (!c)
         return;
     for (uint32_t i = 0; i < c->cap_keys && c->keys[i]; i++) {
-        key_free_search(c->keys[i]);
+        key_free_search(c, c->keys[i]);
         free(c->keys[i]->branches);
         free(c->keys[i]->calls);
         free(c->keys[i]->known);
+        free(c->keys[i]->columns);
         free(c->keys[i]);
     }
     for (uint32_t i = 0; i < c->cap_streams && c->streams[i]; i++) {
@@ -70,26 +73,37 @@ void at_checker_free(struct at_checker **checker)
     at_intern_free(&c->stream_names);
     at_intern_free(&c->hinted);
     sets_free(&c->sets);
+    columns_free(&c->columns);
+    while (c->spare_calls) {
+        struct call *next = c->spare_calls->next;
+        free(c->spare_calls);
+        c->spare_calls = next;
+    }
     for (size_t i = 0; i < sizeof c->text / sizeof c->text[0]; i++)
         at_buf_free(&c->text[i]);
     free(c);
     *checker = NULL;
 }
 
-static enum at_err on_end(struct at_checker *c, struct stream *st, const struct at_event *ev)
+/* Key `of`, the event's own, is folded by the caller. */
+static enum at_err on_end(struct at_checker *c, const struct key *of, struct stream *st, const struct at_event *ev)
 {
     enum at_err err = AT_OK;
     for (uint32_t n = 0; n < st->n_keys && !err; n++) {
         struct key *k = st->keys[n];
         if (k->inconclusive)
             continue;
-        err = key_advance(c, k, ev->t_us);
+        err = key_unfold(c, k);
+        if (!err)
+            err = key_advance(c, k, ev->t_us);
         for (uint32_t i = 0; i < k->n_calls && !err; i++) {
             if (k->calls[i]->stream != st || k->calls[i]->over)
                 continue;
             k->calls[i]->over = true;
             err = check_answered(c, k, i, ev);
         }
+        if (!err && k != of)
+            key_fold(c, k);
     }
     return err;
 }
@@ -104,7 +118,8 @@ static enum at_err forget_key(struct at_checker *c, struct key *k)
     return key_restart(c, k, true);
 }
 
-static enum at_err on_gap(struct at_checker *c, struct stream *st, const struct at_event *ev, struct at_place at)
+static enum at_err on_gap(struct at_checker *c, const struct key *of, struct stream *st, const struct at_event *ev,
+                          struct at_place at)
 {
     enum at_err err = AT_OK;
     c->totals.gaps++;
@@ -113,15 +128,20 @@ static enum at_err on_gap(struct at_checker *c, struct stream *st, const struct 
     for (uint32_t n = 0; n < st->n_keys && !err; n++) {
         if (st->keys[n]->inconclusive)
             continue;
-        err = forget_key(c, st->keys[n]);
+        err = key_unfold(c, st->keys[n]);
+        if (!err)
+            err = forget_key(c, st->keys[n]);
         st->keys[n]->last = at;
+        if (!err && st->keys[n] != of)
+            key_fold(c, st->keys[n]);
     }
     return err;
 }
 
 static enum at_err dispatch(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
-                            struct at_place at)
+                            const struct happening *h)
 {
+    struct at_place at = h->at;
     enum at_err err = key_advance(c, k, ev->t_us);
     if (err)
         return err;
@@ -129,7 +149,7 @@ static enum at_err dispatch(struct at_checker *c, struct key *k, struct stream *
     case AT_KIND_START:
         return on_start(c, k, ev, at);
     case AT_KIND_CALL:
-        return on_call(c, k, st, ev, at);
+        return on_call(c, k, st, ev, h);
     case AT_KIND_RETURN:
         return on_return(c, k, st, ev, at);
     case AT_KIND_PROMPT:
@@ -143,39 +163,87 @@ static enum at_err dispatch(struct at_checker *c, struct key *k, struct stream *
     case AT_KIND_RESET:
         return on_reset(c, k, ev, at);
     case AT_KIND_GAP:
-        return on_gap(c, st, ev, at);
+        return on_gap(c, k, st, ev, at);
     case AT_KIND_END:
-        return on_end(c, st, ev);
+        return on_end(c, k, st, ev);
     default:
         return AT_BAD;
     }
 }
 
-/* Lets go of the sets that no key is in any more. */
+/* Lets go of the sets and columns that no key is in any more. */
 static enum at_err collect(struct at_checker *c)
 {
     enum at_err err = AT_OK;
+    if (!columns_keep_begin(c->columns))
+        return AT_OK; /* it is put off */
     sets_keep_begin(c->sets);
-    for (uint32_t i = 0; i < c->totals.keys; i++)
-        for (uint32_t b = 0; b < c->keys[i]->n_branches; b++)
+    for (uint32_t i = 0; i < c->totals.keys; i++) {
+        const struct key *k = c->keys[i];
+        for (uint32_t b = 0; b < k->n_branches; b++)
             for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
-                err = sets_keep(c->sets, &c->keys[i]->branches[b]->sets[s]);
+                err = sets_keep(c->sets, &k->branches[b]->sets[s]);
+        for (size_t s = 0; s < c->profile->n_scopes && k->folded && !err; s++)
+            err = columns_keep(c, &k->columns[s]);
+    }
+    columns_keep_end(c->columns);
     sets_keep_end(c->sets);
-    c->collect_at = 2 * sets_bytes(c->sets) + SETS_BYTES;
+    c->collect_at = 2 * (sets_bytes(c->sets) + columns_bytes(c->columns)) + SETS_BYTES;
     return err;
 }
 
 /* The cap was hit: the key is given up, and named at the end. */
 static void give_up(struct at_checker *c, struct key *k)
 {
-    key_free_search(k);
+    key_free_search(c, k);
+    k->folded = false;
     k->inconclusive = true;
     c->totals.inconclusive++;
 }
 
+/* Does the event on the key's branches. */
+static enum at_err on_branches(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h)
+{
+    enum at_err err = key_unfold(c, k);
+    if (!err)
+        err = dispatch(c, k, st, h->ev, h);
+    if (err == AT_LIMIT) {
+        give_up(c, k);
+        return AT_OK;
+    }
+    h->meaning->told = true;
+    k->begun = true;
+    k->last = h->at;
+    if (!err)
+        key_fold(c, k);
+    return err;
+}
+
+static enum at_err check(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h)
+{
+    enum at_err err;
+    if (lanes_event(c, k, st, h, &err)) {
+        k->begun = true;
+        k->last = h->at;
+    } else {
+        err = on_branches(c, k, st, h);
+        c->columns->grown = true;
+    }
+    if (err || !c->columns->grown)
+        return err;
+    c->columns->grown = false;
+    return sets_bytes(c->sets) + columns_bytes(c->columns) < c->collect_at ? err : collect(c);
+}
+
 enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, uint64_t index)
 {
-    struct at_place at = {.event = index, .t_us = ev->t_us, .packet = ev->has & AT_HAS_PACKET ? ev->packet : 0};
+    struct meaning meaning;
+    struct happening h = {.meaning = &meaning,
+                          .at = {.event = index, .t_us = ev->t_us, .packet = ev->has & AT_HAS_PACKET ? ev->packet : 0},
+                          .call = ev->call,
+                          .platform = ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0},
+                          .err_msg = ev->err_msg,
+                          .ev = ev};
     struct stream *st;
     struct key *k;
     c->totals.events++;
@@ -187,21 +255,17 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
         err = stream_add_key(st, k);
     if (err || k->inconclusive)
         return err;
-    err = dispatch(c, k, st, ev, at);
-    if (err == AT_LIMIT) {
-        give_up(c, k);
-        return AT_OK;
-    }
-    k->begun = true;
-    k->last = at;
-    return err || sets_bytes(c->sets) < c->collect_at ? err : collect(c);
+    err = meaning_of(c, ev, &meaning);
+    return err ? err : check(c, k, st, &h);
 }
 
 static enum at_err finish_key(struct at_checker *c, struct key *k)
 {
     struct at_event none = {.kind = AT_KIND_END, .t_us = k->last.t_us};
     int64_t grace_us = (int64_t)c->options.grace_ms * 1000;
-    enum at_err err = key_advance(c, k, k->last.t_us);
+    enum at_err err = key_unfold(c, k);
+    if (!err)
+        err = key_advance(c, k, k->last.t_us);
     for (uint32_t i = 0; i < k->n_calls && !err; i++) {
         const struct call *call = k->calls[i];
         if (!call->over && call->stream->last_us - call->place.t_us >= grace_us)
@@ -223,6 +287,7 @@ enum at_err at_checker_finish(struct at_checker *c)
         if (c->keys[i]->inconclusive)
             continue;
         err = finish_key(c, c->keys[i]);
+        key_fold(c, c->keys[i]);
         if (err == AT_LIMIT) {
             give_up(c, c->keys[i]);
             err = AT_OK;

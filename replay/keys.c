@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay/private.h"
+#include "replay/lanes.h"
 
 /* Makes room for entry `id` of a table of pointers, the new ones NULL. */
 static enum at_err grow_table(void ***table, uint32_t *cap, uint32_t id)
@@ -34,15 +34,19 @@ static enum at_err new_key(struct at_checker *c, const struct at_event *ev, stru
     if (!k)
         return AT_NOMEM;
     k->known = calloc(c->profile->n_scopes, sizeof *k->known);
-    enum at_err err = k->known ? AT_OK : AT_NOMEM;
+    k->columns = calloc(c->profile->n_scopes, sizeof *k->columns);
+    enum at_err err = k->known && k->columns ? AT_OK : AT_NOMEM;
     if (!err)
         err = intern_word(c, ev->app, &k->app);
     if (!err)
         err = intern_word(c, ev->user, &k->user);
     if (!err)
         err = key_restart(c, k, false);
+    if (!err)
+        key_fold(c, k);
     if (err) {
         free(k->known);
+        free(k->columns);
         free(k);
         return err;
     }
@@ -155,10 +159,10 @@ enum at_err hint_unknown(struct at_checker *c, struct at_str word)
 }
 
 /* Gives back all that the search of a key holds. */
-void key_free_search(struct key *k)
+void key_free_search(struct at_checker *c, struct key *k)
 {
     while (k->n_branches)
         free(k->branches[--k->n_branches]);
     while (k->n_calls)
-        free(k->calls[--k->n_calls]);
+        free_call(c, k->calls[--k->n_calls]);
 }

@@ -19,6 +19,12 @@ void known_until(struct key *k, size_t s, struct at_place at)
         k->known[s].sure = at;
 }
 
+void known_settle(struct key *k, size_t s)
+{
+    if (k->moved && k->moved_at.event > k->known[s].sure.event)
+        k->known[s].sure = k->moved_at;
+}
+
 void known_refresh(const struct at_checker *c, struct key *k, size_t s)
 {
     if (k->known[s].certain)

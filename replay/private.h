@@ -35,6 +35,8 @@
 #define BRANCHES_MAX 2048u
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
 #define CALLS_MAX 150u     /* open calls of one key */
+#define CALL_TEXT 56u      /* bytes of id and platform that most calls have room enough with */
+#define SPARE_CALLS_MAX 4096u
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
 
 /* A stream: a connection or a recorder. */
@@ -51,6 +53,7 @@ struct stream {
 struct call {
     struct stream *stream;
     struct at_place place;
+    struct call *next;          /* while it is spare memory */
     struct at_str id, platform; /* in `text` */
     struct at_str api;          /* interned */
     enum at_api_kind kind;
@@ -98,7 +101,17 @@ struct key {
     struct branch **branches;
     uint32_t n_branches, cap_branches;
     struct known *known; /* per scope */
+    /* While it is at rest: columns instead of branches (lanes.h). */
+    bool folded;
+    bool open_ended;     /* a set is not closed under silent steps */
+    uint8_t lanes;       /* branches */
+    uint8_t seen_lanes;  /* mask of those where a prompt was seen and is up */
+    bool moved;          /* silent steps were looked for while folded: what is certain was so until `moved_at` */
+    struct at_place moved_at;
+    uint32_t *columns; /* per scope */
 };
+
+struct happening;
 
 struct at_checker {
     const struct at_profile *profile;
@@ -114,7 +127,10 @@ struct at_checker {
     uint32_t cap_streams;
     struct at_check_totals totals;
     bool saw_login, saw_user_info;
+    struct call *spare_calls; /* memory for CALL_TEXT bytes of text each */
+    uint32_t n_spare_calls;
     struct set_table *sets;
+    struct column_table *columns;
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
     struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
@@ -142,6 +158,8 @@ bool branch_has_seen(const struct at_checker *c, const struct key *k, const stru
 AT_MUST_USE enum at_err key_add_branch(struct key *k, struct branch *b); /* takes it */
 /* Removes and frees branch number i; the order of the others may change. */
 void key_drop_branch(struct key *k, uint32_t i);
+/* Whether the time since the last event of the key is a quiet window, in which something can happen unseen. */
+bool key_was_quiet(const struct at_checker *c, const struct key *k, int64_t t_us);
 /* Everything that can happen silently between the last event of the key and one at `t_us`. */
 AT_MUST_USE enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us);
 /* Drops branches that others cover. */
@@ -161,7 +179,7 @@ static inline bool hidden(const struct at_checker *c, const struct key *k, enum 
 /* ---- keys.c ---- */
 
 /* Gives back all that the search of a key holds. */
-void key_free_search(struct key *k);
+void key_free_search(struct at_checker *c, struct key *k);
 /* A view of the word that lives as long as the checker. */
 AT_MUST_USE enum at_err intern_word(struct at_checker *c, struct at_str word, struct at_str *out);
 /* The key and the stream of an event, made when they are new. */
@@ -176,10 +194,17 @@ AT_MUST_USE enum at_err hint_unknown(struct at_checker *c, struct at_str word);
 
 /* ---- calls.c ---- */
 
+/* A call more, of which only the names and the place are filled in. AT_LIMIT: too many. */
+AT_MUST_USE enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, struct at_place at,
+                                 struct at_str id, struct at_str platform, struct call **out);
+void free_call(struct at_checker *c, struct call *call);
+void remove_call(struct at_checker *c, struct key *k, uint32_t i);
+/* The outcomes of a call, SLOT_…, that fit an answer of the class. */
+uint8_t outcomes_of(enum at_class cls);
 /* Notes which scopes have open calls without slots. */
 void note_spares(struct key *k);
 AT_MUST_USE enum at_err on_call(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
-                                struct at_place at);
+                                const struct happening *h);
 AT_MUST_USE enum at_err on_return(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
                                   struct at_place at);
 /* Call number `i` will not be answered any more: no-answer, unless it may be waiting. */
@@ -212,6 +237,11 @@ AT_MUST_USE enum at_err update_all(struct at_checker *c, struct key *k, uint64_t
 /* What was listed: by the settings page (`call` UINT32_MAX), or in the answer to a call. */
 AT_MUST_USE enum at_err on_listing(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at,
                                    uint32_t call, bool *explained);
+/*
+ * The states of each scope that fit the listing of an event. False where that depends on more, or an unknown scope has
+ * to be told of.
+ */
+bool listing_fits(const struct at_checker *c, const struct at_event *ev, bool page, uint8_t fits[AT_SCOPES_MAX]);
 AT_MUST_USE enum at_err on_page(struct at_checker *c, struct key *k, const struct at_event *ev, struct at_place at);
 
 /* ---- known.c ---- */
@@ -229,6 +259,8 @@ struct evidence {
 AT_MUST_USE enum at_err known_update(struct at_checker *c, struct key *k, size_t s, struct evidence *e);
 /* What is certain was so until `at` at least; from then on it may have changed. */
 void known_until(struct key *k, size_t s, struct at_place at);
+/* The same, for what was certain while the key was folded. */
+void known_settle(struct key *k, size_t s);
 /* Notes whether what is known is certain still. */
 void known_refresh(const struct at_checker *c, struct key *k, size_t s);
 /* A call was answered as dismissed, and no decision was seen: there was one. */

@@ -134,6 +134,7 @@ struct at_check_options { /* zero means the default */
     uint32_t grace_ms;             /* `no-answer` after this long; 0: 30 s */
     size_t configurations;         /* cap for one key; 0: default */
     enum at_fault fault;           /* check against this variant of the machine */
+    bool on_branches;              /* the long way, which the short one is compared with: the same verdicts, slower */
     size_t fault_scope, fault_for; /* AT_FAULT_SCOPE_FOR_SCOPE: `fault_scope` answers calls of `fault_for` */
 };
 

@@ -1,4 +1,6 @@
 /* snapshot.c: what getSetting, openSetting and the settings page list (R7, R8). */
+#include <string.h>
+
 #include "replay/private.h"
 
 /* For each scope what a snapshot says of it: the states that fit (all for exempt ones). */
@@ -8,7 +10,7 @@ struct listing {
 };
 
 /* The states that fit what is listed (R7, R8), or would fit it on a host with the fault that is assumed. */
-static uint8_t fitting(const struct at_checker *c, const struct key *k, size_t s, int listed, bool page)
+static uint8_t fitting(const struct at_checker *c, uint8_t ever, size_t s, int listed, bool page)
 {
     const uint8_t any = (1u << AT_STATES) - 1;
     uint8_t fits = (uint8_t)(1u << (listed < 0 ? AT_UNASKED : listed ? AT_GRANTED : AT_DENIED));
@@ -20,7 +22,7 @@ static uint8_t fitting(const struct at_checker *c, const struct key *k, size_t s
         return (uint8_t)(listed ? fits : fits | 1u << AT_UNASKED);
     if (c->options.fault == AT_FAULT_FLIP_IGNORED && page)
         return any;
-    if (c->options.fault == AT_FAULT_STALE_SETTINGS && (k->known[s].ever & fits))
+    if (c->options.fault == AT_FAULT_STALE_SETTINGS && (ever & fits))
         return any;
     return fits;
 }
@@ -39,8 +41,27 @@ static enum at_err read_listing(struct at_checker *c, const struct key *k, const
             l->listed[s] = ev->settings[i].granted;
     }
     for (size_t s = 0; s < c->profile->n_scopes; s++)
-        l->fits[s] = fitting(c, k, s, l->listed[s], page);
+        l->fits[s] = fitting(c, k->known[s].ever, s, l->listed[s], page);
     return err;
+}
+
+bool listing_fits(const struct at_checker *c, const struct at_event *ev, bool page, uint8_t fits[AT_SCOPES_MAX])
+{
+    int8_t listed[AT_SCOPES_MAX];
+    uint32_t told;
+    if (c->options.fault == AT_FAULT_STALE_SETTINGS)
+        return false;
+    memset(listed, -1, sizeof listed);
+    for (size_t i = 0; i < ev->n_settings; i++) {
+        size_t s = at_profile_find_scope(c->profile, ev->settings[i].scope);
+        if (s != AT_NO_SCOPE)
+            listed[s] = ev->settings[i].granted;
+        else if (!at_intern_find(c->hinted, ev->settings[i].scope, &told))
+            return false;
+    }
+    for (size_t s = 0; s < c->profile->n_scopes; s++)
+        fits[s] = fitting(c, 0, s, listed[s], page);
+    return true;
 }
 
 static struct step snapshot_act(const struct key *k, uint32_t call, size_t s, const struct listing *l)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay/private.h"
+#include "replay/lanes.h"
 
 /* What a key could be in before an event. */
 struct before {
@@ -86,7 +86,10 @@ static enum at_err maybe(struct at_checker *c, struct key *k, const struct at_ev
 enum at_err checker_weak_event(struct at_checker *c, const struct at_event *ev, uint64_t index, const struct weak *w)
 {
     struct key *k;
+    c->options.on_branches = true;
     enum at_err err = find_key(c, ev, &k);
+    if (!err)
+        err = key_unfold(c, k);
     if (err)
         return err;
     if (k->observes != w->sees) /* other silent steps than those that its sets are closed under */

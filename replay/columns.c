@@ -1,0 +1,458 @@
+/* columns.c: what the steps make of the columns, worked out once each. */
+#include "replay/columns.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_COLUMN UINT32_MAX
+#define IDENTITY_BYTES offsetof(struct column, uncertain_now)
+
+static enum at_err grow_edges(struct column_table *t)
+{
+    uint32_t old_cap = t->cap_edges;
+    struct edge *old = t->edges;
+    if (t->n_edges < old_cap / 2)
+        return AT_OK;
+    uint32_t cap = old_cap ? old_cap * 2 : 1024;
+    struct edge *edges = calloc(cap, sizeof *edges);
+    if (!edges)
+        return AT_NOMEM;
+    t->edges = edges;
+    t->cap_edges = cap;
+    for (uint32_t i = 0; i < old_cap; i++) {
+        uint32_t at = edge_slot(t, old[i].key);
+        while (old[i].key && t->edges[at].key)
+            at = (at + 1) & (cap - 1);
+        if (old[i].key)
+            t->edges[at] = old[i];
+    }
+    free(old);
+    return AT_OK;
+}
+
+enum at_err columns_new(struct column_table **out)
+{
+    struct column_table *t = *out = calloc(1, sizeof **out);
+    if (!t)
+        return AT_NOMEM;
+    enum at_err err = grow_edges(t);
+    for (uint32_t i = 0; i < LANES && !err; i++) {
+        t->probe[i] = calloc(1, sizeof **t->probe + sizeof t->probe[i]->sets[0]);
+        err = t->probe[i] ? AT_OK : AT_NOMEM;
+    }
+    return err;
+}
+
+void columns_free(struct column_table **table)
+{
+    struct column_table *t = *table;
+    if (!t)
+        return;
+    for (uint32_t i = 0; i < LANES; i++)
+        free(t->probe[i]);
+    free(t->columns);
+    free(t->hashes);
+    free(t->index);
+    free(t->edges);
+    free(t);
+    *table = NULL;
+}
+
+size_t columns_bytes(const struct column_table *t)
+{
+    return t->cap * (sizeof *t->columns + sizeof *t->hashes) + t->n_index * sizeof *t->index +
+           t->cap_edges * sizeof *t->edges;
+}
+
+/* --------------------------------------------------------------------------------------------- Numbering ---- */
+
+static uint32_t *index_of(const struct column_table *t, const struct column *col, uint64_t hash)
+{
+    uint32_t mask = t->n_index - 1;
+    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
+        uint32_t id = t->index[i];
+        if (id == NO_COLUMN || (t->hashes[id] == hash && !memcmp(&t->columns[id], col, IDENTITY_BYTES)))
+            return &t->index[i];
+    }
+}
+
+static enum at_err grow(struct column_table *t)
+{
+    if (t->n == t->cap) {
+        uint32_t cap = t->cap ? t->cap * 2 : 256;
+        struct column *columns = realloc(t->columns, cap * sizeof *columns);
+        if (!columns)
+            return AT_NOMEM;
+        t->columns = columns;
+        uint64_t *hashes = realloc(t->hashes, cap * sizeof *hashes);
+        if (!hashes)
+            return AT_NOMEM;
+        t->hashes = hashes;
+        t->cap = cap;
+    }
+    if (t->n < t->n_index / 2)
+        return AT_OK;
+    uint32_t n = t->n_index ? t->n_index * 2 : 1024;
+    uint32_t *index = malloc(n * sizeof *index);
+    if (!index)
+        return AT_NOMEM;
+    memset(index, 0xff, n * sizeof *index);
+    free(t->index);
+    t->index = index;
+    t->n_index = n;
+    for (uint32_t id = 0; id < t->n; id++)
+        *index_of(t, &t->columns[id], t->hashes[id]) = id;
+    return AT_OK;
+}
+
+static bool sees(const struct at_checker *c, const struct column *col, enum at_sight what)
+{
+    return c->options.strict || (col->observes >> what & 1);
+}
+
+/* As steps_of says it for a branch. */
+static struct steps lane_steps(const struct at_checker *c, const struct column *col, unsigned lane, bool flips)
+{
+    return (struct steps){
+        .hidden_prompts = !sees(c, col, AT_SEES_PROMPTS),
+        .hidden_decisions = !sees(c, col, AT_SEES_DECISIONS) && !(col->seen_up >> lane & 1),
+        .flips = flips,
+        .prompts = col->prompts,
+        .spare_call = col->spare,
+    };
+}
+
+static bool lane_covers(const struct at_checker *c, const struct column *col, unsigned a, unsigned b)
+{
+    struct steps st = lane_steps(c, col, a, false);
+    return (col->seen_up >> a & 1) == (col->seen_up >> b & 1) && sets_covers(c->sets, col->sets[a], col->sets[b], &st);
+}
+
+static bool single(unsigned states)
+{
+    return states && !(states & (states - 1));
+}
+
+/* Fills in what follows from the rest. */
+static void derive(const struct at_checker *c, struct column *col)
+{
+    unsigned states = 0;
+    for (unsigned a = 0; a < LANES; a++) {
+        col->covers[a] = 0;
+        for (unsigned b = 0; b < col->n && a < col->n; b++)
+            if (a != b && lane_covers(c, col, a, b))
+                col->covers[a] |= (uint8_t)(1u << b);
+        if (a < col->n)
+            states |= sets_states(c->sets, col->sets[a]);
+    }
+    col->uncertain_now = col->certain && !single(states);
+}
+
+enum at_err columns_number(struct at_checker *c, const struct column *col, uint32_t *id)
+{
+    struct column_table *t = c->columns;
+    enum at_err err = grow(t);
+    if (err)
+        return err;
+    uint64_t hash = at_hash(col, IDENTITY_BYTES, 0);
+    uint32_t *at = index_of(t, col, hash);
+    if (*at == NO_COLUMN) {
+        t->columns[t->n] = *col;
+        t->hashes[t->n] = hash;
+        derive(c, &t->columns[t->n]);
+        *at = t->n++;
+    }
+    *id = *at;
+    return AT_OK;
+}
+
+/* -------------------------------------------------------------------------------------------- Operations ---- */
+
+static enum at_err lane_step(struct at_checker *c, struct column *col, unsigned lane, const struct step *a, bool flips)
+{
+    struct steps st = lane_steps(c, col, lane, flips);
+    return sets_step(c->sets, col->sets[lane], a, &st, &col->sets[lane]);
+}
+
+/* What branch_apply does. */
+static enum at_err lane_apply(struct at_checker *c, struct column *col, unsigned lane, const struct step *a)
+{
+    enum at_err err = lane_step(c, col, lane, a, false);
+    if (a->kind == STEP_PROMPT)
+        col->seen_up |= (uint8_t)(1u << lane);
+    else if (a->kind == STEP_DECISION || a->kind == STEP_RESET)
+        col->seen_up &= (uint8_t) ~(1u << lane);
+    col->open_ended |= (uint8_t)(1u << lane);
+    return err;
+}
+
+static enum at_err all_lanes(struct at_checker *c, struct column *col, const struct step *a, uint8_t *allow)
+{
+    enum at_err err = AT_OK;
+    *allow = 0;
+    for (unsigned lane = 0; lane < col->n && !err; lane++) {
+        err = lane_apply(c, col, lane, a);
+        if (!err && !sets_empty(c->sets, col->sets[lane]))
+            *allow |= (uint8_t)(1u << lane);
+    }
+    return err;
+}
+
+static enum at_err close_lanes(struct at_checker *c, struct column *col, unsigned lanes, unsigned flips)
+{
+    const struct step close = {.kind = STEP_CLOSE};
+    enum at_err err = AT_OK;
+    for (unsigned lane = 0; lane < col->n && !err; lane++)
+        if ((lanes >> lane & 1) && ((flips | col->open_ended) >> lane & 1))
+            err = lane_step(c, col, lane, &close, flips >> lane & 1);
+    col->open_ended &= (uint8_t)~lanes;
+    return err;
+}
+
+static enum at_err fork_lane(struct at_checker *c, struct column *col, unsigned from, const struct step *a, bool flips,
+                             uint8_t *covered_by)
+{
+    unsigned lane = col->n;
+    if (lane >= LANES)
+        return AT_LIMIT;
+    col->n++;
+    col->sets[lane] = col->sets[from];
+    col->seen_up |= (uint8_t)((col->seen_up >> from & 1) << lane);
+    enum at_err err = lane_apply(c, col, lane, a);
+    if (!err)
+        err = close_lanes(c, col, 1u << lane, (unsigned)flips << lane);
+    *covered_by = 0;
+    for (unsigned i = 0; i < lane && !err; i++)
+        if (lane_covers(c, col, i, lane))
+            *covered_by |= (uint8_t)(1u << i);
+    return err;
+}
+
+/* The payload has the number of lanes less one in its upper three bits, and three bits for each. */
+static void select_lanes(struct column *col, uint32_t payload)
+{
+    const struct column from = *col;
+    col->n = (uint8_t)((payload >> 24) + 1);
+    col->seen_up = col->open_ended = 0;
+    memset(col->sets, 0, sizeof col->sets);
+    for (unsigned lane = 0; lane < col->n; lane++) {
+        unsigned old = payload >> (3 * lane) & 7;
+        col->sets[lane] = from.sets[old];
+        col->seen_up |= (uint8_t)((from.seen_up >> old & 1) << lane);
+        col->open_ended |= (uint8_t)((from.open_ended >> old & 1) << lane);
+    }
+}
+
+static enum at_err on_any_inferred(void *ctx, const struct at_inferred *i)
+{
+    (void)i;
+    *(bool *)ctx = true;
+    return AT_OK;
+}
+
+/* A key with this one scope, for the parts of the checker that want one. */
+static struct key probe_key(const struct column_table *t, const struct column *col, struct known *known,
+                            struct branch **branches)
+{
+    for (unsigned lane = 0; lane < col->n; lane++) {
+        branches[lane] = t->probe[lane];
+        branches[lane]->sets[0] = col->sets[lane];
+    }
+    return (struct key){.observes = col->observes, .branches = branches, .n_branches = col->n, .known = known};
+}
+
+/*
+ * known_update as it is, asked what it would do: the places tell which of them it moves, and the sink whether there is
+ * something to tell.
+ */
+static enum at_err leave_known(struct at_checker *c, struct column *col, enum at_kind kind, uint8_t *flags)
+{
+    enum { CAUSE = 1, SURE, NOW, DISMISSED };
+    struct branch *branches[LANES];
+    struct known known = {.states = col->known_states,
+                          .ever = col->known_ever,
+                          .certain = col->certain,
+                          .kind = (enum at_kind)col->known_kind,
+                          .cause = {.event = CAUSE},
+                          .sure = {.event = SURE},
+                          .dismissed_before = DISMISSED};
+    struct key k = probe_key(c->columns, col, &known, branches);
+    struct at_event ev = {.kind = kind};
+    struct evidence e = {.ev = &ev, .at = {.event = NOW}, .explained = true};
+    struct at_check_sink sink = c->sink;
+    bool loud = false;
+    c->sink = (struct at_check_sink){.ctx = &loud, .inferred = on_any_inferred};
+    enum at_err err = known_update(c, &k, 0, &e);
+    c->sink = sink;
+    *flags = (uint8_t)((loud ? KNOWN_LOUD : 0) | (known.cause.event == NOW ? KNOWN_CAUSE : 0) |
+                       (known.sure.event == NOW ? KNOWN_SURE : 0) |
+                       (known.dismissed_before != DISMISSED ? KNOWN_FORGOTTEN : 0) |
+                       (col->certain && !known.certain ? KNOWN_UNSURE : 0));
+    col->known_states = known.states;
+    col->known_ever = known.ever;
+    col->certain = known.certain;
+    col->known_kind = (uint8_t)known.kind;
+    return err;
+}
+
+static enum at_err start(struct at_checker *c, struct column *col, bool fresh, uint8_t observes)
+{
+    const uint8_t any = (1u << AT_STATES) - 1, unasked = 1u << AT_UNASKED;
+    uint8_t allow;
+    col->observes = observes;
+    enum at_err err = all_lanes(c, col, &(struct step){.kind = STEP_FORGET, .value = fresh ? unasked : any}, &allow);
+    col->seen_up = 0;
+    col->known_states = fresh ? unasked : 0;
+    col->known_ever = 0;
+    col->certain = fresh;
+    col->known_kind = AT_KIND_START;
+    return err;
+}
+
+static uint8_t outcomes(const struct at_checker *c, const struct column *col, unsigned slot)
+{
+    unsigned mask = 0;
+    for (unsigned lane = 0; lane < col->n; lane++)
+        mask |= cset_outcomes(sets_get(c->sets, col->sets[lane]), slot);
+    return (uint8_t)mask;
+}
+
+static uint8_t seen_by(const struct at_checker *c, const struct column *col, unsigned slot)
+{
+    unsigned mask = 0;
+    for (unsigned lane = 0; lane < col->n; lane++)
+        if (cset_row(sets_get(c->sets, col->sets[lane]), 0)[1 + slot] != SLOT_UNSEEN)
+            mask |= 1u << lane;
+    return (uint8_t)mask;
+}
+
+/* An answer to the call of a slot, where there is one lane. */
+static enum at_err answer(struct at_checker *c, struct column *col, unsigned slot, uint8_t wanted,
+                          struct op_result *out)
+{
+    const uint8_t ok = SLOT_OK_STATE | SLOT_OK_PROMPT, denied = SLOT_DENIED_STATE | SLOT_DENIED_PROMPT;
+    const uint8_t by_state = SLOT_OK_STATE | SLOT_DENIED_STATE | SLOT_UNAUTHORIZED;
+    uint8_t before = outcomes(c, col, slot), dropped;
+    const struct step settle = {.kind = STEP_OUTCOME, .slot = (uint8_t)slot, .value = wanted};
+    enum at_err err = all_lanes(c, col, &settle, &out->lanes);
+    if (err || !out->lanes)
+        return err;
+    uint8_t how = outcomes(c, col, slot) & wanted;
+    err = all_lanes(c, col, &(struct step){.kind = STEP_DROP_SLOT, .slot = (uint8_t)slot}, &dropped);
+    if (!err)
+        err = leave_known(c, col, AT_KIND_RETURN, &out->flags);
+    out->flags |= (before & ok) && (before & denied) ? RETURN_UNCLEAR : 0;
+    out->flags |= how & by_state ? RETURN_BY_STATE : 0;
+    return err;
+}
+
+static enum at_err work_out(struct at_checker *c, struct column *col, uint32_t op, struct op_result *out)
+{
+    uint32_t payload = op & ((1u << 27) - 1);
+    uint8_t value = (uint8_t)payload, slot = (uint8_t)(payload >> 8);
+    struct step a = {.kind = STEP_RESET};
+    switch ((enum op_kind)(op >> 27)) {
+    case OP_CLOSE:
+        return close_lanes(c, col, (1u << LANES) - 1, payload);
+    case OP_FORK_RESET:
+        return fork_lane(c, col, payload & 7, &a, payload >> 3 & 1, &out->lanes);
+    case OP_FORK_SEE:
+        a = (struct step){.kind = STEP_SEE, .slot = (uint8_t)(payload >> 4)};
+        return fork_lane(c, col, payload & 7, &a, payload >> 3 & 1, &out->lanes);
+    case OP_SELECT:
+        select_lanes(col, payload);
+        return AT_OK;
+    case OP_ADD:
+        return all_lanes(c, col, &(struct step){.kind = STEP_ADD_SLOT, .value = value}, &out->lanes);
+    case OP_DROP:
+        return all_lanes(c, col, &(struct step){.kind = STEP_DROP_SLOT, .slot = value}, &out->lanes);
+    case OP_STEP:
+        a = (struct step){.kind = (enum step_kind)(payload >> 16), .slot = slot, .value = value};
+        return all_lanes(c, col, &a, &out->lanes);
+    case OP_START:
+        return start(c, col, payload & 1, (uint8_t)(payload >> 1));
+    case OP_KNOWN:
+        return leave_known(c, col, (enum at_kind)payload, &out->flags);
+    case OP_REFRESH:
+        col->certain = col->certain && !col->uncertain_now;
+        return AT_OK;
+    case OP_SEEN:
+        out->lanes = seen_by(c, col, payload);
+        return AT_OK;
+    case OP_OUTCOMES:
+        out->lanes = outcomes(c, col, payload);
+        return AT_OK;
+    case OP_RETURN:
+        return answer(c, col, slot, value, out);
+    default:
+        return AT_BAD;
+    }
+}
+
+enum at_err columns_work_out(struct at_checker *c, uint32_t from, uint32_t op, struct op_result *out)
+{
+    struct column_table *t = c->columns;
+    struct column col = t->columns[from];
+    *out = (struct op_result){0};
+    enum at_err err = work_out(c, &col, op, out);
+    if (!err)
+        err = columns_number(c, &col, &out->to);
+    if (!err)
+        err = grow_edges(t);
+    if (err)
+        return err;
+    uint64_t key = (uint64_t)(from + 1) << 32 | op;
+    uint32_t i = edge_slot(t, key);
+    while (t->edges[i].key)
+        i = (i + 1) & (t->cap_edges - 1);
+    t->edges[i] = (struct edge){.key = key, .result = *out};
+    t->n_edges++;
+    t->grown = true;
+    return AT_OK;
+}
+
+/* -------------------------------------------------------------------------------------------- Collecting ---- */
+
+bool columns_keep_begin(struct column_table *t)
+{
+    t->renamed = malloc(((size_t)t->n + 1) * sizeof *t->renamed);
+    if (!t->renamed)
+        return false;
+    memset(t->renamed, 0xff, ((size_t)t->n + 1) * sizeof *t->renamed);
+    t->old = t->columns;
+    t->columns = NULL;
+    free(t->hashes);
+    t->hashes = NULL;
+    free(t->index);
+    t->index = NULL;
+    t->n = t->cap = t->n_index = 0;
+    memset(t->edges, 0, t->cap_edges * sizeof *t->edges);
+    t->n_edges = 0;
+    return true;
+}
+
+enum at_err columns_keep(struct at_checker *c, uint32_t *id)
+{
+    struct column_table *t = c->columns;
+    uint32_t *now = &t->renamed[*id];
+    enum at_err err = AT_OK;
+    if (*now == NO_COLUMN) {
+        struct column col = t->old[*id];
+        for (unsigned lane = 0; lane < col.n && !err; lane++)
+            err = sets_keep(c->sets, &col.sets[lane]);
+        if (!err)
+            err = columns_number(c, &col, now);
+    }
+    if (!err)
+        *id = *now;
+    return err;
+}
+
+void columns_keep_end(struct column_table *t)
+{
+    free(t->old);
+    free(t->renamed);
+    t->old = NULL;
+    t->renamed = NULL;
+}

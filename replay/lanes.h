@@ -1,0 +1,50 @@
+/*
+ * lanes.h: events on keys that are held as columns (columns.h). Private to replay.
+ *
+ * A key is *folded* while it is at rest: a column a scope instead of branches. An event that finds it so is looked up;
+ * one that this cannot do (a divergence, a hidden change to be told, a gap, more branches than lanes, …) unfolds the
+ * key, is done on its branches, and folds it again. Both ways lead to the same: the columns' operations are those of
+ * the branches, and nothing of a key is changed here before it is certain that the event can be done so.
+ */
+#ifndef AUTHTAPE_REPLAY_LANES_H
+#define AUTHTAPE_REPLAY_LANES_H
+
+#include "replay/columns.h"
+
+/* What all events of a shape mean, looked up once. */
+struct meaning {
+    enum at_kind kind;
+    struct at_str api;   /* call: interned */
+    struct at_str named; /* return: the API that errMsg names */
+    const char *same_as; /* return: the interned API that `named` was found to fit last */
+    uint64_t scopes;     /* call */
+    enum at_api_kind api_kind;
+    enum at_class cls;  /* return */
+    uint32_t scope;     /* prompt, decision, settings: NO_SCOPE where none is named */
+    uint8_t outcomes;   /* return: that fit it */
+    uint8_t value;      /* decision: the answer; settings: the state; start: what it observes */
+    bool fresh;         /* start */
+    bool names_call;    /* prompt */
+    bool lists;         /* return: it has an authSetting */
+    bool unknown, told; /* it names unknown scopes; and they were told */
+};
+#define NO_SCOPE UINT32_MAX
+
+/* An event as the checker takes it. */
+struct happening {
+    struct meaning *meaning;
+    struct at_place at;
+    struct at_str call, platform;
+    struct at_str err_msg; /* return */
+    const struct at_event *ev;
+};
+
+AT_MUST_USE enum at_err meaning_of(struct at_checker *c, const struct at_event *ev, struct meaning *out);
+
+/* Does an event on a folded key. False: nothing was changed, it has to be done on branches. */
+bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h, enum at_err *err);
+/* Folds a key if it can be. */
+void key_fold(struct at_checker *c, struct key *k);
+/* Unfolds it, if it is folded. */
+AT_MUST_USE enum at_err key_unfold(struct at_checker *c, struct key *k);
+#endif
