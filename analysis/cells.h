@@ -33,8 +33,18 @@ struct place {
     int64_t t_us;
 };
 
-enum user_mark { USERS_ASKED, USERS_GRANTED, USERS_DENIED, USERS_RECOVERED };
-#define USER_MARKS 4
+/* What is known of a user; authtape-report(1). They fit in a byte. */
+enum user_mark {
+    USERS_ASKED,
+    USERS_GRANTED,
+    USERS_DENIED,
+    USERS_RECOVERED,
+    USERS_TURNED_OFF,
+    USERS_ON_AGAIN,
+    USERS_SILENCED,
+    USERS_KEPT_ASKING,
+};
+#define USER_MARKS 8
 #define AT_CLASSES (AT_CLASS_OTHER + 1)
 
 struct counts {
@@ -45,7 +55,7 @@ struct counts {
     uint64_t at_prompt, while_denied;
     uint64_t to_granted, to_denied, flips_inferred; /* the first two hold the inferred ones, too */
     uint64_t users[USER_MARKS];
-    struct quantiles answer_us;
+    struct quantiles answer_us, recovery_us;
 };
 
 uint64_t counts_unanswered(const struct counts *c);
@@ -54,7 +64,6 @@ uint64_t counts_other(const struct counts *c);
 
 struct cell_key {
     uint32_t id[DIM_STRINGS];
-    uint32_t zero;                             /* so that no byte is left undefined */
     int64_t bucket[REPORT_DIMS - DIM_STRINGS]; /* days, hours since the epoch */
 };
 
@@ -63,24 +72,31 @@ struct cell {
     struct counts counts;
 };
 
+struct cell_slot {
+    uint32_t hash, cell; /* number of the cell + 1; 0: free */
+};
+
 /* Zero-initialised with `dims` set is empty. */
 struct cells {
     unsigned dims; /* mask */
     struct cell *list;
     size_t n, cap;
-    uint32_t *slots; /* numbers of cells + 1 */
+    struct cell_slot *slots; /* by hash of what is selected */
     size_t n_slots;
-    uint32_t last;
-    uint64_t *marked; /* cell << 32 | key; 0 with no marks: free */
+    uint32_t *direct; /* by id + 1 where one string alone is selected: number of the cell + 1 */
+    size_t n_direct;
+    int64_t hour_us, hour; /* the hour looked at last begins at; since the epoch */
+    bool has_hour;
+    uint64_t *marked; /* cell << 32 | key; with no marks: free */
     uint8_t *marks;
     size_t n_marked, marked_slots;
 };
 
 void cells_free(struct cells *c);
 void cells_seal(struct cells *c); /* when all is counted */
-/* The cell for `where`, made when it is new. The pointer is good until the next call. */
-AT_MUST_USE enum at_err cells_at(struct cells *c, const struct place *where, struct counts **out);
-/* Counts the user `key` under `mark`, once in each cell. */
-AT_MUST_USE enum at_err cells_mark(struct cells *c, const struct place *where, uint32_t key, enum user_mark mark);
+/* The number of the cell for `where`, made when it is new. Numbers stay; the cells themselves may move. */
+AT_MUST_USE enum at_err cells_find(struct cells *c, const struct place *where, uint32_t *cell);
+/* Counts the user `key` under `mark`, once in each cell; all marks that the user has there now. */
+AT_MUST_USE enum at_err cells_mark(struct cells *c, uint32_t cell, uint32_t key, enum user_mark mark, uint8_t *marks);
 
 #endif

@@ -38,9 +38,9 @@ enum at_err feed(const char *const *paths, size_t n_paths, const struct at_profi
     err = at_checker_new(profile, &check, &sink, &checker);
     enum at_err read_err = AT_OK;
     while (!err && !(read_err = at_reader_next(reader, &ev, &index, why))) {
-        err = at_checker_event(checker, &ev, index);
+        err = tally_event(t->tally, &ev, index);
         if (!err)
-            err = tally_event(t->tally, &ev, index);
+            err = at_checker_event(checker, &ev, index);
         if (!err && t->story)
             err = story_event(t->story, &ev);
     }

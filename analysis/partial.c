@@ -11,7 +11,7 @@
 
 #include <cjson/cJSON.h>
 
-#define SCHEMA "authtape.partial/1"
+#define SCHEMA "authtape.partial/2"
 #define NUMBERS (offsetof(struct counts, answer_us) / sizeof(uint64_t))
 #define NUMBER_MAX 9007199254740991.0 /* 2^53 - 1 */
 #define US_PER_HOUR INT64_C(3600000000)
@@ -28,9 +28,9 @@ static enum at_err put_name(struct at_buf *out, const char *before, struct at_st
     return err ? err : s.ptr ? at_json_quote(out, s) : at_buf_str(out, AT_STR("null"));
 }
 
-static enum at_err put_times(struct at_buf *out, const struct quantiles *q)
+static enum at_err put_times(struct at_buf *out, const char *name, const struct quantiles *q)
 {
-    enum at_err err = at_buf_str(out, q->exact ? AT_STR(",\"exact\":[") : AT_STR(",\"buckets\":["));
+    enum at_err err = at_buf_printf(out, ",\"%s\":{\"%s\":[", name, q->exact ? "exact" : "buckets");
     const char *between = "";
     for (uint64_t i = 0; q->exact && i < q->n && !err; i++)
         err = at_buf_printf(out, "%s%" PRIu64, i ? "," : "", q->exact[i]);
@@ -42,7 +42,7 @@ static enum at_err put_times(struct at_buf *out, const struct quantiles *q)
             between = ",";
         }
     }
-    return err ? err : at_buf_str(out, AT_STR("]"));
+    return err ? err : at_buf_str(out, AT_STR("]}"));
 }
 
 static enum at_err put_cell(struct at_buf *out, const struct tally *t, const struct cell *c)
@@ -60,7 +60,9 @@ static enum at_err put_cell(struct at_buf *out, const struct tally *t, const str
     if (!err)
         err = at_buf_str(out, AT_STR("]"));
     if (!err && c->counts.answer_us.n)
-        err = put_times(out, &c->counts.answer_us);
+        err = put_times(out, "answer_us", &c->counts.answer_us);
+    if (!err && c->counts.recovery_us.n)
+        err = put_times(out, "recovery_us", &c->counts.recovery_us);
     return err ? err : at_buf_str(out, AT_STR("}"));
 }
 
@@ -113,6 +115,8 @@ enum at_err partial_write(const struct tally *t, const struct report_options *o,
         err = put_cells(out, t, "scopes", tally_scopes(t));
     if (!err && o->n_by)
         err = put_cells(out, t, "groups", tally_groups(t, 1));
+    if (!err)
+        err = put_cells(out, t, "never_asked", tally_lone(t));
     if (!err)
         err = put_wordings(out, t);
     return err ? err : at_buf_str(out, AT_STR("}\n"));
@@ -183,10 +187,11 @@ static struct at_str name_of(const cJSON *value)
     return at_str(cJSON_GetStringValue(value));
 }
 
-static enum at_err add_times(const cJSON *cell, struct quantiles *to)
+static enum at_err add_times(const cJSON *cell, const char *name, struct quantiles *to)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(cell, "exact");
-    const cJSON *buckets = cJSON_GetObjectItemCaseSensitive(cell, "buckets");
+    const cJSON *times = cJSON_GetObjectItemCaseSensitive(cell, name);
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(times, "exact");
+    const cJSON *buckets = cJSON_GetObjectItemCaseSensitive(times, "buckets");
     enum at_err err = AT_OK;
     uint64_t n = 0, o = 0, s = 0;
     if (cJSON_IsArray(value))
@@ -229,7 +234,8 @@ static enum at_err add_cell(const cJSON *cell, struct tally *t, size_t grouping)
         sum[i] += number;
     }
     memcpy(c, sum, sizeof sum);
-    return add_times(cell, &c->answer_us);
+    err = add_times(cell, "answer_us", &c->answer_us);
+    return err ? err : add_times(cell, "recovery_us", &c->recovery_us);
 }
 
 static enum at_err add_cells(const struct partial *p, struct tally *t, const char *name, size_t grouping)
@@ -289,6 +295,8 @@ enum at_err partial_add(const struct partial *p, struct tally *t, struct at_why 
     const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p->top, "by"));
     if (!err && by && *by)
         err = add_cells(p, t, where = "groups", 1);
+    if (!err)
+        err = add_cells(p, t, where = "never_asked", GROUPING_LONE);
     if (!err) {
         where = "errmsgs";
         err = add_wordings(p, t);

@@ -6,7 +6,7 @@
 
 #define PARTIAL_FILE_MAX ((size_t)1 << 30)
 
-/* Appends the whole of a tally as one JSON document, schema authtape.partial/1. */
+/* Appends the whole of a tally as one JSON document, schema authtape.partial/2. */
 AT_MUST_USE enum at_err partial_write(const struct tally *t, const struct report_options *o, const char *profile,
                                       struct at_buf *out);
 

@@ -6,101 +6,111 @@
 
 static const char *id_of(const struct pending_call *c)
 {
-    return (const char *)(c->scopes + c->n_scopes);
+    return c->longer ? c->longer : c->call;
 }
 
-static uint64_t hash_of(uint32_t stream, struct at_str call)
+/* The slot or `next` that leads to the call, 0 in it where there is none. */
+static uint32_t *link_of(const struct pending *p, uint32_t stream, struct at_str call, uint64_t hash)
 {
-    return at_hash(call.ptr, call.len, stream);
-}
-
-static struct pending_call **link_of(const struct pending *p, uint32_t stream, struct at_str call)
-{
-    uint64_t hash = hash_of(stream, call);
-    struct pending_call **link = &p->slots[hash & (p->n_slots - 1)];
-    for (; *link; link = &(*link)->next) {
-        const struct pending_call *c = *link;
+    uint32_t *link = &p->slots[hash & (p->n_slots - 1)];
+    for (; *link; link = &p->list[*link - 1].next) {
+        const struct pending_call *c = &p->list[*link - 1];
         if (c->hash == hash && c->stream == stream && c->call_len == call.len && !memcmp(id_of(c), call.ptr, call.len))
             break;
     }
     return link;
 }
 
-static bool grow(struct pending *p)
+static enum at_err grow(struct pending *p)
 {
     if (p->n < p->n_slots)
-        return true;
+        return AT_OK;
     size_t n = p->n_slots ? p->n_slots * 2 : 64;
-    struct pending_call **slots = calloc(n, sizeof(*slots));
+    uint32_t *slots = calloc(n, sizeof *slots);
     if (!slots)
-        return false;
+        return AT_NOMEM;
     for (size_t i = 0; i < p->n_slots; i++) {
         while (p->slots[i]) {
-            struct pending_call *c = p->slots[i];
+            uint32_t at = p->slots[i];
+            struct pending_call *c = &p->list[at - 1];
             p->slots[i] = c->next;
             c->next = slots[c->hash & (n - 1)];
-            slots[c->hash & (n - 1)] = c;
+            slots[c->hash & (n - 1)] = at;
         }
     }
     free(p->slots);
     p->slots = slots;
     p->n_slots = n;
-    return true;
+    return AT_OK;
 }
 
-struct pending_call *pending_add(struct pending *p, uint32_t stream, struct at_str call, const uint32_t *scopes,
-                                 size_t n_scopes)
+enum at_err pending_add(struct pending *p, uint32_t stream, struct at_str call, struct pending_call **out)
 {
-    struct pending_call *c = grow(p) ? malloc(sizeof *c + n_scopes * sizeof *scopes + call.len) : NULL;
-    if (!c)
-        return NULL;
-    *c = (struct pending_call){
-        .hash = hash_of(stream, call), .stream = stream, .n_scopes = n_scopes, .call_len = call.len};
-    if (n_scopes)
-        memcpy(c->scopes, scopes, n_scopes * sizeof *scopes);
+    *out = NULL;
+    if (call.len > UINT32_MAX || p->n >= UINT32_MAX / 2)
+        return AT_LIMIT;
+    enum at_err err = grow(p);
+    if (!err && !p->free_call)
+        err = ROOM(p->list, p->n_list, p->cap);
+    char *longer = !err && call.len > CALL_INLINE ? malloc(call.len) : NULL;
+    if (err || (call.len > CALL_INLINE && !longer))
+        return err ? err : AT_NOMEM;
+    uint32_t at = p->free_call ? p->free_call : (uint32_t)++p->n_list;
+    struct pending_call *c = *out = &p->list[at - 1];
+    if (p->free_call)
+        p->free_call = c->next;
+    c->hash = at_hash(call.ptr, call.len, stream);
+    c->stream = stream;
+    c->call_len = (uint32_t)call.len;
+    c->longer = longer;
     if (call.len)
-        memcpy((char *)(c->scopes + n_scopes), call.ptr, call.len);
-    struct pending_call **slot = &p->slots[c->hash & (p->n_slots - 1)];
+        memcpy(longer ? longer : c->call, call.ptr, call.len);
+    uint32_t *slot = &p->slots[c->hash & (p->n_slots - 1)];
     c->next = *slot;
-    *slot = c;
+    *slot = at;
     p->n++;
+    return AT_OK;
+}
+
+/* The call that `link` leads to leaves the table; what it says stays readable until the next one is added. */
+static const struct pending_call *take(struct pending *p, uint32_t *link)
+{
+    uint32_t at = *link;
+    struct pending_call *c = &p->list[at - 1];
+    *link = c->next;
+    c->next = p->free_call;
+    p->free_call = at;
+    p->n--;
+    free(c->longer);
+    c->longer = NULL;
     return c;
 }
 
-struct pending_call *pending_take(struct pending *p, uint32_t stream, struct at_str call)
+const struct pending_call *pending_take(struct pending *p, uint32_t stream, struct at_str call)
 {
-    struct pending_call **link = p->n ? link_of(p, stream, call) : NULL;
-    struct pending_call *c = link ? *link : NULL;
-    if (c) {
-        *link = c->next;
-        p->n--;
-    }
-    return c;
+    uint32_t *link = p->n ? link_of(p, stream, call, at_hash(call.ptr, call.len, stream)) : NULL;
+    return link && *link ? take(p, link) : NULL;
 }
 
 const struct pending_call *pending_find(const struct pending *p, uint32_t stream, struct at_str call)
 {
-    return p->n ? *link_of(p, stream, call) : NULL;
+    const uint32_t *link = p->n ? link_of(p, stream, call, at_hash(call.ptr, call.len, stream)) : NULL;
+    return link && *link ? &p->list[*link - 1] : NULL;
 }
 
-struct pending_call *pending_pop(struct pending *p)
+const struct pending_call *pending_pop(struct pending *p)
 {
-    for (size_t i = 0; p->n && i < p->n_slots; i++) {
-        struct pending_call *c = p->slots[i];
-        if (!c)
-            continue;
-        p->slots[i] = c->next;
-        p->n--;
-        return c;
-    }
+    for (; p->n && p->popped < p->n_slots; p->popped++)
+        if (p->slots[p->popped])
+            return take(p, &p->slots[p->popped]);
     return NULL;
 }
 
 void pending_free(struct pending *p)
 {
-    struct pending_call *c;
-    while ((c = pending_pop(p)))
-        free(c);
+    while (pending_pop(p))
+        ;
+    free(p->list);
     free(p->slots);
     *p = (struct pending){0};
 }

@@ -93,7 +93,7 @@ void plot_outcomes(struct page *p, const struct row *rows, size_t n)
 
 void plot_users(struct page *p, const struct row *rows, size_t n)
 {
-    static const struct legend marks[USER_MARKS] = {
+    static const struct legend marks[4] = {
         {"asked", "asked", "被询问"},
         {"ok", "granted at some time", "曾允许"},
         {"denied", "denied at some time", "曾拒绝"},
@@ -106,11 +106,11 @@ void plot_users(struct page *p, const struct row *rows, size_t n)
     figure_begin(p, "funnel", "From the prompt to the settings", "从弹窗到设置页",
                  "How many users were asked, allowed, refused, and came back.",
                  "有多少用户被询问、允许、拒绝，后来又打开。", TOP + each * (double)n + 4);
-    put_legend(p, marks, USER_MARKS);
+    put_legend(p, marks, 4);
     for (size_t i = 0; i < n; i++) {
-        double y = TOP + each * (double)i, h = (each - 8) / USER_MARKS;
+        double y = TOP + each * (double)i, h = (each - 8) / 4;
         put_name(p, LEFT - 8, y + each / 2 + 2, "end", rows[i].label[DIM_SCOPE], NAME_COLUMNS);
-        for (size_t k = 0; k < USER_MARKS; k++) {
+        for (size_t k = 0; k < 4; k++) {
             double value = (double)rows[i].counts->users[k], w = value * (PLOT_WIDTH - LEFT - 90) / most;
             segment(p, LEFT, y + h * (double)k, max_of(w, 0.5), h - 1, marks[k].css, marks[k].en, value);
             put(p, "<text x=\"%.1f\" y=\"%.1f\" class=\"tiny\">%.0f</text>", LEFT + w + 5,

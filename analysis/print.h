@@ -19,12 +19,15 @@ AT_MUST_USE enum at_err report_json(const struct tally *t, const struct report_o
 AT_MUST_USE enum at_err report_csv(const struct tally *t, const struct report_options *o, struct at_buf *out);
 AT_MUST_USE enum at_err report_text(const struct tally *t, const struct report_options *o, struct at_buf *out);
 
+/* MS: milliseconds, printed with a fraction. DURATION: milliseconds, that may be days. */
+enum column_unit { COLUMN_COUNT, COLUMN_MS, COLUMN_DURATION };
+
 /* One number of a row. */
 struct column {
     const char *name;                        /* in CSV */
     const char *header;                      /* in text */
     double (*value)(const struct counts *c); /* NAN: there is none */
-    bool milliseconds;                       /* printed with a fraction */
+    enum column_unit unit;
 };
 /* The columns of a view. */
 const struct column *const *view_columns(enum view view, size_t *n);

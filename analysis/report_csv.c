@@ -8,19 +8,57 @@
 static bool needs_quotes(struct at_str s)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] == ',' || s.ptr[i] == '"' || s.ptr[i] == '\r' || s.ptr[i] == '\n')
+        if (s.ptr[i] == ',' || s.ptr[i] == '"' || s.ptr[i] == '\n')
             return true;
     return s.len && (s.ptr[0] == ' ' || s.ptr[s.len - 1] == ' ');
 }
 
-static enum at_err put_field(struct at_buf *out, struct at_str s)
+/* A spreadsheet would take it for a formula and run it: the fullwidth forms as well. */
+static bool looks_like_formula(struct at_str s)
 {
-    if (!s.ptr || !needs_quotes(s))
-        return s.ptr ? at_buf_str(out, s) : AT_OK;
-    enum at_err err = at_buf_str(out, AT_STR("\""));
+    static const char *const begins[] = {"=", "+", "-", "@", "\n", "＝", "＋", "－", "＠"};
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++)
+        if (at_str_starts(s, at_str(begins[i])))
+            return true;
+    return false;
+}
+
+/* What steers a terminal or turns text around is made visible; line ends, which CSV can hold, stay. */
+static enum at_err make_safe(struct at_buf *out, struct at_str s)
+{
+    enum at_err err = AT_OK;
+    for (size_t i = 0; i < s.len && !err;) {
+        const char *end = memchr(s.ptr + i, '\n', s.len - i);
+        size_t len = end ? (size_t)(end - s.ptr) - i : s.len - i;
+        err = text_safe(out, (struct at_str){s.ptr + i, len});
+        if (!err && end)
+            err = at_buf_str(out, AT_STR("\n"));
+        i += len + (end != NULL);
+    }
+    return err;
+}
+
+static enum at_err put_safe_field(struct at_buf *out, struct at_str s)
+{
+    bool quoted = needs_quotes(s);
+    enum at_err err = quoted ? at_buf_str(out, AT_STR("\"")) : AT_OK;
+    if (!err && looks_like_formula(s))
+        err = at_buf_str(out, AT_STR("'"));
+    if (!quoted)
+        return err ? err : at_buf_str(out, s);
     for (size_t i = 0; i < s.len && !err; i++)
         err = s.ptr[i] == '"' ? at_buf_str(out, AT_STR("\"\"")) : at_buf_add(out, s.ptr + i, 1);
     return err ? err : at_buf_str(out, AT_STR("\""));
+}
+
+static enum at_err put_field(struct at_buf *out, struct at_str s)
+{
+    struct at_buf safe = {0};
+    enum at_err err = make_safe(&safe, s);
+    if (!err)
+        err = put_safe_field(out, at_buf_view(&safe));
+    at_buf_free(&safe);
+    return err;
 }
 
 static enum at_err put_number(struct at_buf *out, const struct column *col, const struct counts *c)
@@ -28,7 +66,7 @@ static enum at_err put_number(struct at_buf *out, const struct column *col, cons
     double value = col->value(c);
     if (isnan(value))
         return AT_OK;
-    return at_buf_printf(out, col->milliseconds ? "%.3f" : "%.0f", value);
+    return at_buf_printf(out, col->unit != COLUMN_COUNT ? "%.3f" : "%.0f", value);
 }
 
 enum at_err report_csv(const struct tally *t, const struct report_options *o, struct at_buf *out)

@@ -11,15 +11,13 @@
 
 struct tally;
 
-#define GROUPINGS_MAX 4
-
 /* `dims`: a mask for each grouping wanted; the first one is always by scope. The profile must outlive the tally. */
 AT_MUST_USE enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, size_t n_dims,
                                   struct tally **out);
 void tally_free(struct tally **t);
-/* The events in the order of `cat`, with their numbers. */
+/* The events in the order of `cat`, with their numbers; each before the checker tells of it. */
 AT_MUST_USE enum at_err tally_event(struct tally *t, const struct at_event *ev, uint64_t index);
-/* What the checker says of the same events, at any time before tally_finish, in any order. */
+/* What the checker says of the same events, at any time before tally_finish, in any order; fastest at once. */
 AT_MUST_USE enum at_err tally_settled(struct tally *t, const struct at_settled *s);
 AT_MUST_USE enum at_err tally_inferred(struct tally *t, const struct at_inferred *i);
 /* What can only be said at the end. No event may follow. */
@@ -33,6 +31,9 @@ void tally_totals(const struct tally *t, struct tally_totals *out);
 const struct cells *tally_scopes(const struct tally *t);
 /* Grouping `i`, from 1, in the order of tally_new. */
 const struct cells *tally_groups(const struct tally *t, size_t i);
+/* Calls of users whose scope was never asked for, by scope, API and platform: counts.calls, and counts.users[0] for how
+ * many users. */
+const struct cells *tally_lone(const struct tally *t);
 /* The string behind an id; absent for NO_ID. Valid as long as the tally. */
 struct at_str tally_name(const struct tally *t, enum report_dim dim, uint32_t id);
 /* The place of a scope in the profile, SIZE_MAX where the profile does not know it. */
@@ -48,8 +49,9 @@ struct wording {
 size_t tally_wordings(const struct tally *t);
 void tally_wording(const struct tally *t, size_t i, struct wording *out);
 
-/* Adding up parts: the counts of a cell (grouping 0: by scope), made when new; totals; the name of an app; a wording.
- * The users of different parts are taken for different users. */
+#define GROUPING_LONE SIZE_MAX
+/* Adding up parts: the counts of a cell (grouping 0: by scope; GROUPING_LONE), made when new; totals; the name of an
+ * app; a wording. The users of different parts are taken for different users. */
 AT_MUST_USE enum at_err tally_cell(struct tally *t, size_t grouping, const struct at_str label[DIM_STRINGS],
                                    int64_t t_us, struct counts **out);
 AT_MUST_USE enum at_err tally_add_totals(struct tally *t, const struct tally_totals *part);

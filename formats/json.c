@@ -345,6 +345,22 @@ static const char *escape_of(unsigned char c, char room[7])
     return room;
 }
 
+/* The escape of a character that steers a terminal or turns the direction of the text around it; NULL for any other:
+ * C1 controls (U+0080 to U+009F), U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
+static const char *steering_escape(struct at_str sequence, char room[7])
+{
+    const unsigned char *p = (const unsigned char *)sequence.ptr;
+    unsigned c = sequence.len == 2   ? (unsigned)(p[0] & 0x1f) << 6 | (p[1] & 0x3f)
+                 : sequence.len == 3 ? (unsigned)(p[0] & 0xf) << 12 | (unsigned)(p[1] & 0x3f) << 6 | (p[2] & 0x3f)
+                                     : 0;
+    bool steers = (c >= 0x80 && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+                  (c >= 0x2066 && c <= 0x2069);
+    if (!steers)
+        return NULL;
+    snprintf(room, 7, "\\u%04x", c);
+    return room;
+}
+
 enum at_err at_json_quote(struct at_buf *out, struct at_str s)
 {
     size_t before = out->len, from = 0;
@@ -353,7 +369,9 @@ enum at_err at_json_quote(struct at_buf *out, struct at_str s)
     for (size_t i = 0; i < s.len && !err;) {
         unsigned char c = (unsigned char)s.ptr[i];
         size_t n = c < 0x80 ? 1 : at_utf8_sequence((struct at_str){s.ptr + i, s.len - i});
-        const char *instead = n == 0 ? "\xef\xbf\xbd" : c < 0x80 ? escape_of(c, room) : NULL;
+        const char *instead = n == 0     ? "\xef\xbf\xbd"
+                              : c < 0x80 ? escape_of(c, room)
+                                         : steering_escape((struct at_str){s.ptr + i, n}, room);
         if (instead) {
             err = at_buf_add(out, s.ptr + from, i - from);
             if (!err)

@@ -25,8 +25,12 @@ create table answered as select pair.*, coalesce(p, r.platform) as platform, r.e
        when errMsg like '%auth deny%' or errMsg like '%auth denied%' then 'denied'
        when errMsg like '%auth cancel%' then 'dismissed'
        when errMsg like '%scope unauthorized%' then 'unauthorized'
-       else 'other' end as class
+       when errMsg like '%system permission denied%' then 'os-denied'
+       when errMsg like '%privacy permission%' then 'privacy'
+       else 'other' end as class, r.t as rt
   from pair left join ev r on r.n = rn;
+create index answered_by on answered(stream, call, n);
+create index answered_rn on answered(rn);
 -- one row for each scope of a call
 create table use as
   select a.*, g.scope as s from answered a join gate g on g.api = a.api
@@ -37,38 +41,72 @@ create table use as
   select a.*, j.value as s from answered a, json_each(a.line, '$.scope') j
     where a.api = 'authorize' and json_type(a.line, '$.scope') = 'array';
 
+-- a prompt, and the API of the call that it names, if that one waits
+create table prompt as select p.n, p.t, p.app, p.user, p.platform, p.scope as s,
+  (select a.api from answered a where a.stream = p.stream and a.call = p.call and a.n < p.n and
+    coalesce(a.rn, p.n) >= p.n order by a.n desc limit 1) as api from ev p where kind = 'prompt';
+create index prompt_by on prompt(app, user, n);
 -- a decision and the prompt it answers
 create table said as select d.*, (select max(p.n) from ev p where p.kind = 'prompt' and p.app = d.app and
     p.user = d.user and p.n < d.n and (d.scope is null or p.scope = d.scope)) as pn from ev d where kind = 'decision';
 create table decided as select said.n, said.t, said.app, said.user, said.platform, said.answer,
-  coalesce(said.scope, p.scope) as s, said.t - p.t as us from said left join ev p on p.n = said.pn;
+  coalesce(said.scope, p.s) as s, p.api, said.t - p.t as us from said left join prompt p on p.n = said.pn;
+create index decided_by on decided(app, user, s, n);
 
 -- everything that counts: place, number, and the user for numbers of users
-create table item as
-  select s, platform, t, '$.calls' as metric, null as who from use
-  union all select s, platform, t, '$.' || class, null from use
-  union all select scope, platform, t, '$.prompts.observed', null from ev where kind = 'prompt'
-  union all select s, platform, t, '$.prompts.' || case answer when 'allow' then 'allowed' when 'deny' then 'denied'
-    else 'dismissed' end, null from decided
-  union all select s, platform, t, '$.denials.' || case when exists (select 1 from decided d where d.app = use.app and
-      d.user = use.user and d.s = use.s and d.answer = 'deny' and d.n between use.n and use.rn)
-    then 'at_prompt' else 'while_denied' end, null from use where class = 'denied'
-  union all select scope, platform, t, case granted when 1 then '$.settings.to_granted' else '$.settings.to_denied' end,
-    null from ev where kind = 'settings'
-  union all select s, platform, t, '$.users.asked', app || ' ' || user from use where class in ('ok', 'denied', 'dismissed')
-  union all select scope, platform, t, '$.users.asked', app || ' ' || user from ev where kind in ('prompt', 'settings')
-  union all select s, platform, t, '$.users.asked', app || ' ' || user from decided
-  union all select s, platform, t, '$.users.granted', app || ' ' || user from use where class = 'ok'
-  union all select s, platform, t, '$.users.granted', app || ' ' || user from decided where answer = 'allow'
-  union all select scope, platform, t, '$.users.granted', app || ' ' || user from ev where kind = 'settings' and granted
-  union all select s, platform, t, '$.users.denied', app || ' ' || user from use where class = 'denied'
-  union all select s, platform, t, '$.users.denied', app || ' ' || user from decided where answer = 'deny'
-  union all select scope, platform, t, '$.users.denied', app || ' ' || user from ev where kind = 'settings' and not granted;
-create table sign as select app, user, s, min(n) as n from (
-  select app, user, s, rn as n from use where class = 'denied'
-  union all select app, user, s, n from decided where answer = 'deny'
-  union all select app, user, scope, n from ev where kind = 'settings' and not granted) group by app, user, s;
-insert into item select e.scope, e.platform, e.t, '$.users.recovered', e.app || ' ' || e.user
-  from ev e join sign on sign.app = e.app and sign.user = e.user and sign.s = e.scope
-  where e.kind = 'settings' and e.granted and e.n > sign.n and not exists (select 1 from ev l where l.app = e.app and
-    l.user = e.user and l.kind = 'settings' and l.granted and l.scope = e.scope and l.n > e.n);
+create table silent as select use.*, exists (select 1 from decided d where d.app = use.app and d.user = use.user and
+    d.s = use.s and d.answer = 'deny' and d.n between use.n and use.rn) as prompted from use where class = 'denied';
+create table flip as select n, t, app, user, platform, scope as s, granted from ev where kind = 'settings';
+create index flip_by on flip(app, user, s, n);
+create table item(s, platform, app, api, errmsg, t, metric, who);
+insert into item select s, platform, app, api, errMsg, t, '$.calls', null from use;
+insert into item select s, platform, app, api, errMsg, t, '$.' || case when class in ('os-denied', 'privacy') then 'other'
+    else class end, null from use;
+insert into item select s, platform, app, api, errMsg, t, '$.others.' || class, null from use
+  where class in ('os-denied', 'privacy', 'other');
+insert into item select s, platform, app, api, null, t, '$.prompts.observed', null from prompt;
+insert into item select s, platform, app, api, null, t, '$.prompts.' ||
+  case answer when 'allow' then 'allowed' when 'deny' then 'denied' else 'dismissed' end, null from decided;
+insert into item select s, platform, app, api, errMsg, t, case prompted when 1 then '$.denials.at_prompt' else
+  '$.denials.while_denied' end, null from silent;
+insert into item select s, platform, app, null, null, t, case granted when 1 then '$.settings.to_granted' else
+  '$.settings.to_denied' end, null from flip;
+-- signs: what the users saw, with its place in time
+create table sign as
+  select n, t, app, user, s, platform, api, null as errmsg, 'asked' as what from prompt
+  union all select rn, t, app, user, s, platform, api, errMsg, 'asked' from use where class = 'dismissed'
+  union all select rn, t, app, user, s, platform, api, errMsg, 'granted' from use where class = 'ok'
+  union all select rn, t, app, user, s, platform, api, errMsg, 'denied' from use where class = 'denied'
+  union all select n, t, app, user, s, platform, api, null, case answer when 'allow' then 'granted' when 'deny' then
+    'denied' else 'asked' end from decided
+  union all select n, t, app, user, s, platform, null, null, case granted when 1 then 'granted' else 'denied' end from flip;
+insert into item select s, platform, app, api, errmsg, t, '$.users.asked', app || ' ' || user from sign;
+insert into item select s, platform, app, api, errmsg, t, '$.users.' || what, app || ' ' || user from sign
+  where what <> 'asked';
+insert into item select s, platform, app, api, errMsg, t, '$.users.silenced', app || ' ' || user from silent
+  where not prompted;
+-- the first of each: a sign of a denial (a denied call's time is that of its answer), of a grant; flips after them
+create table began as select app, user, s, min(n) filter (where what = 'denied') as denied,
+  min(n) filter (where what = 'granted') as granted from sign group by 1, 2, 3;
+create table came as select b.app, b.user, b.s, b.denied, b.granted,
+  (select min(n) from flip f where f.app = b.app and f.user = b.user and f.s = b.s and f.granted and f.n > b.denied) as up,
+  (select min(n) from flip f where f.app = b.app and f.user = b.user and f.s = b.s and not f.granted and f.n > b.granted)
+    as off from began b;
+create table later as select c.*, (select min(n) from flip f where f.app = c.app and f.user = c.user and f.s = c.s and
+    f.granted and f.n > c.off) as again from came c;
+insert into item select f.s, f.platform, f.app, null, null, f.t, '$.users.recovered', f.app || ' ' || f.user
+  from later join flip f on f.n = later.up;
+insert into item select f.s, f.platform, f.app, null, null, f.t, '$.users.turned_off', f.app || ' ' || f.user
+  from later join flip f on f.n = later.off;
+insert into item select f.s, f.platform, f.app, null, null, f.t, '$.users.turned_on_again', f.app || ' ' || f.user
+  from later join flip f on f.n = later.again;
+-- times: answers, and from the first denial to the recovery
+create table span as
+  select s, platform, app, api, null as errmsg, t, '$.prompts.answer_ms.' as what, us from decided where us is not null
+  union all select f.s, f.platform, f.app, null, null, f.t, '$.settings.recovery_ms.', f.t - d.t
+    from later join flip f on f.n = later.up join ev d on d.n = later.denied;
+-- calls of users whom nobody asked
+create table lone as select s, api, platform, count(*) as calls, count(distinct app || ' ' || user) as users from use u
+  where not exists (select 1 from sign x where x.app = u.app and x.user = u.user and x.s = u.s) and
+    not exists (select 1 from use a where a.api = 'authorize' and a.app = u.app and a.user = u.user and a.s = u.s)
+  group by 1, 2, 3;

@@ -1,8 +1,9 @@
-// usage: node simulate.mjs SEED USERS [SEES [DENY]]
+// usage: node simulate.mjs SEED USERS [SEES [DENY [plain]]]
 // SEES: prompts,decisions,settings,resets (default) or some of them; DENY: the share of prompts that are refused (0.4)
+// plain: every call is answered for the sake of its scope, and none overlaps with another
 // A simulated recording as NDJSON: users of two apps on hosts that follow the reference machine, with every wording
 // of an answer, overlapping calls, dismissals, flips in settings, removals and calls that are never answered.
-const [, , seedText, usersText, sees = 'prompts,decisions,settings,resets', deny = '0.4'] = process.argv
+const [, , seedText, usersText, sees = 'prompts,decisions,settings,resets', deny = '0.4', plain] = process.argv
 let seed = Number(seedText) >>> 0
 const random = () => { // mulberry32
   seed = (seed + 0x6d2b79f5) >>> 0
@@ -35,7 +36,7 @@ function session(n) {
   put('start', { fresh: true, observes })
   const open = scope => {
     const api = random() < 0.3 ? 'authorize' : pick(apis[scope])
-    const call = { call: 'c' + ++calls, api, lost: random() < 0.02 }
+    const call = { call: 'c' + ++calls, api, lost: random() < 0.02 && !plain }
     put('call', { call: call.call, api, ...(api === 'authorize' ? { scope } : {}) })
     step(5)
     return call
@@ -69,7 +70,7 @@ function session(n) {
       continue
     }
     const waiting = [open(scope)]
-    if (!(scope in state) && random() < 0.04) { // fails before the prompt, for a reason of its own
+    if (!(scope in state) && random() < 0.04 && !plain) { // fails before the prompt, for a reason of its own
       close(waiting[0], pick(failed))
       continue
     }
@@ -78,7 +79,7 @@ function session(n) {
       const dice = random()
       const answer = dice < Number(deny) ? 'deny' : dice < 0.8 ? 'allow' : 'dismiss'
       seen('prompt', 'prompts', { scope, ...(random() < 0.5 ? { call: waiting[0].call } : {}) })
-      if (random() < 0.2) waiting.push(open(scope))
+      if (random() < 0.2 && !plain) waiting.push(open(scope))
       step(2500)
       seen('decision', 'decisions', { answer, ...(random() < 0.5 ? { scope } : {}) })
       words = { allow: 'ok', deny: words, dismiss: 'fail:auth canceled' }[answer]

@@ -1,0 +1,237 @@
+/* tally_names.c: strings to the tally's numbers. */
+#include <string.h>
+
+#include "analysis/tally_private.h"
+
+#define SHAPES_MAX (1u << 16) /* kept; later ones are worked out each time */
+#define SOURCES_MAX (1u << 22)
+
+enum at_err name_id(struct tally *t, enum report_dim dim, struct at_str s, uint32_t *out)
+{
+    struct at_intern *table = t->names[dim];
+    *out = NO_ID;
+    if (!s.ptr)
+        return AT_OK;
+    if (dim != DIM_APP && at_intern_count(table) >= NAMES_MAX && !at_intern_find(table, s, out))
+        s = REST;
+    return at_intern_add(table, s, out);
+}
+
+/* The scope's canonical name: a platform may leave a prefix out. */
+enum at_err scope_id(struct tally *t, struct at_str name, uint32_t *out)
+{
+    size_t i = at_profile_find_scope(t->profile, name);
+    return name_id(t, DIM_SCOPE, i == AT_NO_SCOPE ? name : t->profile->scopes[i].name, out);
+}
+
+static struct at_str bytes_of(const void *data, size_t len)
+{
+    return (struct at_str){data, len};
+}
+
+enum at_err key_id(struct tally *t, struct at_str app, struct at_str user, uint32_t *app_id, uint32_t *out)
+{
+    uint32_t pair[2] = {0, 0};
+    enum at_err err = name_id(t, DIM_APP, app, app_id);
+    pair[0] = *app_id;
+    if (!err)
+        err = at_intern_add(t->users, user, &pair[1]);
+    if (!err)
+        err = at_intern_add(t->keys, bytes_of(pair, sizeof pair), out);
+    return err ? err : bonds_key(&t->bonds, *out);
+}
+
+uint32_t app_of_key(const struct tally *t, uint32_t key)
+{
+    uint32_t pair[2];
+    memcpy(pair, at_intern_get(t->keys, key).ptr, sizeof pair);
+    return pair[0];
+}
+
+/* ---- Sources */
+
+static enum at_err new_who(struct tally *t, const struct at_tape_source *s)
+{
+    struct who w;
+    enum at_err err = key_id(t, s->app, s->user, &w.app, &w.key);
+    if (!err)
+        err = name_id(t, DIM_PLATFORM, s->platform, &w.platform);
+    if (!err)
+        err = at_intern_add(t->streams, s->stream, &w.stream);
+    if (!err)
+        err = ROOM(t->who, t->n_who, t->who_cap);
+    if (!err)
+        t->who[t->n_who++] = w;
+    return err;
+}
+
+/* The four strings are told apart by their lengths. */
+enum at_err who_of(struct tally *t, const struct at_tape_source *s, uint32_t *out)
+{
+    const struct at_str parts[] = {s->app, s->user, s->stream, s->platform};
+    char room[512];
+    size_t lens[4], at = sizeof lens;
+    struct at_buf longer = {0};
+    for (size_t i = 0; i < 4; i++) {
+        lens[i] = parts[i].ptr ? parts[i].len : SIZE_MAX;
+        at += parts[i].len;
+    }
+    enum at_err err = at > sizeof room ? at_buf_reserve(&longer, at) : AT_OK;
+    char *to = at > sizeof room ? longer.ptr : room;
+    if (err)
+        return err;
+    memcpy(to, lens, sizeof lens);
+    at = sizeof lens;
+    for (size_t i = 0; i < 4; i++) {
+        if (parts[i].len)
+            memcpy(to + at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+    }
+    if (at_intern_count(t->sources) >= SOURCES_MAX) { /* who comes back is found again by the names themselves */
+        at_intern_clear(t->sources);
+        t->n_who = 0;
+    }
+    err = at_intern_add(t->sources, bytes_of(to, at), out);
+    at_buf_free(&longer);
+    return err || *out < t->n_who ? err : new_who(t, s);
+}
+
+/* ---- Lists of scopes */
+
+static enum at_err add_scratch(struct tally *t, struct at_str name)
+{
+    uint32_t id = 0;
+    enum at_err err = scope_id(t, name, &id);
+    for (size_t i = 0; i < t->n_scratch && !err; i++)
+        if (t->scratch[i] == id)
+            return AT_OK; /* named twice in one call */
+    if (!err)
+        err = ROOM(t->scratch, t->n_scratch, t->scratch_cap);
+    if (!err)
+        t->scratch[t->n_scratch++] = id;
+    return err;
+}
+
+static enum at_err add_number(struct tally *t, uint32_t n)
+{
+    enum at_err err = ROOM(t->scopes, t->n_scopes, t->scopes_cap);
+    if (!err)
+        t->scopes[t->n_scopes++] = n;
+    return err;
+}
+
+/* The list in scratch, kept once. */
+static enum at_err keep_list(struct tally *t, uint32_t *out)
+{
+    uint32_t id = 0;
+    enum at_err err = at_intern_add(t->lists, bytes_of(t->scratch, t->n_scratch * sizeof *t->scratch), &id);
+    if (!err && id == t->n_lists) {
+        err = t->n_scopes + t->n_scratch + 1 >= NO_ID ? AT_LIMIT : ROOM(t->list_at, t->n_lists, t->lists_cap);
+        uint32_t begin = (uint32_t)t->n_scopes;
+        if (!err)
+            err = add_number(t, (uint32_t)t->n_scratch);
+        for (size_t i = 0; i < t->n_scratch && !err; i++)
+            err = add_number(t, t->scratch[i]);
+        if (!err)
+            t->list_at[t->n_lists++] = begin;
+    }
+    if (!err)
+        *out = t->list_at[id];
+    return err;
+}
+
+/* The scopes that the event is about: those that gate a call's API, or those that it names. */
+static enum at_err scopes_of(struct tally *t, const struct at_event *ev, struct at_api api, uint32_t *out)
+{
+    bool names = ev->kind != AT_KIND_CALL || api.kind == AT_API_AUTHORIZE;
+    enum at_err err = AT_OK;
+    t->n_scratch = 0;
+    for (size_t i = 0; names && i < ev->n_scopes && !err; i++)
+        err = add_scratch(t, ev->scopes[i]);
+    for (size_t i = 0; !names && api.kind == AT_API_GATED && i < t->profile->n_scopes && !err; i++)
+        if (api.scopes & (uint64_t)1 << i)
+            err = add_scratch(t, t->profile->scopes[i].name);
+    return err ? err : keep_list(t, out);
+}
+
+/* ---- Shapes */
+
+static enum at_err new_what(struct tally *t, const struct at_event *ev, struct what *w)
+{
+    struct at_api api = {.kind = AT_API_OTHER};
+    enum at_err err = AT_OK;
+    *w = (struct what){
+        .kind = ev->kind, .granted = ev->granted, .answer = ev->answer, .api = NO_ID, .err_msg = NO_ID, .named = NO_ID};
+    if (ev->kind == AT_KIND_CALL) {
+        api = at_profile_api(t->profile, ev->api);
+        w->authorizes = api.kind == AT_API_AUTHORIZE;
+        err = name_id(t, DIM_API, ev->api, &w->api);
+    }
+    if (ev->kind == AT_KIND_RETURN) {
+        struct at_outcome o = at_profile_outcome(t->profile, ev->err_msg, ev->has & AT_HAS_ERRNO, ev->err_no);
+        w->cls = o.cls;
+        w->known = o.known;
+        err = name_id(t, DIM_ERRMSG, ev->err_msg, &w->err_msg);
+        if (!err)
+            err = name_id(t, DIM_API, o.api, &w->named);
+    }
+    return err ? err : scopes_of(t, ev, api, &w->scopes);
+}
+
+/* What makes a shape, as bytes. */
+static enum at_err shape_key(const struct at_event *ev, struct at_buf *out)
+{
+    struct at_str text = ev->kind == AT_KIND_CALL ? ev->api : ev->kind == AT_KIND_RETURN ? ev->err_msg : AT_STR("");
+    uint8_t head[4] = {(uint8_t)ev->kind, (uint8_t)ev->answer, ev->granted, (ev->has & AT_HAS_ERRNO) != 0};
+    enum at_err err = at_buf_add(out, head, sizeof head);
+    if (!err && head[3])
+        err = at_buf_add(out, &ev->err_no, sizeof ev->err_no);
+    if (!err)
+        err = at_buf_add(out, &text.len, sizeof text.len);
+    if (!err)
+        err = at_buf_str(out, text);
+    for (size_t i = 0; i < ev->n_scopes && !err; i++) {
+        err = at_buf_add(out, &ev->scopes[i].len, sizeof ev->scopes[i].len);
+        if (!err)
+            err = at_buf_str(out, ev->scopes[i]);
+    }
+    return err;
+}
+
+enum at_err what_of(struct tally *t, const struct at_event *ev, struct what **out)
+{
+    struct at_buf *key = &t->shape_key;
+    uint32_t id = 0;
+    key->len = 0;
+    *out = &t->odd;
+    enum at_err err = shape_key(ev, key);
+    if (err)
+        return err;
+    if (at_intern_count(t->shapes) >= SHAPES_MAX && !at_intern_find(t->shapes, at_buf_view(key), &id))
+        return new_what(t, ev, &t->odd);
+    err = at_intern_add(t->shapes, at_buf_view(key), &id);
+    if (!err && id == t->n_what) {
+        err = ROOM(t->what, t->n_what, t->what_cap);
+        if (!err)
+            err = new_what(t, ev, &t->what[t->n_what]);
+        t->n_what += !err;
+    }
+    if (!err)
+        *out = &t->what[id];
+    return err;
+}
+
+/* ---- Wordings */
+
+enum at_err count_wording(struct tally *t, const struct wording_key *key, uint64_t count, uint32_t *id)
+{
+    enum at_err err = at_intern_add(t->wordings, bytes_of(key, sizeof *key), id);
+    if (!err && *id == t->n_wordings) {
+        err = ROOM(t->wording_counts, t->n_wordings, t->wordings_cap);
+        if (!err)
+            t->wording_counts[t->n_wordings++] = 0;
+    }
+    if (!err)
+        t->wording_counts[*id] += count;
+    return err;
+}

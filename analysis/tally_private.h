@@ -1,0 +1,134 @@
+/*
+ * tally_private.h: what the files of the tally share. Strings become numbers where they come in (tally_names.c); all
+ * counting is done with numbers.
+ */
+#ifndef AUTHTAPE_TALLY_PRIVATE_H
+#define AUTHTAPE_TALLY_PRIVATE_H
+
+#include "analysis/pending.h"
+#include "analysis/tally.h"
+
+#define NAMES_MAX (1u << 16) /* different strings of a dimension; what comes later counts as REST */
+#define REST AT_STR("(others)")
+#define NOWHERE                                                                                                        \
+    {                                                                                                                  \
+        NO_ID, NO_ID, NO_ID, NO_ID, NO_ID, NO_ID                                                                       \
+    }
+
+/* Where an event comes from. */
+struct who {
+    uint32_t app, platform, key, stream; /* platform: NO_ID where there is none */
+};
+
+#define WORDINGS_KEPT 4
+
+/* What an event is, as far as all events of its shape are alike. */
+struct what {
+    enum at_kind kind;
+    uint32_t scopes; /* a list: of a call, those that it is about; else the one that the event names */
+    uint32_t api;    /* call */
+    bool authorizes; /* call */
+    bool known;      /* return: the profile's table has the wording */
+    bool granted;    /* settings */
+    enum at_answer answer;
+    enum at_class cls;
+    uint32_t err_msg, named; /* return: text, and the API that it names */
+    struct {
+        uint32_t platform, api, id; /* of a wording, to find it without looking it up; id: number + 1 */
+    } wordings[WORDINGS_KEPT];
+};
+
+/* The cells of a place, one in each grouping. */
+struct spot {
+    uint32_t cell[GROUPINGS_MAX];
+};
+
+/* A decision that names no scope while no prompt is known to be up: the checker may tell which. */
+struct stray {
+    struct place at;
+    uint64_t index;
+    uint32_t next; /* the one of the same key before it, or of the free list */
+    enum at_answer answer;
+    bool placed, told; /* its scope is known; the checker has told of the decision itself */
+};
+
+/* A denied call whose answer was just counted: the checker will say why it was denied. */
+struct denial {
+    uint64_t index; /* of the answer */
+    uint64_t called;
+    uint32_t bond;
+    struct spot spot;
+};
+
+struct wording_key {
+    uint32_t platform, api, err_msg, cls, known;
+};
+
+struct tally {
+    const struct at_profile *profile;
+    struct at_intern *names[DIM_STRINGS];
+    struct at_intern *users, *streams, *keys, *sources, *shapes, *wordings, *lists;
+    struct who *who;   /* by number of the source */
+    struct what *what; /* by number of the shape */
+    size_t n_who, who_cap, n_what, what_cap;
+    struct what odd;         /* the shape at hand when there are too many to keep */
+    struct at_buf shape_key; /* the shape being looked for, as bytes */
+    uint32_t *scopes;        /* the lists one after the other: a count, then as many scopes */
+    uint32_t *list_at;       /* where a list begins, by its number in `lists` */
+    size_t n_scopes, scopes_cap, n_lists, lists_cap;
+    uint32_t *scratch; /* the list being made */
+    size_t n_scratch, scratch_cap;
+    uint64_t *wording_counts;
+    size_t n_wordings, wordings_cap;
+    struct bonds bonds;
+    struct pending pending;
+    struct stray *strays;
+    size_t n_strays, strays_cap;
+    uint32_t free_stray;                 /* number + 1 */
+    struct denial *denials;              /* of the events at hand, in the order of their answers */
+    size_t n_denials, denials_cap, told; /* told: where the checker's latest was */
+    struct cells cells[GROUPINGS_MAX];   /* by scope; by what was asked for */
+    size_t n_cells;
+    struct cells lone; /* calls whose scope was never asked for */
+    struct tally_totals totals;
+};
+
+/* An event in the tally's numbers. */
+struct happening {
+    const struct who *who;
+    struct what *what;
+    struct at_str call; /* absent where there is none */
+    int64_t t_us;
+    uint64_t index;
+};
+
+/* tally_names.c: strings to numbers. */
+AT_MUST_USE enum at_err name_id(struct tally *t, enum report_dim dim, struct at_str s, uint32_t *out);
+AT_MUST_USE enum at_err scope_id(struct tally *t, struct at_str name, uint32_t *out);
+AT_MUST_USE enum at_err key_id(struct tally *t, struct at_str app, struct at_str user, uint32_t *app_id, uint32_t *out);
+uint32_t app_of_key(const struct tally *t, uint32_t key);
+AT_MUST_USE enum at_err who_of(struct tally *t, const struct at_tape_source *s, uint32_t *out);
+/* The shape of an event. Valid until the next one is asked for. */
+AT_MUST_USE enum at_err what_of(struct tally *t, const struct at_event *ev, struct what **out);
+AT_MUST_USE enum at_err count_wording(struct tally *t, const struct wording_key *key, uint64_t count, uint32_t *id);
+
+/* tally_count.c: adding up. */
+AT_MUST_USE enum at_err count_happening(struct tally *t, const struct happening *h);
+AT_MUST_USE enum at_err locate(struct tally *t, const struct place *where, struct spot *out);
+#define COUNT(t, spot, member) count_one(t, spot, offsetof(struct counts, member))
+void count_one(struct tally *t, const struct spot *spot, size_t offset);
+/* The user of the bond is marked in the cells of the spot. */
+AT_MUST_USE enum at_err mark_user(struct tally *t, const struct spot *spot, uint32_t bond, enum user_mark mark);
+/* The same for whoever was asked, and what came of it. `order`: bonds.h. */
+AT_MUST_USE enum at_err mark_asked(struct tally *t, const struct spot *spot, uint32_t bond);
+AT_MUST_USE enum at_err mark_outcome(struct tally *t, const struct spot *spot, uint32_t bond, bool granted,
+                                     uint64_t order, int64_t t_us);
+AT_MUST_USE enum at_err count_answer(struct tally *t, const struct place *where, uint32_t key, enum at_answer answer,
+                                     uint64_t order);
+AT_MUST_USE enum at_err count_flip(struct tally *t, const struct place *where, uint32_t key, bool granted,
+                                   uint64_t order, bool inferred);
+
+/* tally_verdict.c. A decision that the checker may have to say more about; with its scope where it is known. */
+AT_MUST_USE enum at_err add_stray(struct tally *t, const struct place *at, uint64_t index, enum at_answer answer);
+
+#endif
