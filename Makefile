@@ -39,6 +39,11 @@ ifneq ($(shell $(PKG_CONFIG) --exists sqlite3 2>/dev/null && echo yes),)
 AT_CPPFLAGS += -DAT_SQLITE
 LIBS += -lsqlite3
 endif
+# Likewise libmicrohttpd, for `authtape record --listen`.
+ifneq ($(shell $(PKG_CONFIG) --exists libmicrohttpd 2>/dev/null && echo yes),)
+AT_CPPFLAGS += -DAT_MICROHTTPD
+LIBS += $(call pkg,--libs,libmicrohttpd)
+endif
 
 # ---- What there is
 

@@ -36,7 +36,7 @@ struct at_capture {
     const char *filter_text; /* of a file */
     struct filter filters[FILTERS_MAX];
     size_t n_filters;
-    bool is_file;
+    bool is_file, polled;
     uint64_t packets, known_packets;
 };
 
@@ -265,6 +265,7 @@ static enum at_err open_device(struct device *d, const char *name, const struct 
 
 static enum at_err open_live(struct at_capture *c, const struct at_capture_options *o, struct at_why *why)
 {
+    c->polled = o->polled;
     c->devices = calloc(o->n_interfaces, sizeof *c->devices);
     if (!c->devices)
         return at_fail(why, AT_NOMEM, "out of memory");
@@ -277,19 +278,23 @@ static enum at_err open_live(struct at_capture *c, const struct at_capture_optio
     return AT_OK;
 }
 
+size_t at_capture_watch(struct at_capture *c, struct pollfd *fds, size_t room)
+{
+    size_t n = c->n_devices < room ? c->n_devices : room;
+    for (size_t i = 0; i < n; i++)
+        fds[i] = (struct pollfd){.fd = pcap_get_selectable_fd(c->devices[i].pcap), .events = POLLIN};
+    for (size_t i = 0; i < c->n_devices; i++)
+        c->devices[i].ready = true;
+    return n;
+}
+
 /* Waits until a device has something, WAIT_MS at most. */
 static enum at_err wait_for_packets(struct at_capture *c, struct at_why *why)
 {
     struct pollfd fds[64];
-    size_t n = c->n_devices < 64 ? c->n_devices : 64;
-    for (size_t i = 0; i < n; i++)
-        fds[i] = (struct pollfd){.fd = pcap_get_selectable_fd(c->devices[i].pcap), .events = POLLIN};
+    size_t n = at_capture_watch(c, fds, 64);
     int rc = poll(fds, n, WAIT_MS);
-    if (rc < 0 && errno != EINTR)
-        return at_fail(why, AT_IO, "%s", strerror(errno));
-    for (size_t i = 0; i < c->n_devices; i++)
-        c->devices[i].ready = true;
-    return AT_OK;
+    return rc < 0 && errno != EINTR ? at_fail(why, AT_IO, "%s", strerror(errno)) : AT_OK;
 }
 
 static enum at_err next_live(struct at_capture *c, struct at_packet *p, struct at_why *why)
@@ -312,6 +317,8 @@ static enum at_err next_live(struct at_capture *c, struct at_packet *p, struct a
             p->number = ++c->packets;
             return AT_OK;
         }
+        if (c->polled)
+            break;
         enum at_err err = round == 0 ? wait_for_packets(c, why) : AT_OK;
         if (err)
             return err;

@@ -1,13 +1,10 @@
 /* cmd_record.c: packets -> tape. */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "tracer/limits.h"
-#include "tracer/record.h"
+#include "tracer/recording.h"
 
 enum {
     OPT_FILE = 1,
@@ -25,11 +22,22 @@ enum {
     OPT_SNAPLEN,
     OPT_BUFFER,
     OPT_QUIET,
+    OPT_LISTEN,
+    OPT_TOKEN,
+    OPT_CORS,
+    OPT_SYNC,
+    OPT_LISTEN_BODY,
+    OPT_LISTEN_EVENTS,
+    OPT_LISTEN_RATE,
+    OPT_LISTEN_CLIENTS,
+    OPT_LISTEN_IDLE,
+    OPT_LISTEN_MEMORY,
 };
 
 static const struct at_option options[] = {
     {"read", 'r', "FILE", OPT_FILE, "read packets from FILE (pcap or pcapng, gzip or not; - is standard input)"},
     {"interface", 'i', "IFACE", OPT_INTERFACE, "capture on IFACE; may be given several times"},
+    {"listen", 0, "ADDR:PORT", OPT_LISTEN, "take events that are posted, or sent through a WebSocket, to this address"},
     {"write", 'w', "OUT", OPT_WRITE, "the tape (- is standard output, the default unless it is a terminal)"},
     {"filter", 'f', "BPF", OPT_FILTER, "only packets that match this pcap filter"},
     {"dialect", 'd', "DIALECT", OPT_DIALECT,
@@ -45,275 +53,145 @@ static const struct at_option options[] = {
     {"hold-ms", 0, "N", OPT_HOLD, "how long an event may wait for an earlier one, in milliseconds (default: 5000)"},
     {"snaplen", 0, "N", OPT_SNAPLEN, "bytes to capture of each packet (default: all)"},
     {"buffer", 0, "N", OPT_BUFFER, "size of the kernel's buffer in bytes, k and M allowed"},
+    {"token", 0, "FILE", OPT_TOKEN,
+     "who sends must know the token in FILE (default: $AUTHTAPE_TOKEN); needed when\nother machines can reach ADDR"},
+    {"cors", 0, "ORIGIN", OPT_CORS, "pages of this origin may send (* is any); may be given several times"},
+    {"sync", 0, NULL, OPT_SYNC, "acknowledge only what would survive a power cut"},
+    {"listen-body", 0, "BYTES", OPT_LISTEN_BODY, "the largest message, also when decompressed (default: 1M)"},
+    {"listen-events", 0, "N", OPT_LISTEN_EVENTS, "the most events in one message (default: 10000)"},
+    {"listen-rate", 0, "N", OPT_LISTEN_RATE, "the most events a second from one address (default: 50000)"},
+    {"listen-clients", 0, "N", OPT_LISTEN_CLIENTS, "the most connections (default: 1024)"},
+    {"listen-idle-s", 0, "N", OPT_LISTEN_IDLE, "close a silent connection after this long (default: 60)"},
+    {"listen-memory", 0, "BYTES", OPT_LISTEN_MEMORY, "memory for messages on their way to the tape (default: 64M)"},
     {"quiet", 'q', NULL, OPT_QUIET, "no summary on standard error"},
     AT_LIMIT_MAP(AT_LIMIT_ROW){0},
 };
 
-#define LIST_MAX 64u
-#define DRAIN_US (int64_t)500000 /* after a signal: what the kernel holds already is still read */
+#define TOKEN_MAX (size_t)1024
 
-struct job {
-    const char *file, *interfaces[LIST_MAX], *out, *dialects[LIST_MAX];
-    size_t n_interfaces, n_dialects;
-    uint16_t ports[LIST_MAX];
-    size_t n_ports;
-    struct at_capture_options capture_options;
-    struct at_decoder_options decoder_options;
-    struct at_tracer_options tracer_options;
-    struct at_limits limits;
-    bool quiet;
-    struct at_capture *capture;
-    struct at_decoder *decoder;
-    struct at_tracer *tracer;
-    struct at_taping *taping;
-    struct at_why why;
-};
-
-/* ---- Signals */
-
-static volatile sig_atomic_t stopping, rotating, telling;
-
-static void on_signal(int signal)
+/* The token: what is in the file, white space around it aside, or else in the environment. */
+static enum at_err read_token(struct at_recording *r, struct at_why *why)
 {
-    if (signal == SIGHUP)
-        rotating = 1;
-    else if (signal == SIGUSR1)
-        telling = 1;
-    else
-        stopping = 1;
-}
-
-static void catch_signals(void)
-{
-    /* The second SIGINT kills at once; the others do not interrupt a read. */
-    struct sigaction end = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND},
-                     go_on = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGINT, &end, NULL);
-    sigaction(SIGTERM, &end, NULL);
-    sigaction(SIGHUP, &go_on, NULL);
-    sigaction(SIGUSR1, &go_on, NULL);
-}
-
-static int64_t clock_us(clockid_t id)
-{
-    struct timespec ts;
-    clock_gettime(id, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
-
-/* ---- What was done, in words */
-
-static const char *const loss_texts[] = {
-#define X(name, text) text,
-    AT_LOSS_MAP(X)
-#undef X
-};
-#define LOSSES (sizeof loss_texts / sizeof loss_texts[0])
-
-static void take_losses(const struct job *job, struct at_ledger *l, uint64_t values[LOSSES])
-{
-    const uint64_t list[] = {
-#define X(name, text) l->name,
-        AT_LOSS_MAP(X)
-#undef X
-    };
-    (void)job;
-    memcpy(values, list, sizeof list);
-}
-
-static void tell_losses(const struct job *job)
-{
-    struct at_ledger ledger = *at_decoder_ledger(job->decoder);
-    uint64_t values[LOSSES];
-    if (job->capture)
-        at_capture_drops(job->capture, &ledger);
-    take_losses(job, &ledger, values);
-    for (size_t i = 0; i < LOSSES; i++)
-        if (values[i])
-            fprintf(stderr, "%14llu %s\n", (unsigned long long)values[i], loss_texts[i]);
-}
-
-/* `one`: the word for a single one. */
-static void tell_count(uint64_t n, const char *one)
-{
-    if (n)
-        fprintf(stderr, ", %llu %s%s", (unsigned long long)n, one, n == 1 ? "" : "s");
-}
-
-static void tell_summary(const struct job *job)
-{
-    struct at_ledger ledger = *at_decoder_ledger(job->decoder);
-    struct at_tracer_stats s;
-    if (job->capture)
-        at_capture_drops(job->capture, &ledger);
-    at_tracer_stats(job->tracer, &s);
-    fprintf(stderr, "authtape: %llu packets, %llu messages, %llu events", (unsigned long long)ledger.packets,
-            (unsigned long long)ledger.messages, (unsigned long long)s.events[0]);
-    tell_count(s.events[AT_KIND_CALL], "call");
-    tell_count(s.events[AT_KIND_RETURN], "answer");
-    tell_count(s.events[AT_KIND_DECISION], "decision");
-    tell_count(s.keys, "user");
-    fprintf(stderr, ", %llu bytes of tape\n", (unsigned long long)at_taping_bytes(job->taping));
-    const struct {
-        uint64_t n;
-        const char *text;
-    } lost[] = {{ledger.kernel_drops, "packets dropped by the kernel"},
-                {ledger.interface_drops, "packets dropped by the interface"},
-                {ledger.packets_truncated, "packets cut by the snaplen"},
-                {ledger.fragments_dropped, "IP fragments never completed"},
-                {ledger.tcp_gaps, "gaps in TCP streams"},
-                {ledger.flows_evicted, "connections forgotten to save memory"},
-                {ledger.messages_lost, "messages lost"},
-                {ledger.messages_too_large, "messages over a limit"},
-                {s.events[AT_KIND_GAP], "gaps on the tape"},
-                {s.unfit, "reports that make no event"},
-                {s.forgotten, "requests forgotten before their answer"},
-                {s.skipped, "messages not looked into"},
-                {s.late, "events reported too late for their place"}};
-    bool first = true;
-    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
-        if (!lost[i].n)
-            continue;
-        fprintf(stderr, "%s%llu %s", first ? "authtape: lost or doubtful: " : ", ", (unsigned long long)lost[i].n,
-                lost[i].text);
-        first = false;
+    struct at_buf text = {0};
+    const char *given = getenv("AUTHTAPE_TOKEN");
+    enum at_err err = r->token_file ? at_read_file(r->token_file, TOKEN_MAX, &text, why) : AT_OK;
+    if (!err && !r->token_file && given)
+        err = at_buf_str(&text, at_str(given));
+    while (!err && text.len && strchr(" \t\r\n", text.ptr[text.len - 1]))
+        text.len--;
+    if (!err && (r->token_file || given)) {
+        for (size_t i = 0; i < text.len; i++)
+            if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
+                err = at_fail(why, AT_BAD, "a token is made of visible ASCII characters");
+        if (!err && !text.len)
+            err = at_fail(why, AT_BAD, "the token is empty");
+        if (!err)
+            err = at_buf_add(&text, "", 1);
     }
-    if (!first)
-        fputc('\n', stderr);
-}
-
-/* A line that replaces itself, while a long file is read on a terminal. */
-static void show_progress(const struct job *job, int64_t now_us, int64_t *shown_us)
-{
-    if (job->quiet || !job->file || !isatty(STDERR_FILENO) || now_us - *shown_us < 500000)
-        return;
-    if (*shown_us)
-        fprintf(stderr, "\r%llu packets", (unsigned long long)at_decoder_ledger(job->decoder)->packets);
-    *shown_us = now_us;
-}
-
-/* ---- The loop */
-
-static enum at_err serve_signals(struct job *job)
-{
-    enum at_err err = AT_OK;
-    if (rotating) {
-        rotating = 0;
-        if (!job->file)
-            err = at_taping_rotate(job->taping);
-    }
-    if (telling) {
-        telling = 0;
-        tell_summary(job);
-        tell_losses(job);
-    }
+    if (err || !text.len)
+        at_buf_free(&text);
+    r->token = text.ptr;
     return err;
 }
 
-/* The wall clock moves the events that wait, and the frame that is being filled. */
-static enum at_err pass_time(struct job *job)
+/* Events collected keep their tape: what was acknowledged before must not be lost, nor be taken again. */
+static enum at_err remember_old(struct at_recording *r, struct at_why *why)
 {
-    enum at_err err = job->file ? AT_OK : at_tracer_tick(job->tracer, clock_us(CLOCK_REALTIME));
-    return err ? err : at_taping_tick(job->taping, clock_us(CLOCK_MONOTONIC));
+    const char *path = at_taping_put_aside(r->taping);
+    const struct at_reader_options how = {.recovery = AT_RECOVER_SALVAGE};
+    struct at_reader *reader = NULL;
+    struct at_event ev;
+    if (!path)
+        return AT_OK;
+    if (!r->quiet)
+        fprintf(stderr, "authtape: %s was there already, it is %s now\n", r->out, path);
+    enum at_err err = at_reader_open(&path, 1, &how, &reader, why);
+    while (!err && !(err = at_reader_next(reader, &ev, NULL, why)))
+        at_tracer_remember(r->tracer, &ev);
+    at_reader_close(&reader);
+    if (err && err != AT_END && !r->quiet)
+        fprintf(stderr, "authtape: %s; repeats of what is on it will not be known\n", why->text);
+    return err == AT_NOMEM ? err : AT_OK; /* it need not be a tape */
 }
 
-/* Packets until the end (AT_END), a signal (AT_STOP) or trouble of the source (*source_err) or of the tape. */
-static enum at_err pump(struct job *job, enum at_err *source_err)
-{
-    struct at_packet packet;
-    enum at_err err = AT_OK;
-    int64_t stop_us = 0, shown_us = 0;
-    for (unsigned n = 0; !err; n++) {
-        enum at_err got = at_capture_next(job->capture, &packet, &job->why);
-        if (got && got != AT_AGAIN) {
-            *source_err = stopping ? AT_END : got;
-            return AT_OK;
-        }
-        if (!got)
-            err = at_decoder_packet(job->decoder, &packet);
-        if (!err && (got == AT_AGAIN || n % 256 == 0)) {
-            err = pass_time(job);
-            show_progress(job, clock_us(CLOCK_MONOTONIC), &shown_us);
-        }
-        if (!err && (rotating || telling))
-            err = serve_signals(job);
-        if (!err && stopping) {
-            int64_t now_us = clock_us(CLOCK_MONOTONIC);
-            stop_us = stop_us ? stop_us : now_us;
-            if (job->file || got == AT_AGAIN || now_us - stop_us > DRAIN_US)
-                return AT_OK;
-        }
-    }
-    return err;
-}
-
-static int tape_trouble(const struct job *job, enum at_err err)
-{
-    if (err == AT_CLOSED)
-        return AT_EXIT_NONE;
-    const struct at_why *why = at_taping_why(job->taping);
-    return at_cli_trouble("%s: %s", strcmp(job->out, "-") ? job->out : "standard output",
-                          why->text[0] ? why->text : at_err_text(err));
-}
-
-static int source_trouble(const struct job *job, const struct at_why *why)
-{
-    return job->file ? at_cli_file_trouble(job->file, why) : at_cli_trouble("%s", why->text);
-}
-
-static int record(struct job *job)
-{
-    enum at_err source_err = AT_END;
-    enum at_err err = pump(job, &source_err);
-    if (!err)
-        err = at_decoder_finish(job->decoder);
-    if (!err)
-        err = at_tracer_finish(job->tracer);
-    if (!err)
-        err = at_taping_finish(job->taping);
-    if (!job->quiet && isatty(STDERR_FILENO) && job->file)
-        fputs("\r", stderr);
-    if (err)
-        return tape_trouble(job, err);
-    if (!job->quiet)
-        tell_summary(job);
-    return source_err == AT_END ? AT_EXIT_NONE : source_trouble(job, &job->why);
-}
-
-static int set_up(struct job *job)
+static int open_collector(struct at_recording *r)
 {
     struct at_why why = {{0}};
-    job->capture_options.file = job->file;
-    job->capture_options.interfaces = job->interfaces;
-    job->capture_options.n_interfaces = job->n_interfaces;
-    job->decoder_options.ports = job->ports;
-    job->decoder_options.n_ports = job->n_ports;
-    job->tracer_options.dialects = job->dialects;
-    job->tracer_options.n_dialects = job->n_dialects;
-    if (at_capture_open(&job->capture_options, &job->capture, &why))
-        return source_trouble(job, &why);
-    if (!job->file && at_drop_privileges(job->limits.drop_to, &why))
+    enum at_err err = read_token(r, &why);
+    if (err)
+        return at_cli_trouble("%s: %s", r->token_file ? r->token_file : "AUTHTAPE_TOKEN", why.text);
+    r->collect_options.token = r->token;
+    r->collect_options.cors = r->cors;
+    r->collect_options.n_cors = r->n_cors;
+    return at_collector_open(&r->collect_options, &r->collector, &why) ? at_cli_trouble("%s", why.text) : AT_EXIT_NONE;
+}
+
+/* Where no dialect was chosen: what the sources usually carry. */
+static void choose_dialects(struct at_recording *r)
+{
+    if (!r->n_dialects && r->capture)
+        r->dialects[r->n_dialects++] = "automator";
+    if (r->n_dialects == (r->capture != NULL) && r->collector)
+        r->dialects[r->n_dialects++] = "beacon";
+}
+
+/* From the tape back to the sources: each needs the one before. */
+static int set_up_sinks(struct at_recording *r)
+{
+    const struct at_taping_options taping = {
+        .live = !r->file, .keep = r->collector != NULL, .any_times = r->collector != NULL};
+    struct at_why why = {{0}};
+    if (!r->n_dialects)
+        choose_dialects(r);
+    r->tracer_options.dialects = r->dialects;
+    r->tracer_options.n_dialects = r->n_dialects;
+    r->tracer_options.in_turn = r->collector && !r->capture;
+    if (at_taping_open(r->out, &taping, &r->taping, &why))
+        return at_cli_trouble("%s: %s", strcmp(r->out, "-") ? r->out : "standard output", why.text);
+    if (at_tracer_new(&r->tracer_options, at_taping_event, r->taping, &r->tracer, &why) || remember_old(r, &why))
         return at_cli_trouble("%s", why.text);
-    if (at_taping_open(job->out, !job->file, &job->taping, &why))
-        return at_cli_trouble("%s: %s", strcmp(job->out, "-") ? job->out : "standard output", why.text);
-    if (at_tracer_new(&job->tracer_options, at_taping_event, job->taping, &job->tracer, &why))
-        return at_cli_trouble("%s", why.text);
-    struct at_decoder_sink sink = at_tracer_sink(job->tracer);
-    if (at_decoder_new(&job->decoder_options, &sink, &job->decoder))
+    struct at_decoder_sink sink = at_tracer_sink(r->tracer);
+    if (at_decoder_new(&r->decoder_options, &sink, &r->decoder))
         return at_cli_trouble("%s", at_err_text(AT_NOMEM));
-    catch_signals();
-    if (!job->file && !job->quiet)
-        for (size_t i = 0; i < job->n_interfaces; i++)
-            fprintf(stderr, "authtape: recording on %s\n", job->interfaces[i]);
     return AT_EXIT_NONE;
 }
 
-static void tear_down(struct job *job)
+static int set_up(struct at_recording *r)
 {
-    at_decoder_free(&job->decoder);
-    at_tracer_free(&job->tracer);
-    at_taping_close(&job->taping);
-    at_capture_close(&job->capture);
+    struct at_why why = {{0}};
+    r->capture_options.file = r->file;
+    r->capture_options.interfaces = r->interfaces;
+    r->capture_options.n_interfaces = r->n_interfaces;
+    r->capture_options.polled = true;
+    r->decoder_options.ports = r->ports;
+    r->decoder_options.n_ports = r->n_ports;
+    if ((r->file || r->n_interfaces) && at_capture_open(&r->capture_options, &r->capture, &why))
+        return at_recording_source_trouble(r, &why);
+    int status = r->collect_options.address ? open_collector(r) : AT_EXIT_NONE;
+    if (status == AT_EXIT_NONE && !r->file && at_drop_privileges(r->limits.drop_to, &why))
+        status = at_cli_trouble("%s", why.text);
+    if (status == AT_EXIT_NONE)
+        status = set_up_sinks(r);
+    if (status != AT_EXIT_NONE)
+        return status;
+    if (r->collector)
+        at_collector_begin(r->collector, r->tracer);
+    at_recording_catch_signals();
+    for (size_t i = 0; i < r->n_interfaces && !r->quiet; i++)
+        fprintf(stderr, "authtape: recording on %s\n", r->interfaces[i]);
+    if (r->collector && !r->quiet)
+        fprintf(stderr, "authtape: listening on %s\n", at_collector_address(r->collector));
+    return AT_EXIT_NONE;
+}
+
+static void tear_down(struct at_recording *r)
+{
+    at_collector_close(&r->collector);
+    at_decoder_free(&r->decoder);
+    at_tracer_free(&r->tracer);
+    at_taping_close(&r->taping);
+    at_capture_close(&r->capture);
+    free(r->token);
 }
 
 /* ---- Options */
@@ -325,120 +203,156 @@ static bool number(const struct at_cli *cli, const char *name, uint64_t min, uin
 
 static bool add_to(const struct at_cli *cli, const char *what, const char **list, size_t *n)
 {
-    if (*n == LIST_MAX) {
-        at_cli_usage(cli->command, "more than %u %s", LIST_MAX, what);
+    if (*n == AT_RECORD_LIST_MAX) {
+        at_cli_usage(cli->command, "more than %u %s", AT_RECORD_LIST_MAX, what);
         return false;
     }
     list[(*n)++] = cli->arg;
     return true;
 }
 
-static bool add_port(const struct at_cli *cli, struct job *job)
+static bool add_port(const struct at_cli *cli, struct at_recording *r)
 {
     uint64_t port;
     if (!number(cli, "port", 1, 65535, &port))
         return false;
-    if (job->n_ports == LIST_MAX) {
-        at_cli_usage(cli->command, "more than %u ports", LIST_MAX);
+    if (r->n_ports == AT_RECORD_LIST_MAX) {
+        at_cli_usage(cli->command, "more than %u ports", AT_RECORD_LIST_MAX);
         return false;
     }
-    job->ports[job->n_ports++] = (uint16_t)port;
+    r->ports[r->n_ports++] = (uint16_t)port;
     return true;
 }
 
-static bool take_number(const struct at_cli *cli, int option, struct job *job)
+static bool take_size(const struct at_cli *cli, const char *name, uint64_t min, uint64_t max, size_t *out)
 {
-    uint64_t n = 0;
-    if (option == OPT_PORT)
-        return add_port(cli, job);
-    if (option == OPT_HOLD) {
-        if (!number(cli, "hold-ms", 1, 3600000, &n))
-            return false;
-        job->tracer_options.hold_ms = (uint32_t)n;
-    } else if (option == OPT_SNAPLEN) {
-        if (!number(cli, "snaplen", 64, 262144, &n))
-            return false;
-        job->capture_options.snaplen = (uint32_t)n;
-    } else {
-        if (!number(cli, "buffer", 65536, 1u << 30, &n))
-            return false;
-        job->capture_options.buffer_bytes = (uint32_t)n;
-    }
+    uint64_t n;
+    if (!number(cli, name, min, max, &n))
+        return false;
+    *out = (size_t)n;
     return true;
 }
 
-static bool take_option(const struct at_cli *cli, int option, struct job *job)
+static bool take_u32(const struct at_cli *cli, const char *name, uint64_t min, uint64_t max, uint32_t *out)
+{
+    uint64_t n;
+    if (!number(cli, name, min, max, &n))
+        return false;
+    *out = (uint32_t)n;
+    return true;
+}
+
+static bool take_number(const struct at_cli *cli, int option, struct at_recording *r)
+{
+    struct at_collect_options *c = &r->collect_options;
+    switch (option) {
+    case OPT_PORT:
+        return add_port(cli, r);
+    case OPT_HOLD:
+        return take_u32(cli, "hold-ms", 1, 3600000, &r->tracer_options.hold_ms);
+    case OPT_SNAPLEN:
+        return take_u32(cli, "snaplen", 64, 262144, &r->capture_options.snaplen);
+    case OPT_BUFFER:
+        return take_u32(cli, "buffer", 65536, 1u << 30, &r->capture_options.buffer_bytes);
+    case OPT_LISTEN_BODY:
+        return take_size(cli, "listen-body", 64, 1u << 30, &c->body_bytes);
+    case OPT_LISTEN_EVENTS:
+        return take_size(cli, "listen-events", 1, 1u << 24, &c->events);
+    case OPT_LISTEN_RATE:
+        return take_u32(cli, "listen-rate", 1, 1u << 30, &c->rate);
+    case OPT_LISTEN_CLIENTS:
+        return take_u32(cli, "listen-clients", 1, 65536, &c->clients);
+    case OPT_LISTEN_IDLE:
+        return take_u32(cli, "listen-idle-s", 1, 86400, &c->idle_s);
+    default:
+        return take_size(cli, "listen-memory", 65536, (uint64_t)1 << 40, &c->memory_bytes);
+    }
+}
+
+static bool take_option(const struct at_cli *cli, int option, struct at_recording *r)
 {
     switch (option) {
     case OPT_FILE:
-        job->file = cli->arg;
+        r->file = cli->arg;
         return true;
     case OPT_INTERFACE:
-        return add_to(cli, "interfaces", job->interfaces, &job->n_interfaces);
+        return add_to(cli, "interfaces", r->interfaces, &r->n_interfaces);
     case OPT_WRITE:
-        job->out = cli->arg;
+        r->out = cli->arg;
         return true;
     case OPT_FILTER:
-        job->capture_options.filter = cli->arg;
+        r->capture_options.filter = cli->arg;
         return true;
     case OPT_DIALECT:
-        return add_to(cli, "dialects", job->dialects, &job->n_dialects);
+        return add_to(cli, "dialects", r->dialects, &r->n_dialects);
     case OPT_APP:
-        job->tracer_options.identity.app = cli->arg;
+        r->tracer_options.identity.app = cli->arg;
         return true;
     case OPT_USER:
-        job->tracer_options.identity.user = cli->arg;
+        r->tracer_options.identity.user = cli->arg;
         return true;
     case OPT_PLATFORM:
-        job->tracer_options.identity.platform = cli->arg;
+        r->tracer_options.identity.platform = cli->arg;
         return true;
     case OPT_FRESH:
-        job->tracer_options.fresh = true;
+        r->tracer_options.fresh = true;
         return true;
     case OPT_OBSERVES:
-        job->tracer_options.observes = cli->arg;
+        r->tracer_options.observes = cli->arg;
         return true;
     case OPT_QUIET:
-        job->quiet = true;
+        r->quiet = true;
+        return true;
+    case OPT_LISTEN:
+        r->collect_options.address = cli->arg;
+        return true;
+    case OPT_TOKEN:
+        r->token_file = cli->arg;
+        return true;
+    case OPT_CORS:
+        return add_to(cli, "origins", r->cors, &r->n_cors);
+    case OPT_SYNC:
+        r->sync = true;
         return true;
     default:
         if (option >= AT_LIMIT_FIRST)
-            return at_limit_take(cli, option, &job->limits);
-        return take_number(cli, option, job);
+            return at_limit_take(cli, option, &r->limits);
+        return take_number(cli, option, r);
     }
 }
 
 static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
-    struct job job = {0};
-    job.limits = (struct at_limits){.capture = &job.capture_options, .decoder = &job.decoder_options};
+    struct at_recording r = {0};
+    r.limits = (struct at_limits){.capture = &r.capture_options, .decoder = &r.decoder_options};
     at_cli_begin(&cli, self, argc, argv);
     for (int option; (option = at_cli_next(&cli)) != AT_CLI_DONE;) {
         if (option == AT_CLI_EXIT)
             return cli.status;
-        if (!take_option(&cli, option, &job))
+        if (!take_option(&cli, option, &r))
             return AT_EXIT_TROUBLE;
     }
     if (cli.n_operands)
         return at_cli_usage(self, "'%s' is one word too many", cli.operands[0]);
-    if (!job.file == !job.n_interfaces)
-        return at_cli_usage(self, "one of -r FILE and -i IFACE is needed");
-    if (!job.out && isatty(STDOUT_FILENO))
+    bool live = r.n_interfaces || r.collect_options.address;
+    if (!r.file == !live)
+        return at_cli_usage(self, "-r FILE alone, or any of -i IFACE and --listen ADDR:PORT, is needed");
+    if (!r.out && isatty(STDOUT_FILENO))
         return at_cli_usage(self, "-w OUT is needed: standard output is a terminal");
-    if (!job.out)
-        job.out = "-";
-    int status = set_up(&job);
+    if (!r.out)
+        r.out = "-";
+    int status = set_up(&r);
     if (status == AT_EXIT_NONE)
-        status = record(&job);
-    tear_down(&job);
+        status = at_recording_run(&r);
+    tear_down(&r);
     return status;
 }
 
 const struct at_command at_cmd_record = {
     .name = "record",
-    .summary = "record authorization events from packets on a tape",
-    .usage = "-r FILE [-w OUT] [OPTION]...\n-i IFACE [-w OUT] [OPTION]...",
+    .summary = "record authorization events on a tape",
+    .usage = "-r FILE [-w OUT] [OPTION]...\n-i IFACE [-w OUT] [OPTION]...\n--listen ADDR:PORT [-w OUT] [OPTION]...",
     .options = options,
     .details = "A live recording is flushed every second, or every 1,024 events. SIGINT and SIGTERM end it, SIGHUP\n"
                "begins a new tape under the same name, SIGUSR1 prints statistics.",

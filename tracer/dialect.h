@@ -303,11 +303,14 @@ struct at_hold_options {
     uint32_t lag_ms;  /* every event waits this long for earlier ones */
     size_t hold_events;
 };
-AT_MUST_USE enum at_err at_hold_new(const struct at_hold_options *options,
-                                    enum at_err (*event)(void *ctx, const struct at_event *ev), void *ctx,
+/* `own_time`: the event's time is its sender's, not that of its message. */
+typedef enum at_err at_hold_out(void *ctx, const struct at_event *ev, bool own_time);
+AT_MUST_USE enum at_err at_hold_new(const struct at_hold_options *options, at_hold_out *event, void *ctx,
                                     struct at_hold **out);
 void at_hold_free(struct at_hold **h);
-AT_MUST_USE enum at_err at_hold_push(struct at_hold *h, const struct at_event *ev);
+AT_MUST_USE enum at_err at_hold_push(struct at_hold *h, const struct at_event *ev, bool own_time);
+/* From now on `*waiting` counts the events that are pushed and did not come out yet; NULL: nobody counts. */
+void at_hold_count(struct at_hold *h, size_t *waiting);
 /* Takes the place of time t_us. `ev` (may be NULL) comes out there if nothing better is known in time. */
 AT_MUST_USE enum at_err at_hold_reserve(struct at_hold *h, int64_t t_us, const struct at_event *ev,
                                         struct at_ticket **out);
@@ -372,6 +375,16 @@ bool at_seen_again(struct at_seen *s, struct at_last_reports *last, uint64_t dia
 /* An event that is no report, such as a tap or an answer: what comes after it is no repeat of what came before. */
 void at_seen_other(struct at_last_reports *last, const struct at_event *ev);
 
+/* ---- Numbers of streams: dialect_seq.c */
+
+struct at_sequences;
+AT_MUST_USE enum at_err at_sequences_new(struct at_sequences **out);
+void at_sequences_free(struct at_sequences **s);
+/* The event's additional field "seq". False: it has none that is a natural number of at most 18 digits. */
+bool at_sequence_number(const struct at_event *ev, uint64_t *number);
+/* True if the stream of the event had this number before. */
+bool at_sequence_again(struct at_sequences *s, uint64_t dialect, const struct at_event *ev, uint64_t number);
+
 /* ---- Identity: identity.c */
 
 struct at_names {
@@ -419,9 +432,22 @@ struct at_run {
     /* Told of every event before it goes to `hold`. */
     enum at_err (*note)(void *ctx, const struct at_event *ev);
     void *ctx;
-    const struct at_message *m; /* set by at_run_message */
+    struct at_taken *check;       /* not NULL: nothing is done, only said what would be */
+    const struct at_message *m;   /* set by at_run_message */
+    const struct at_scene *scene; /* of the event at hand; likewise */
 };
 AT_MUST_USE enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc);
+
+/* ---- Messages whose sender waits to hear what became of them: take.c */
+
+/* Notes why a message is refused, and at which place of it. `s` may be NULL. */
+void at_take_refuse(struct at_taken *taken, const struct at_scene *s, const char *reason);
+/*
+ * Refuses what does not look like the events of authtape-events(5): one, an array of them, or
+ * {"authtape":1,"events":[…]}. `only`: nothing else is expected; otherwise what has neither "kind" nor "authtape"
+ * passes. Refuses more than `max_events`.
+ */
+void at_take_look(const struct at_doc *doc, bool only, size_t max_events, struct at_taken *taken);
 
 /* ---- Messages that need not be looked into: dialect_gate.c */
 

@@ -13,6 +13,15 @@ static bool wants_authorization_list(struct at_str api)
     return at_str_eq(api, AT_STR("getSetting")) || at_str_eq(api, AT_STR("openSetting"));
 }
 
+/* A rule gave what is no event. */
+static void note_unfit(const struct at_run *run, const struct at_why *why)
+{
+    if (!run->check)
+        run->stats->unfit++;
+    else if (!run->check->refused)
+        at_take_refuse(run->check, run->scene, why->text);
+}
+
 /* What every event needs; false: it is not wanted or is no event. */
 static bool complete(const struct at_run *run, struct at_event *ev)
 {
@@ -29,24 +38,30 @@ static bool complete(const struct at_run *run, struct at_event *ev)
     }
     if (ev->t_us > run->m->t_us)
         ev->t_us = run->m->t_us; /* a clock that is ahead: nothing is reported before it happens */
-    if (!(run->kinds & 1u << ev->kind))
+    if (!(run->kinds & 1u << ev->kind)) {
+        if (run->check)
+            run->check->left_out++;
         return false;
-    if (!at_event_check(ev, NULL))
+    }
+    struct at_why why = {{0}};
+    if (!at_event_check(ev, run->check ? &why : NULL))
         return true;
-    run->stats->unfit++;
+    note_unfit(run, &why);
     return false;
 }
 
-static enum at_err push(const struct at_run *run, const struct at_event *ev)
+static enum at_err push(const struct at_run *run, const struct at_event *ev, bool own_time)
 {
     enum at_err err = run->note(run->ctx, ev);
-    return err ? err : at_hold_push(run->hold, ev);
+    return err ? err : at_hold_push(run->hold, ev, own_time);
 }
 
 static struct at_event blank(const struct at_run *run, int kind)
 {
-    return (struct at_event){
-        .t_us = run->m->t_us, .kind = (enum at_kind)kind, .packet = run->m->packet, .has = AT_HAS_PACKET};
+    return (struct at_event){.t_us = run->m->t_us,
+                             .kind = (enum at_kind)kind,
+                             .packet = run->m->packet,
+                             .has = run->m->packet ? AT_HAS_PACKET : 0};
 }
 
 /* A nonsensical field spoils the event, not the recording. */
@@ -54,7 +69,7 @@ static enum at_err spoiled(const struct at_run *run, enum at_err err)
 {
     if (err != AT_BAD)
         return err;
-    run->stats->unfit++;
+    note_unfit(run, &(struct at_why){"a field has nonsense"});
     return AT_OK;
 }
 
@@ -216,7 +231,7 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
     like.platform = whole.platform;
     at_seen_other(run->last, &whole);
     if (!err && fit && known && is_call && !r->reply.has_drop_if)
-        err = push(run, &whole);
+        err = push(run, &whole, false);
     else if (!err && fit && r->makes < AT_RULE_COPY)
         err = run->note(run->ctx, &whole);
     struct at_pending *e = NULL;
@@ -270,7 +285,7 @@ static enum at_err late_call(const struct at_run *run, struct at_pending *e, con
     err = run->note(run->ctx, &ev);
     if (!err)
         err = at_hold_settle(run->hold, &e->ticket, &ev, &in_time);
-    return err || in_time ? err : at_hold_push(run->hold, &ev);
+    return err || in_time ? err : at_hold_push(run->hold, &ev, false);
 }
 
 static enum at_err answer_call(const struct at_run *run, struct at_pending *e, struct at_scene *s)
@@ -303,7 +318,7 @@ static enum at_err answer_call(const struct at_run *run, struct at_pending *e, s
     at_pairs_answered(&run->state->pairs, e);
     at_seen_other(run->last, &ev);
     if (!err && complete(run, &ev))
-        err = push(run, &ev);
+        err = push(run, &ev, false);
     return err;
 }
 
@@ -344,6 +359,21 @@ static enum at_err find_request(const struct at_run *run, const struct at_scene 
 
 /* ---- Rules */
 
+/* An event that a rule gave at once, without an answer to wait for. */
+static enum at_err report(const struct at_run *run, struct at_event *ev, bool own_time)
+{
+    if (!complete(run, ev))
+        return AT_OK;
+    if (run->check) {
+        run->check->events++;
+        return AT_OK;
+    }
+    if (!at_seen_again(run->seen, run->last, run->number, ev, own_time, run->m->t_us))
+        return push(run, ev, own_time);
+    run->stats->repeats++;
+    return AT_OK;
+}
+
 /* An item that is an event of authtape(5) itself; what it lacks is filled in. */
 static enum at_err copy_event(const struct at_run *run, const struct at_rule *r, const struct at_scene *s)
 {
@@ -358,13 +388,15 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
     static const char *const needed[] = {"t", "app", "user", "stream"};
     for (int i = 0; i < 4; i++)
         have[i] = at_json_member(raw, needed[i]);
-    complete(&(struct at_run){.m = run->m, .names = run->names}, &names);
+    complete(&(struct at_run){.m = run->m, .names = run->names}, &names); /* of no kind: only its names are filled in */
     struct at_str instead[] = {{0}, names.app, names.user, names.stream};
-    err = at_buf_printf(&line, "{\"packet\":%llu", (unsigned long long)run->m->packet);
+    err = at_buf_add(&line, "{", 1);
+    if (!err && run->m->packet)
+        err = at_buf_printf(&line, "\"packet\":%llu", (unsigned long long)run->m->packet);
     for (int i = 0; i < 4 && !err; i++) {
         if (have[i].ptr)
             continue;
-        err = at_buf_printf(&line, ",\"%s\":", needed[i]);
+        err = at_buf_printf(&line, "%s\"%s\":", line.len > 1 ? "," : "", needed[i]);
         if (!err)
             err = i ? at_json_quote(&line, instead[i]) : at_buf_printf(&line, "%lld", (long long)names.t_us);
     }
@@ -374,23 +406,18 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
     while (!err && at_json_iter_next(&it, &key, &value)) {
         if (at_str_eq(key, AT_STR("\"packet\"")))
             continue; /* where it came from is for us to say */
-        err = at_buf_printf(&line, ",%.*s:", AT_STR_FMT(key));
+        err = at_buf_printf(&line, "%s%.*s:", line.len > 1 ? "," : "", AT_STR_FMT(key));
         if (!err)
             err = at_json_compact(&line, value);
     }
     if (!err)
         err = at_buf_add(&line, "}", 1);
-    if (!err)
-        err = spoiled(run, at_event_parse(run->parser, at_buf_view(&line), &ev, NULL) ? AT_BAD : AT_END);
-    if (err == AT_END) { /* it parsed */
-        bool own_time = have[0].ptr || r->fields[AT_FIELD_T];
-        err = AT_OK;
-        if (complete(run, &ev)) {
-            if (at_seen_again(run->seen, run->last, run->number, &ev, own_time, run->m->t_us))
-                run->stats->repeats++;
-            else
-                err = push(run, &ev);
-        }
+    if (!err) {
+        struct at_why why = {{0}};
+        if (at_event_parse(run->parser, at_buf_view(&line), &ev, &why))
+            note_unfit(run, &why);
+        else
+            err = report(run, &ev, have[0].ptr || r->fields[AT_FIELD_T]);
     }
     at_buf_free(&line);
     return err;
@@ -408,8 +435,9 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
 {
     int kind = r->makes;
     enum at_err err = kind == AT_RULE_BY_VALUE ? kind_by_value(r, s, &kind) : AT_OK;
-    if (err || kind == 0)
+    if (err || kind == 0 || (run->check && (r->reply.given || kind > AT_RULE_COPY)))
         return err;
+    run->scene = s;
     if (!run->identified) {
         run->identified = true;
         err = run->identify(run->ctx, run->m, &run->names);
@@ -432,14 +460,7 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
         return request(run, r, s, &ev);
     if (kind == AT_KIND_CALL && ev.api.ptr && is_mocked(run, ev.api))
         return AT_OK;
-    if (!complete(run, &ev))
-        return AT_OK;
-    bool own_time = r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T];
-    if (at_seen_again(run->seen, run->last, run->number, &ev, own_time, run->m->t_us)) {
-        run->stats->repeats++;
-        return AT_OK;
-    }
-    return push(run, &ev);
+    return report(run, &ev, r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T]);
 }
 
 bool at_rule_concerns(const struct at_rule *r, const struct at_message *m)
@@ -525,8 +546,8 @@ static enum at_err apply_rules(struct at_run *run, const struct at_rule *rules, 
 
 static enum at_err each_of_message(const struct walk *w, struct at_scene *s)
 {
-    struct at_pending *e;
-    enum at_err err = find_request(w->run, s, &e);
+    struct at_pending *e = NULL;
+    enum at_err err = w->run->check ? AT_OK : find_request(w->run, s, &e);
     if (!err && e)
         err = answer(w->run, e, s);
     return err ? err : apply_rules(w->run, w->rules, w->n_rules, s);

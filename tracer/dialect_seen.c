@@ -12,16 +12,22 @@ struct at_seen {
         uint64_t content;
         int64_t t_us;
     } slots[SLOTS];
+    struct at_sequences *sequences;
 };
 
 enum at_err at_seen_new(struct at_seen **out)
 {
     *out = calloc(1, sizeof **out);
-    return *out ? AT_OK : AT_NOMEM;
+    enum at_err err = *out ? at_sequences_new(&(*out)->sequences) : AT_NOMEM;
+    if (err)
+        at_seen_free(out);
+    return err;
 }
 
 void at_seen_free(struct at_seen **s)
 {
+    if (*s)
+        at_sequences_free(&(*s)->sequences);
     free(*s);
     *s = NULL;
 }
@@ -87,6 +93,11 @@ void at_seen_other(struct at_last_reports *last, const struct at_event *ev)
 bool at_seen_again(struct at_seen *s, struct at_last_reports *last, uint64_t dialect, const struct at_event *ev,
                    bool own_time, int64_t now_us)
 {
+    uint64_t number;
+    if (at_sequence_number(ev, &number)) {
+        at_seen_other(last, ev);
+        return at_sequence_again(s->sequences, dialect, ev, number);
+    }
     uint64_t content = content_of(dialect, ev, own_time);
     size_t slot = content & (SLOTS - 1);
     if (own_time || ev->call.ptr) {

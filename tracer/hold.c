@@ -12,21 +12,23 @@ struct at_ticket {
     int64_t t_us;
     uint64_t order;
     struct at_event *ev; /* NULL: nothing comes out */
+    size_t *waiting;     /* counts this event; may be NULL */
     bool undecided, in_heap, has_owner;
+    bool own_time;
 };
 
 struct at_hold {
     struct at_hold_options options;
-    enum at_err (*event)(void *ctx, const struct at_event *ev);
+    at_hold_out *event;
     void *ctx;
+    size_t *waiting; /* of the events being pushed */
     struct at_ticket **heap;
     size_t n, cap;
     uint64_t next_order;
     int64_t now_us;
 };
 
-enum at_err at_hold_new(const struct at_hold_options *options,
-                        enum at_err (*event)(void *ctx, const struct at_event *ev), void *ctx, struct at_hold **out)
+enum at_err at_hold_new(const struct at_hold_options *options, at_hold_out *event, void *ctx, struct at_hold **out)
 {
     *out = calloc(1, sizeof **out);
     if (!*out)
@@ -114,7 +116,9 @@ static enum at_err let_go(struct at_hold *h, bool all)
         if (!all && h->n <= h->options.hold_events && (first->undecided || ms > 0) && !older_than(h, first, ms))
             return AT_OK;
         struct at_ticket *e = take_first(h);
-        enum at_err err = e->ev ? h->event(h->ctx, e->ev) : AT_OK;
+        enum at_err err = e->ev ? h->event(h->ctx, e->ev, e->own_time) : AT_OK;
+        if (e->waiting)
+            --*e->waiting;
         release(e);
         if (err)
             return err;
@@ -139,13 +143,24 @@ static enum at_err add(struct at_hold *h, int64_t t_us, const struct at_event *e
     return err;
 }
 
-enum at_err at_hold_push(struct at_hold *h, const struct at_event *ev)
+enum at_err at_hold_push(struct at_hold *h, const struct at_event *ev, bool own_time)
 {
     struct at_ticket *e;
     if (h->n == 0 && h->options.lag_ms == 0)
-        return h->event(h->ctx, ev);
+        return h->event(h->ctx, ev, own_time);
     enum at_err err = add(h, ev->t_us, ev, &e);
-    return err ? err : let_go(h, false);
+    if (err)
+        return err;
+    e->own_time = own_time;
+    e->waiting = h->waiting;
+    if (e->waiting)
+        ++*e->waiting;
+    return let_go(h, false);
+}
+
+void at_hold_count(struct at_hold *h, size_t *waiting)
+{
+    h->waiting = waiting;
 }
 
 enum at_err at_hold_reserve(struct at_hold *h, int64_t t_us, const struct at_event *ev, struct at_ticket **out)

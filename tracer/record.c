@@ -14,7 +14,9 @@
 
 struct at_taping {
     char *path;
-    bool live, in_place;      /* in_place: standard output, a pipe or a device */
+    char *aside;         /* where the file went that was there before */
+    bool live, in_place; /* in_place: standard output, a pipe or a device */
+    bool any_times;
     struct at_output *output; /* not live */
     int fd;                   /* live */
     struct at_tape_encoder *encoder;
@@ -36,7 +38,8 @@ static enum at_err open_live(struct at_taping *t)
 
 static enum at_err begin(struct at_taping *t)
 {
-    const struct at_tape_options options = {0};
+    const struct at_tape_options options = {.frame_us = t->any_times ? UINT32_MAX : 0,
+                                            .segment_us = t->any_times ? UINT32_MAX : 0};
     enum at_err err = t->live ? open_live(t) : at_output_open(t->path, &t->output, &t->why);
     if (err)
         return err;
@@ -44,17 +47,35 @@ static enum at_err begin(struct at_taping *t)
     return err ? at_fail(&t->why, err, "%s", at_err_text(err)) : AT_OK;
 }
 
-enum at_err at_taping_open(const char *path, bool live, struct at_taping **out, struct at_why *why)
+static enum at_err put_aside(struct at_taping *t, char **name);
+
+/* What acknowledged events are on is not overwritten by the next run. */
+static enum at_err keep_old(struct at_taping *t)
+{
+    struct stat st;
+    if (!strcmp(t->path, "-") || stat(t->path, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
+        return AT_OK;
+    enum at_err err = put_aside(t, &t->aside);
+    return err || !unlink(t->path) ? err : at_fail(&t->why, AT_IO, "cannot rename: %s", strerror(errno));
+}
+
+enum at_err at_taping_open(const char *path, const struct at_taping_options *options, struct at_taping **out,
+                           struct at_why *why)
 {
     struct at_taping *t = calloc(1, sizeof *t);
     *out = NULL;
     if (!t)
         return at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
-    t->live = live;
+    t->live = options->live;
+    t->any_times = options->any_times;
     t->fd = -1;
     t->waiting_since_us = INT64_MIN;
     t->path = strdup(path);
-    enum at_err err = t->path ? begin(t) : at_fail(&t->why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
+    enum at_err err = t->path ? AT_OK : at_fail(&t->why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
+    if (!err && options->keep)
+        err = keep_old(t);
+    if (!err)
+        err = begin(t);
     if (err) {
         *why = t->why;
         at_taping_close(&t);
@@ -108,9 +129,17 @@ enum at_err at_taping_tick(struct at_taping *t, int64_t now_us)
     t->now_us = now_us;
     if (!t->live || t->waiting_since_us == INT64_MIN || now_us - t->waiting_since_us < FLUSH_US)
         return AT_OK;
+    return at_taping_flush(t, false);
+}
+
+enum at_err at_taping_flush(struct at_taping *t, bool sync)
+{
     t->waiting_since_us = INT64_MIN;
     enum at_err err = at_tape_encode_flush(t->encoder, &t->bytes);
-    return err ? at_fail(&t->why, err, "%s", at_err_text(err)) : write_out(t);
+    err = err ? at_fail(&t->why, err, "%s", at_err_text(err)) : write_out(t);
+    if (!err && sync && !t->in_place && fdatasync(t->fd))
+        err = at_fail(&t->why, AT_IO, "cannot sync: %s", strerror(errno));
+    return err;
 }
 
 static enum at_err end_tape(struct at_taping *t)
@@ -126,7 +155,7 @@ static enum at_err end_tape(struct at_taping *t)
 }
 
 /* "a.tape" -> "a-20261122T081500Z.tape", with a number where that is taken. */
-static enum at_err put_aside(struct at_taping *t)
+static enum at_err put_aside(struct at_taping *t, char **aside)
 {
     size_t stem = strlen(t->path), room = stem + 64;
     const char *suffix = stem > 5 && !strcmp(t->path + stem - 5, ".tape") ? ".tape" : "";
@@ -144,22 +173,23 @@ static enum at_err put_aside(struct at_taping *t)
         if (failed && errno != EEXIST)
             break;
     }
-    free(name);
+    if (aside && !failed)
+        *aside = name;
+    else
+        free(name);
     return failed ? at_fail(&t->why, AT_IO, "cannot rename: %s", strerror(errno)) : AT_OK;
 }
 
 enum at_err at_taping_rotate(struct at_taping *t)
 {
     struct stat ours, there;
-    if (!t->live || t->in_place) {
-        enum at_err err = at_tape_encode_flush(t->encoder, &t->bytes);
-        return err ? at_fail(&t->why, err, "%s", at_err_text(err)) : write_out(t);
-    }
+    if (!t->live || t->in_place)
+        return at_taping_flush(t, false);
     enum at_err err = end_tape(t);
     if (err)
         return err;
     if (!fstat(t->fd, &ours) && !stat(t->path, &there) && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev) {
-        err = put_aside(t);
+        err = put_aside(t, NULL);
         if (!err && unlink(t->path))
             err = at_fail(&t->why, AT_IO, "cannot rename: %s", strerror(errno));
     }
@@ -178,6 +208,11 @@ enum at_err at_taping_finish(struct at_taping *t)
     if (!t->in_place && fsync(t->fd))
         return at_fail(&t->why, AT_IO, "cannot sync: %s", strerror(errno));
     return AT_OK;
+}
+
+const char *at_taping_put_aside(const struct at_taping *t)
+{
+    return t->aside;
 }
 
 const struct at_why *at_taping_why(const struct at_taping *t)
@@ -201,6 +236,7 @@ void at_taping_close(struct at_taping **taping)
         close(t->fd);
     at_buf_free(&t->bytes);
     free(t->path);
+    free(t->aside);
     free(t);
     *taping = NULL;
 }

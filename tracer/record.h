@@ -9,11 +9,21 @@
  * to the recorder. Else: a temporary file that takes its name when the recording is complete.
  */
 struct at_taping;
-AT_MUST_USE enum at_err at_taping_open(const char *path, bool live, struct at_taping **out, struct at_why *why);
+struct at_taping_options {
+    bool live;
+    bool keep;      /* a file that is there already is put aside, as by rotation, not overwritten */
+    bool any_times; /* events come with clocks of their own: a frame may span any time */
+};
+AT_MUST_USE enum at_err at_taping_open(const char *path, const struct at_taping_options *options,
+                                       struct at_taping **out, struct at_why *why);
+/* Where at_taping_open put what was there before; NULL: nothing was. */
+const char *at_taping_put_aside(const struct at_taping *t);
 /* Adds an event; `ctx` is the at_taping. AT_CLOSED: the reader of standard output went away. */
 enum at_err at_taping_event(void *ctx, const struct at_event *ev);
 /* Flushes what has waited for a second. `now_us` is a monotonic clock. */
 AT_MUST_USE enum at_err at_taping_tick(struct at_taping *t, int64_t now_us);
+/* Writes all that was added; `sync`: it is to survive a power cut, too. */
+AT_MUST_USE enum at_err at_taping_flush(struct at_taping *t, bool sync);
 /* Ends the tape and goes on with a new one under the same name; the old one gets the time in its name, unless it was
  * moved away already. */
 AT_MUST_USE enum at_err at_taping_rotate(struct at_taping *t);

@@ -125,7 +125,7 @@ static enum at_err read_observes(struct at_tracer *t, const char *list, struct a
     return AT_OK;
 }
 
-static enum at_err hand_on(void *ctx, const struct at_event *ev);
+static enum at_err hand_on(void *ctx, const struct at_event *ev, bool own_time);
 
 static enum at_err set_up(struct at_tracer *t, const struct at_tracer_options *o, struct at_why *why)
 {
@@ -143,7 +143,7 @@ static enum at_err set_up(struct at_tracer *t, const struct at_tracer_options *o
     if (err)
         return err;
     for (size_t i = 0; i < t->n_dialects; i++)
-        if (t->dialects[i].dialect->own_times)
+        if (t->dialects[i].dialect->own_times && !o->in_turn)
             hold.lag_ms = hold.hold_ms < LAG_MS ? hold.hold_ms : LAG_MS;
     err = at_hold_new(&hold, hand_on, t, &t->hold);
     if (!err)
@@ -299,15 +299,22 @@ static enum at_err note_lateness(struct at_tracer *t, struct at_event *ev)
     return err;
 }
 
-static enum at_err hand_on(void *ctx, const struct at_event *given)
+/*
+ * A late event whose time is its sender's keeps it: a phone that was offline, or whose clock is behind, still tells how
+ * long things took. Others get the time of the place that is left for them.
+ */
+static enum at_err hand_on(void *ctx, const struct at_event *given, bool own_time)
 {
     struct at_tracer *t = ctx;
     struct at_event ev = *given;
     bool is_new;
     enum at_err err = AT_OK;
-    if (ev.t_us < t->last_us)
+    if (ev.t_us < t->last_us && !own_time)
         err = note_lateness(t, &ev);
-    t->last_us = ev.t_us;
+    else if (ev.t_us < t->last_us)
+        t->stats.disordered++;
+    else
+        t->last_us = ev.t_us;
     if (!err)
         err = add_key(t, t->started, &t->last_key, (struct at_str[]){ev.app, ev.user}, 2, &is_new);
     if (!err && is_new)
@@ -325,11 +332,11 @@ static enum at_err gap_event(struct at_tracer *t, struct conn *c, const struct a
                            .user = like->user,
                            .stream = like->stream,
                            .packet = like->packet,
-                           .has = AT_HAS_PACKET,
+                           .has = like->has & AT_HAS_PACKET,
                            .lost_bytes = c->lost_bytes};
     if (gap.lost_bytes)
         gap.has |= AT_HAS_LOST_BYTES;
-    return at_hold_push(t->hold, &gap);
+    return at_hold_push(t->hold, &gap, false);
 }
 
 /* Remembers whose events a connection carries. A key that appears after a loss begins with a gap. */
@@ -374,7 +381,7 @@ static enum at_err for_all_keys(struct at_tracer *t, struct conn *c, const struc
         ev->app = at_str(part += ev->stream.len + 1);
         ev->user = at_str(part + ev->app.len + 1);
         if (!own || at_str_eq(ev->stream, s->name))
-            err = at_hold_push(t->hold, ev);
+            err = at_hold_push(t->hold, ev, false);
     }
     return err;
 }
@@ -387,7 +394,7 @@ static enum at_err on_gap(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
                           .kind = AT_KIND_GAP,
                           .packet = packet,
                           .lost_bytes = lost_bytes,
-                          .has = AT_HAS_PACKET | (lost_bytes ? AT_HAS_LOST_BYTES : 0)};
+                          .has = (packet ? AT_HAS_PACKET : 0) | (lost_bytes ? AT_HAS_LOST_BYTES : 0)};
     enum at_err err = conn_of(t, s, &c);
     if (err)
         return err;
@@ -401,7 +408,7 @@ static enum at_err on_end(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
 {
     struct at_tracer *t = ctx;
     struct conn *c = s->user;
-    struct at_event ev = {.t_us = t_us, .kind = AT_KIND_END, .packet = packet, .has = AT_HAS_PACKET};
+    struct at_event ev = {.t_us = t_us, .kind = AT_KIND_END, .packet = packet, .has = packet ? AT_HAS_PACKET : 0};
     enum at_err err = AT_OK;
     if (!c)
         return AT_OK;
@@ -447,7 +454,7 @@ static enum at_err identify(void *ctx, const struct at_message *m, struct at_nam
 }
 
 /* The dialects with a bit in `open` look into the message. */
-static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m, uint32_t open)
+static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m, uint32_t open, struct at_taken *check)
 {
     struct at_run run = {.apis = t->apis,
                          .arena = &t->arena,
@@ -459,6 +466,7 @@ static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m,
                          .identify = identify,
                          .note = note_event,
                          .ctx = t,
+                         .check = check,
                          .last = &t->conn->last};
     enum at_err err = AT_OK;
     if (at_ident_every_message(t->ident)) {
@@ -507,7 +515,70 @@ static enum at_err on_message(void *ctx, const struct at_message *m)
         t->stats.skipped++;
         return AT_OK;
     }
-    return run_dialects(t, m, open);
+    return run_dialects(t, m, open, NULL);
+}
+
+static bool is_beacon(const struct at_dialect *d)
+{
+    return at_str_eq(d->name, AT_STR("beacon"));
+}
+
+/* The message is valid JSON and indexed: what would be made of it, then make it. */
+static enum at_err take(struct at_tracer *t, const struct at_message *m, size_t max_events, struct at_taken *taken)
+{
+    size_t beacons = 0;
+    for (size_t i = 0; i < t->n_dialects; i++)
+        beacons += is_beacon(t->dialects[i].dialect);
+    if (beacons)
+        at_take_look(&t->doc, beacons == t->n_dialects, max_events, taken);
+    if (taken->refused)
+        return AT_OK;
+    enum at_err err = run_dialects(t, m, UINT32_MAX, taken);
+    if (err || taken->refused)
+        return err;
+    uint64_t before = t->stats.repeats;
+    at_arena_release(&t->arena, (struct at_arena_mark){0});
+    t->docs.used = 0;
+    err = run_dialects(t, m, UINT32_MAX, NULL);
+    taken->repeats = (size_t)(t->stats.repeats - before);
+    taken->events -= taken->repeats < taken->events ? taken->repeats : taken->events;
+    return err;
+}
+
+enum at_err at_tracer_take(struct at_tracer *t, const struct at_message *m, size_t max_events, size_t *waiting,
+                           struct at_taken *taken)
+{
+    *taken = (struct at_taken){0};
+    enum at_err err = conn_of(t, m->stream, &t->conn);
+    if (!err)
+        err = at_hold_tick(t->hold, m->t_us);
+    if (err)
+        return err;
+    if (!at_json_valid(m->body)) {
+        at_take_refuse(taken, NULL, "this is not JSON");
+        return AT_OK;
+    }
+    at_arena_release(&t->arena, (struct at_arena_mark){0});
+    t->docs.used = 0;
+    err = at_doc_index(&t->doc, m->body);
+    if (err == AT_NOMEM)
+        return err;
+    if (err) {
+        at_take_refuse(taken, NULL, "too large or nested too deep");
+        return AT_OK;
+    }
+    at_hold_count(t->hold, waiting);
+    err = take(t, m, max_events, taken);
+    at_hold_count(t->hold, NULL);
+    return err;
+}
+
+void at_tracer_remember(struct at_tracer *t, const struct at_event *ev)
+{
+    struct at_last_reports nothing = {0};
+    for (size_t i = 0; i < t->n_dialects; i++)
+        if (is_beacon(t->dialects[i].dialect))
+            (void)at_seen_again(t->seen, &nothing, i, ev, true, ev->t_us);
 }
 
 struct at_decoder_sink at_tracer_sink(struct at_tracer *t)

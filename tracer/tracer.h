@@ -33,7 +33,7 @@ struct at_stream {
 /* One JSON message. Views are valid during the call. */
 struct at_message {
     int64_t t_us;    /* time of the packet that completed it */
-    uint64_t packet; /* its 1-based number in the capture */
+    uint64_t packet; /* its 1-based number in the capture; 0: it was not captured */
     struct at_stream *stream;
     enum at_proto proto;
     enum at_dir dir;
@@ -159,6 +159,7 @@ struct at_capture_options {
     uint32_t snaplen;      /* 0: whole packets */
     uint32_t buffer_bytes; /* live: kernel buffer; 0: default */
     bool immediate;        /* live: each packet at once, not in blocks */
+    bool polled;           /* live: at_capture_next does not wait; see at_capture_watch */
 };
 struct at_capture;
 AT_MUST_USE enum at_err at_capture_open(const struct at_capture_options *options, struct at_capture **out,
@@ -169,6 +170,9 @@ AT_MUST_USE enum at_err at_capture_open(const struct at_capture_options *options
  * packets were given.
  */
 AT_MUST_USE enum at_err at_capture_next(struct at_capture *c, struct at_packet *p, struct at_why *why);
+/* Live: fills in what to wait for, for poll(2), and returns how many that are. To be called before each wait. */
+struct pollfd;
+size_t at_capture_watch(struct at_capture *c, struct pollfd *fds, size_t room);
 /* Adds the kernel's and interfaces' drop counters to the ledger copy. */
 void at_capture_drops(struct at_capture *c, struct at_ledger *ledger);
 void at_capture_close(struct at_capture **c);
@@ -193,18 +197,31 @@ struct at_tracer_options {
     const char *observes; /* "prompts,decisions" or NULL: what the dialects say */
     uint32_t hold_ms;     /* how long events may be held back to come out in the order of their times */
     size_t hold_events;   /* and how many; 0 for either: the defaults below */
+    bool in_turn;         /* events with times of their own do not wait for earlier ones */
 };
 
 #define AT_KIND_COUNT 11
 struct at_tracer_stats {
     uint64_t events[AT_KIND_COUNT]; /* handed on, by enum at_kind; [0] all together */
     uint64_t keys;
-    uint64_t repeats;   /* reports of an event that was reported before */
-    uint64_t mocked;    /* calls of a mocked API, left out */
-    uint64_t unfit;     /* a rule matched, but what it gave is no event */
-    uint64_t late;      /* handed on at a later time than their own, to keep the order */
-    uint64_t forgotten; /* requests forgotten before their answer, to save memory */
-    uint64_t skipped;   /* messages too large or too deep to look into */
+    uint64_t repeats;    /* reports of an event that was reported before */
+    uint64_t mocked;     /* calls of a mocked API, left out */
+    uint64_t unfit;      /* a rule matched, but what it gave is no event */
+    uint64_t late;       /* handed on at a later time than their own, to keep the order */
+    uint64_t disordered; /* handed on after an event of a later time: their times are their senders' */
+    uint64_t forgotten;  /* requests forgotten before their answer, to save memory */
+    uint64_t skipped;    /* messages too large or too deep to look into */
+};
+
+/* What became of one message. */
+struct at_taken {
+    size_t events;   /* that are new */
+    size_t repeats;  /* that were taken before */
+    size_t left_out; /* of kinds that are not wanted */
+    bool refused;    /* nothing of it was taken */
+    bool too_many;   /* because it has too many events */
+    char place[128]; /* where in it, as a JSON Pointer; empty: all of it */
+    struct at_why why;
 };
 
 /* Turns messages into events, in the order of their times. The `event` function gets each; its error stops the tracer.
@@ -216,6 +233,15 @@ AT_MUST_USE enum at_err at_tracer_new(const struct at_tracer_options *options,
 void at_tracer_free(struct at_tracer **t);
 /* A sink for a decoder. Valid as long as the tracer. */
 struct at_decoder_sink at_tracer_sink(struct at_tracer *t);
+/*
+ * Takes one message of somebody who waits to hear what became of it: all of its events, or none of them. The body may
+ * be anything. `*waiting` counts the events of it that were not handed on yet; it must stay where it is until it is 0.
+ * Errors are as those of the sink; a refusal is none.
+ */
+AT_MUST_USE enum at_err at_tracer_take(struct at_tracer *t, const struct at_message *m, size_t max_events,
+                                       size_t *waiting, struct at_taken *taken);
+/* An event that is on a tape already: a report of it is a repeat. */
+void at_tracer_remember(struct at_tracer *t, const struct at_event *ev);
 /* Time passes (packet time, or the wall clock of a live capture): lets go of what was held long enough. */
 AT_MUST_USE enum at_err at_tracer_tick(struct at_tracer *t, int64_t now_us);
 /* Hands on everything that is held. */

@@ -267,7 +267,10 @@ static enum at_err end_frame(struct feed *f)
     if (w->frame.opcode < 8)
         return AT_OK;
     settle(w, &f->shared->ledger->decoded_bytes);
-    return w->frame.opcode == AT_WS_CLOSE ? f->sink->close(f->sink->ctx) : AT_OK;
+    enum at_err err = AT_OK;
+    if (f->sink->control)
+        err = f->sink->control(f->sink->ctx, w->frame.opcode, (struct at_str){w->control, w->n_control});
+    return err || w->frame.opcode != AT_WS_CLOSE ? err : f->sink->close(f->sink->ctx);
 }
 
 static void begin_message(struct feed *f)
@@ -287,7 +290,7 @@ static enum at_err begin_frame(struct feed *f)
     struct at_ws *w = f->w;
     w->in_frame = true;
     w->left = w->frame.len;
-    w->mask_at = 0;
+    w->mask_at = w->n_control = 0;
     if (w->frame.opcode >= 8)
         return w->left ? AT_OK : end_frame(f);
     if (w->frame.opcode != AT_WS_CONTINUATION) {
@@ -334,6 +337,20 @@ static enum at_err feed_header(struct feed *f)
     return begin_frame(f);
 }
 
+/* At most 125 bytes in all: longer control frames are none (RFC 6455, section 5.5). */
+static enum at_err control_payload(struct feed *f, struct at_str piece)
+{
+    struct at_ws *w = f->w;
+    if (!f->sink->control)
+        return AT_OK;
+    enum at_err err = unmasked(f, &piece);
+    if (err)
+        return err;
+    memcpy(w->control + w->n_control, piece.ptr, piece.len);
+    w->n_control += piece.len;
+    return AT_OK;
+}
+
 static enum at_err feed_payload(struct feed *f)
 {
     struct at_ws *w = f->w;
@@ -344,6 +361,8 @@ static enum at_err feed_payload(struct feed *f)
     enum at_err err = AT_OK;
     if (w->frame.opcode < 8)
         err = data_payload(f, piece, w->frame.fin && w->left == 0);
+    else
+        err = control_payload(f, piece);
     w->mask_at += n;
     return err || w->left ? err : end_frame(f);
 }

@@ -39,6 +39,8 @@ struct at_ws_sink {
     /* A whole message, text or binary. */
     enum at_err (*message)(void *ctx, struct at_str body, bool compressed);
     enum at_err (*close)(void *ctx); /* a Close frame */
+    /* Any control frame, with its payload; may be NULL. */
+    enum at_err (*control)(void *ctx, uint8_t opcode, struct at_str payload);
 };
 
 struct at_ws {
@@ -56,8 +58,10 @@ struct at_ws {
     struct at_buf message; /* what there is of it, decompressed */
     size_t in_bytes;       /* payload bytes of it */
     struct at_inflate *z;
-    bool has_context; /* z holds what earlier messages left for later ones */
-    uint64_t taken;   /* bytes not yet in the ledger */
+    bool has_context;  /* z holds what earlier messages left for later ones */
+    uint64_t taken;    /* bytes not yet in the ledger */
+    char control[125]; /* payload of the control frame at hand */
+    size_t n_control;
 };
 
 /* Takes bytes; `*used` is less than all where it becomes lost. */

@@ -1,0 +1,44 @@
+/* recording.h: the record command's parts: what it was told, its loop, its words. Private to this folder. */
+#ifndef AUTHTAPE_RECORDING_H
+#define AUTHTAPE_RECORDING_H
+
+#include "tracer/collect.h"
+#include "tracer/limits.h"
+#include "tracer/record.h"
+
+#define AT_RECORD_LIST_MAX 64u
+
+struct at_recording {
+    /* What it was told. */
+    const char *file, *interfaces[AT_RECORD_LIST_MAX], *out, *dialects[AT_RECORD_LIST_MAX], *cors[AT_RECORD_LIST_MAX];
+    size_t n_interfaces, n_dialects, n_cors;
+    uint16_t ports[AT_RECORD_LIST_MAX];
+    size_t n_ports;
+    struct at_capture_options capture_options;
+    struct at_decoder_options decoder_options;
+    struct at_tracer_options tracer_options;
+    struct at_collect_options collect_options;
+    struct at_limits limits;
+    const char *token_file;
+    char *token;
+    bool sync, quiet;
+    /* Where events come from, and where they go; any source may be absent. */
+    struct at_capture *capture;
+    struct at_collector *collector;
+    struct at_decoder *decoder;
+    struct at_tracer *tracer;
+    struct at_taping *taping;
+    struct at_why why;
+};
+
+/* record_loop.c: SIGINT, SIGTERM, SIGHUP and SIGUSR1 are for the recording from now on. */
+void at_recording_catch_signals(void);
+/* Records until the end of the file, a signal or trouble; ends the tape. The exit status; trouble was told. */
+int at_recording_run(struct at_recording *r);
+
+/* record_tell.c: what was done and what was lost, on standard error. */
+void at_recording_tell_summary(const struct at_recording *r);
+void at_recording_tell_losses(const struct at_recording *r);
+int at_recording_source_trouble(const struct at_recording *r, const struct at_why *why);
+
+#endif
