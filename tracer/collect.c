@@ -234,7 +234,9 @@ enum at_err at_collect_answer(struct at_buf *out, const struct at_taken *taken, 
 {
     const char *word = taken->refused ? "refused" : "ack";
     enum at_err err = at_buf_printf(out, "{\"authtape\":1");
-    if (!err && number)
+    if (!err && taken->id[0])
+        err = at_buf_printf(out, ",\"%s\":%s", word, taken->id);
+    else if (!err && number)
         err = at_buf_printf(out, ",\"%s\":%llu", word, (unsigned long long)number);
     if (!err && !taken->refused)
         err = at_buf_printf(out, ",\"events\":%zu,\"doubles\":%zu", taken->events, taken->repeats);

@@ -32,7 +32,6 @@ struct at_collect_stats {
     uint64_t refused;   /* messages that are no events */
     uint64_t strangers; /* requests without the token, or from a page that may not send */
     uint64_t limited;   /* messages over a limit: size, number, rate, memory */
-    uint64_t late_us;   /* the largest difference between an event's own time and its arrival */
 };
 
 struct at_collector;

@@ -132,9 +132,15 @@ static void look_at_one(struct look *l, uint32_t node)
 void at_take_look(const struct at_doc *doc, bool only, size_t max_events, struct at_taken *taken)
 {
     struct look l = {.doc = doc, .taken = taken, .max = max_events};
+    uint32_t id = member(doc, 0, "id");
     bool ours = only || member(doc, 0, "authtape") != AT_NO_NODE || member(doc, 0, "kind") != AT_NO_NODE;
     if (!ours)
         return;
+    if (id != AT_NO_NODE && member(doc, 0, "authtape") != AT_NO_NODE && memchr("\"0", doc->nodes[id].type, 2)) {
+        struct at_str raw = at_doc_raw(doc, id);
+        if (raw.len < sizeof taken->id)
+            memcpy(taken->id, raw.ptr, raw.len); /* the rest is 0 */
+    }
     if (doc->nodes[0].type != AT_J_ARRAY) {
         look_at_one(&l, 0);
         return;

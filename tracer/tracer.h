@@ -221,6 +221,7 @@ struct at_taken {
     bool refused;    /* nothing of it was taken */
     bool too_many;   /* because it has too many events */
     char place[128]; /* where in it, as a JSON Pointer; empty: all of it */
+    char id[130];    /* what the message calls itself, as JSON; empty: nothing */
     struct at_why why;
 };
 
