@@ -28,6 +28,7 @@ struct at_batcher {
     struct tape_arena arena;
     int64_t t_us[BATCH_EVENTS];
     uint32_t source[BATCH_EVENTS], shape[BATCH_EVENTS], call_ref[BATCH_EVENTS];
+    uint64_t packet[BATCH_EVENTS];
     struct at_str call[BATCH_EVENTS];
     struct at_event events[BATCH_EVENTS];
 };
@@ -148,6 +149,7 @@ enum at_err at_batcher_add(struct at_batcher *b, const struct at_event *ev)
     copy->platform = s->platform;
     if (ev->has & AT_HAS_CALL)
         copy->call = b->call[i];
+    b->packet[i] = ev->packet;
     err = add_rest(b, ev, copy);
     b->n += !err;
     b->segment_events += !err;
@@ -162,6 +164,7 @@ void at_batcher_view(const struct at_batcher *b, struct at_tape_batch *out)
         .t_us = b->t_us,
         .source = b->source,
         .shape = b->shape,
+        .packet = b->packet,
         .call = b->call,
         .call_ref = b->call_ref,
         .sources = b->dict.sources,

@@ -445,6 +445,7 @@ struct at_tape_batch {
     const int64_t *t_us;
     const uint32_t *source;    /* of each event: into sources */
     const uint32_t *shape;     /* of each event: into shapes */
+    const uint64_t *packet;    /* of events that have one */
     const struct at_str *call; /* of events that have one */
     /*
      * Likewise: the call as a number that is below the number of calls of the segment so far. A call event gets a new

@@ -19,6 +19,7 @@ struct head {
 struct passed {
     int64_t t_us[BATCH_EVENTS];
     uint32_t source[BATCH_EVENTS], shape[BATCH_EVENTS], call_ref[BATCH_EVENTS], place[BATCH_EVENTS];
+    uint64_t packet[BATCH_EVENTS];
     struct at_str call[BATCH_EVENTS];
 };
 
@@ -223,6 +224,7 @@ static enum at_err filter_run(struct at_reader *r, struct at_why *why)
         p->t_us[n] = b->t_us[i];
         p->source[n] = b->source[i];
         p->shape[n] = b->shape[i];
+        p->packet[n] = b->packet[i];
         p->call[n] = b->call[i];
         p->call_ref[n] = b->call_ref[i];
         n++;
@@ -231,6 +233,7 @@ static enum at_err filter_run(struct at_reader *r, struct at_why *why)
     r->run.t_us = p->t_us;
     r->run.source = p->source;
     r->run.shape = p->shape;
+    r->run.packet = p->packet;
     r->run.call = p->call;
     r->run.call_ref = p->call_ref;
     r->run.place = p->place;
@@ -244,6 +247,7 @@ static void drop_first(struct at_tape_batch *b, size_t n)
     b->t_us += n;
     b->source += n;
     b->shape += n;
+    b->packet += n;
     b->call += n;
     b->call_ref += n;
     b->place = b->place ? b->place + n : NULL;

@@ -444,6 +444,7 @@ enum at_err at_tape_next_batch(struct at_tape_decoder *d, struct at_tape_batch *
     out->t_us += d->at;
     out->source += d->at;
     out->shape += d->at;
+    out->packet += d->at;
     out->call += d->at;
     out->call_ref += d->at;
     d->batch_from = d->at;

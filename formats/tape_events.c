@@ -540,6 +540,7 @@ void at_events_view(const struct tape_events *d, struct at_tape_batch *out)
         .t_us = d->t_us,
         .source = d->source,
         .shape = d->shape,
+        .packet = d->packet,
         .call = d->call,
         .call_ref = d->call_ref,
         .sources = d->sources,

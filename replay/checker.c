@@ -74,6 +74,7 @@ void at_checker_free(struct at_checker **checker)
     at_intern_free(&c->hinted);
     sets_free(&c->sets);
     columns_free(&c->columns);
+    views_free(&c->views);
     while (c->spare_calls) {
         struct call *next = c->spare_calls->next;
         free(c->spare_calls);
@@ -202,11 +203,11 @@ static void give_up(struct at_checker *c, struct key *k)
 }
 
 /* Does the event on the key's branches. */
-static enum at_err on_branches(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h)
+static enum at_err on_branches(struct at_checker *c, struct key *k, struct stream *st, struct happening *h)
 {
     enum at_err err = key_unfold(c, k);
     if (!err)
-        err = dispatch(c, k, st, h->ev, h);
+        err = dispatch(c, k, st, whole_event(h), h);
     if (err == AT_LIMIT) {
         give_up(c, k);
         return AT_OK;
@@ -219,7 +220,7 @@ static enum at_err on_branches(struct at_checker *c, struct key *k, struct strea
     return err;
 }
 
-static enum at_err check(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h)
+enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h)
 {
     enum at_err err;
     if (lanes_event(c, k, st, h, &err)) {

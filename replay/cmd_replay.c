@@ -64,15 +64,24 @@ static void on_inconclusive(void *ctx, struct at_str app, struct at_str user)
         fprintf(stderr, "authtape: %s\n", text);
 }
 
+static void get_whole(void *ctx, size_t i, struct at_event *ev)
+{
+    at_reader_batch_event(ctx, i, ev);
+}
+
 static enum at_err check_events(struct run *r, struct at_why *why)
 {
-    struct at_event ev;
-    uint64_t index;
+    const struct at_whole_events whole = {.ctx = r->reader, .get = get_whole};
+    struct at_tape_batch batch;
+    uint64_t first;
     enum at_err err;
-    while (!(err = at_reader_next(r->reader, &ev, &index, why))) {
-        err = at_checker_event(r->checker, &ev, index);
-        if (!err && r->diagnosis)
-            err = at_diagnosis_event(r->diagnosis, &ev, index);
+    while (!(err = at_reader_next_batch(r->reader, &batch, &first, why))) {
+        err = at_checker_batch(r->checker, &batch, first, &whole);
+        for (size_t i = 0; i < batch.n && r->diagnosis && !err; i++) {
+            struct at_event ev;
+            at_reader_batch_event(r->reader, i, &ev);
+            err = at_diagnosis_event(r->diagnosis, &ev, first + i);
+        }
         if (err)
             return at_fail(why, err, "replay: %s", at_err_text(err));
     }

@@ -355,14 +355,14 @@ static bool right_api(const struct at_checker *c, const struct call *call, struc
     return true;
 }
 
-static bool do_return(struct work *w, uint32_t i, const struct happening *h, struct outcome *o)
+static bool do_return(struct work *w, uint32_t i, struct happening *h, struct outcome *o)
 {
     struct call *call = w->k->calls[i];
     struct meaning *m = h->meaning;
     if (call->spare || (call->scopes & (call->scopes - 1)) || !right_api(w->c, call, m))
         return false;
     if (reads_settings(call))
-        return m->lists ? do_listing(w, i, h->ev) : drop_slots(w, i);
+        return m->lists ? do_listing(w, i, whole_event(h)) : drop_slots(w, i);
     if (!m->outcomes || !call->scopes)
         return settle_otherwise(w, i, o);
     return settle(w, i, only_scope(call->scopes), m->outcomes, o) &&
@@ -525,7 +525,7 @@ static void mark_calls(struct key *k, size_t s, bool prompted, enum at_answer de
     }
 }
 
-static bool answer(struct work *w, struct stream *st, const struct happening *h, enum at_err *err)
+static bool answer(struct work *w, struct stream *st, struct happening *h, enum at_err *err)
 {
     struct outcome o = {0};
     uint32_t i = find_call(w->k, st, h->call);
@@ -546,7 +546,7 @@ static bool make_call(struct work *w, struct stream *st, const struct happening 
     return true;
 }
 
-static bool do_event(struct work *w, struct stream *st, const struct happening *h, enum at_err *err)
+static bool do_event(struct work *w, struct stream *st, struct happening *h, enum at_err *err)
 {
     const struct meaning *m = h->meaning;
     size_t s = m->scope;
@@ -594,7 +594,7 @@ static bool do_event(struct work *w, struct stream *st, const struct happening *
     return true;
 }
 
-bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h, enum at_err *err)
+bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err)
 {
     struct work w = {.c = c,
                      .k = k,

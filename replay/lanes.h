@@ -35,14 +35,26 @@ struct happening {
     struct meaning *meaning;
     struct at_place at;
     struct at_str call, platform;
-    struct at_str err_msg; /* return */
-    const struct at_event *ev;
+    struct at_str err_msg;     /* return */
+    const struct at_event *ev; /* whole; NULL: see whole_event */
+    const struct at_whole_events *whole;
+    struct at_event *room;
+    size_t i; /* its number, as `whole` has it */
 };
+
+static inline const struct at_event *whole_event(struct happening *h)
+{
+    if (!h->ev) {
+        h->whole->get(h->whole->ctx, h->i, h->room);
+        h->ev = h->room;
+    }
+    return h->ev;
+}
 
 AT_MUST_USE enum at_err meaning_of(struct at_checker *c, const struct at_event *ev, struct meaning *out);
 
 /* Does an event on a folded key. False: nothing was changed, it has to be done on branches. */
-bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h, enum at_err *err);
+bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err);
 /* Folds a key if it can be. */
 void key_fold(struct at_checker *c, struct key *k);
 /* Unfolds it, if it is folded. */

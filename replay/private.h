@@ -34,8 +34,8 @@
 #define DEFAULT_CONFIGURATIONS 20000u
 #define BRANCHES_MAX 2048u
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
-#define CALLS_MAX 150u     /* open calls of one key */
-#define CALL_TEXT 56u      /* bytes of id and platform that most calls have room enough with */
+#define CALLS_MAX 150u /* open calls of one key */
+#define CALL_TEXT 56u  /* bytes of id and platform that most calls have room enough with */
 #define SPARE_CALLS_MAX 4096u
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
 
@@ -103,10 +103,10 @@ struct key {
     struct known *known; /* per scope */
     /* While it is at rest: columns instead of branches (lanes.h). */
     bool folded;
-    bool open_ended;     /* a set is not closed under silent steps */
-    uint8_t lanes;       /* branches */
-    uint8_t seen_lanes;  /* mask of those where a prompt was seen and is up */
-    bool moved;          /* silent steps were looked for while folded: what is certain was so until `moved_at` */
+    bool open_ended;    /* a set is not closed under silent steps */
+    uint8_t lanes;      /* branches */
+    uint8_t seen_lanes; /* mask of those where a prompt was seen and is up */
+    bool moved;         /* silent steps were looked for while folded: what is certain was so until `moved_at` */
     struct at_place moved_at;
     uint32_t *columns; /* per scope */
 };
@@ -131,10 +131,17 @@ struct at_checker {
     uint32_t n_spare_calls;
     struct set_table *sets;
     struct column_table *columns;
+    struct views *views;   /* what at_checker_batch has looked up */
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
     struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
 };
+
+/* ---- checker.c, batch.c ---- */
+
+/* One event of a key that is not inconclusive. */
+AT_MUST_USE enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h);
+void views_free(struct views **views);
 
 /* ---- branch.c ---- */
 

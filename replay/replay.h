@@ -149,6 +149,17 @@ AT_MUST_USE enum at_err at_checker_new(const struct at_profile *profile, const s
                                        const struct at_check_sink *sink, struct at_checker **out);
 void at_checker_free(struct at_checker **c);
 AT_MUST_USE enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, uint64_t index);
+/* Gives event `i` of a batch whole. */
+struct at_whole_events {
+    void *ctx;
+    void (*get)(void *ctx, size_t i, struct at_event *ev);
+};
+/*
+ * The same for a run of events as columns; `first` as at_reader_next_batch gives it. `whole` is asked where the columns
+ * do not say enough. Batches and single events may be mixed.
+ */
+AT_MUST_USE enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
+                                         const struct at_whole_events *whole);
 /* End of the recording: what can only be said then. */
 AT_MUST_USE enum at_err at_checker_finish(struct at_checker *c);
 void at_checker_totals(const struct at_checker *c, struct at_check_totals *out);

@@ -1,0 +1,164 @@
+/* batch.c: events as the columns of a tape. What repeats within a segment (who, and what) is looked up once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/lanes.h"
+
+/* Events whose keys are fetched ahead. */
+#define AHEAD 12u
+
+/* Where events of a source belong. */
+struct place_of {
+    struct key *key; /* NULL: not looked up yet */
+    struct stream *stream;
+};
+
+/* What was looked up of the segment at hand of one recording. */
+struct view {
+    uint64_t segment;
+    struct place_of *sources;
+    struct meaning *shapes; /* `kind` 0: not looked up yet */
+    size_t n_sources, cap_sources, n_shapes, cap_shapes;
+};
+
+struct views {
+    struct view *views;
+    size_t n;
+};
+
+void views_free(struct views **views)
+{
+    if (!*views)
+        return;
+    for (size_t i = 0; i < (*views)->n; i++) {
+        free((*views)->views[i].sources);
+        free((*views)->views[i].shapes);
+    }
+    free((*views)->views);
+    free(*views);
+    *views = NULL;
+}
+
+static enum at_err view_of(struct at_checker *c, uint32_t input, struct view **out)
+{
+    if (!c->views)
+        c->views = calloc(1, sizeof *c->views);
+    if (!c->views)
+        return AT_NOMEM;
+    if (input >= c->views->n) {
+        struct view *views = realloc(c->views->views, (input + 1) * sizeof *views);
+        if (!views)
+            return AT_NOMEM;
+        memset(views + c->views->n, 0, (input + 1 - c->views->n) * sizeof *views);
+        c->views->views = views;
+        c->views->n = input + 1;
+    }
+    *out = &c->views->views[input];
+    return AT_OK;
+}
+
+/* Makes the array as long as `n` elements, the new ones zero. */
+static enum at_err lengthen(void **array, size_t *n, size_t *cap, size_t want, size_t bytes)
+{
+    if (want > *cap) {
+        size_t more = want + want / 2 + 16;
+        void *grown = realloc(*array, more * bytes);
+        if (!grown)
+            return AT_NOMEM;
+        *array = grown;
+        *cap = more;
+    }
+    if (want > *n) {
+        memset((char *)*array + *n * bytes, 0, (want - *n) * bytes);
+        *n = want;
+    }
+    return AT_OK;
+}
+
+static enum at_err look_at(struct view *v, const struct at_tape_batch *b)
+{
+    if (v->segment != b->segment)
+        v->n_sources = v->n_shapes = 0;
+    v->segment = b->segment;
+    enum at_err err = lengthen((void **)&v->sources, &v->n_sources, &v->cap_sources, b->n_sources, sizeof *v->sources);
+    return err ? err : lengthen((void **)&v->shapes, &v->n_shapes, &v->cap_shapes, b->n_shapes, sizeof *v->shapes);
+}
+
+static enum at_err look_up_source(struct at_checker *c, const struct at_tape_source *s, int64_t t_us,
+                                  struct place_of *out)
+{
+    const struct at_event ev = {.app = s->app, .user = s->user, .stream = s->stream, .t_us = t_us};
+    enum at_err err = find_key(c, &ev, &out->key);
+    if (!err)
+        err = find_stream(c, &ev, &out->stream);
+    if (!err)
+        err = stream_add_key(out->stream, out->key);
+    if (err)
+        out->key = NULL;
+    return err;
+}
+
+static void fetch_ahead(const struct view *v, const struct at_tape_batch *b, size_t i)
+{
+    if (i + 2 * AHEAD < b->n && v->sources[b->source[i + 2 * AHEAD]].key)
+        __builtin_prefetch(v->sources[b->source[i + 2 * AHEAD]].key);
+    if (i + AHEAD >= b->n)
+        return;
+    const struct place_of *p = &v->sources[b->source[i + AHEAD]];
+    if (!p->key)
+        return;
+    __builtin_prefetch(p->key->columns);
+    __builtin_prefetch(p->key->known);
+    __builtin_prefetch(p->stream);
+    if (p->key->n_calls)
+        __builtin_prefetch(p->key->calls[p->key->n_calls - 1]);
+}
+
+static enum at_err check_one(struct at_checker *c, struct view *v, const struct at_tape_batch *b, size_t i,
+                             struct happening *h)
+{
+    const struct at_event *shape = &b->shapes[b->shape[i]];
+    const struct at_tape_source *source = &b->sources[b->source[i]];
+    struct place_of *p = &v->sources[b->source[i]];
+    enum at_err err = AT_OK;
+    c->totals.events++;
+    c->totals.calls += shape->kind == AT_KIND_CALL;
+    if (!p->key)
+        err = look_up_source(c, source, b->t_us[i], p);
+    if (err)
+        return err;
+    if (p->stream->last_us < b->t_us[i])
+        p->stream->last_us = b->t_us[i];
+    if (p->key->inconclusive)
+        return AT_OK;
+    h->meaning = &v->shapes[b->shape[i]];
+    if (!h->meaning->kind)
+        err = meaning_of(c, shape, h->meaning);
+    if (err)
+        return err;
+    h->at.t_us = b->t_us[i];
+    h->at.packet = shape->has & AT_HAS_PACKET ? b->packet[i] : 0;
+    h->call = shape->has & AT_HAS_CALL ? b->call[i] : (struct at_str){0};
+    h->platform = source->platform;
+    h->err_msg = shape->err_msg;
+    h->ev = NULL;
+    h->i = i;
+    return check(c, p->key, p->stream, h);
+}
+
+enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
+                             const struct at_whole_events *whole)
+{
+    struct at_event room;
+    struct happening h = {.whole = whole, .room = &room};
+    struct view *v;
+    enum at_err err = view_of(c, b->input, &v);
+    if (!err)
+        err = look_at(v, b);
+    for (size_t i = 0; i < b->n && !err; i++) {
+        fetch_ahead(v, b, i);
+        h.at.event = first + (b->place ? b->place[i] : i);
+        err = check_one(c, v, b, i, &h);
+    }
+    return err;
+}
