@@ -139,6 +139,7 @@ static enum at_err check_one(struct at_checker *c, struct view *v, const struct 
     h->at.t_us = b->t_us[i];
     h->at.packet = shape->has & AT_HAS_PACKET ? b->packet[i] : 0;
     h->call = shape->has & AT_HAS_CALL ? b->call[i] : (struct at_str){0};
+    h->call_hash = id_hash(h->call);
     h->platform = source->platform;
     h->err_msg = shape->err_msg;
     h->ev = NULL;

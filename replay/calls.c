@@ -4,10 +4,10 @@
 
 #include "replay/lanes.h"
 
-uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id)
+uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id, uint64_t hash)
 {
     for (uint32_t i = 0; i < k->n_calls; i++)
-        if (k->calls[i]->stream == st && at_str_eq(k->calls[i]->id, id))
+        if (k->calls[i]->hash == hash && k->calls[i]->stream == st && at_str_eq(k->calls[i]->id, id))
             return i;
     return UINT32_MAX;
 }
@@ -71,8 +71,8 @@ void free_call(struct at_checker *c, struct call *call)
     c->n_spare_calls++;
 }
 
-enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, struct at_place at, struct at_str id,
-                     struct at_str platform, struct call **out)
+enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h,
+                     struct call **out)
 {
     if (k->n_calls >= CALLS_MAX)
         return AT_LIMIT;
@@ -84,16 +84,15 @@ enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, str
         k->calls = calls;
         k->cap_calls = cap;
     }
-    struct call *call = new_call(c, id.len + platform.len);
+    struct call *call = new_call(c, h->call.len + h->platform.len);
     if (!call)
         return AT_NOMEM;
-    *call = (struct call){.stream = st, .place = at};
-    memcpy(call->text, id.ptr, id.len);
-    call->id = (struct at_str){call->text, id.len};
-    if (platform.len)
-        memcpy(call->text + id.len, platform.ptr, platform.len);
-    if (platform.ptr)
-        call->platform = (struct at_str){call->text + id.len, platform.len};
+    *call = (struct call){.stream = st, .place = h->at, .hash = h->call_hash, .id = {call->text, h->call.len}};
+    memcpy(call->text, h->call.ptr, h->call.len);
+    if (h->platform.ptr) {
+        memcpy(call->text + h->call.len, h->platform.ptr, h->platform.len);
+        call->platform = (struct at_str){call->text + h->call.len, h->platform.len};
+    }
     k->calls[k->n_calls++] = call;
     *out = call;
     return AT_OK;
@@ -113,7 +112,7 @@ enum at_err on_call(struct at_checker *c, struct key *k, struct stream *st, cons
 {
     struct call *call;
     const struct meaning *m = h->meaning;
-    enum at_err err = add_call(c, k, st, h->at, h->call, h->platform, &call);
+    enum at_err err = add_call(c, k, st, h, &call);
     if (err)
         return err;
     call->api = m->api;
@@ -298,13 +297,14 @@ static enum at_err on_outcome(struct at_checker *c, struct key *k, const struct 
 enum at_err on_return(struct at_checker *c, struct key *k, struct stream *st, const struct at_event *ev,
                       struct at_place at)
 {
-    uint32_t i = find_call(k, st, ev->call);
+    uint64_t hash = id_hash(ev->call);
+    uint32_t i = find_call(k, st, ev->call, hash);
     struct finding f = {.key = k, .ev = ev, .at = at, .scope = AT_NO_SCOPE};
     if (i == UINT32_MAX) /* made before the recording, or answered already */
-        return was_answered(st, ev->call) ? find_second_answer(c, &f) : AT_OK;
+        return was_answered(st, hash) ? find_second_answer(c, &f) : AT_OK;
     struct call *call = k->calls[i];
     struct at_outcome o = at_profile_outcome(c->profile, ev->err_msg, ev->has & AT_HAS_ERRNO, ev->err_no);
-    enum at_err err = remember_answer(st, ev->call);
+    enum at_err err = remember_answer(st, hash);
     f.call = call;
     if (!err && o.api.ptr && !at_profile_same_api(c->profile, call->api, o.api))
         err = find_wrong_api(c, &f, o.api);

@@ -242,6 +242,7 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
     struct happening h = {.meaning = &meaning,
                           .at = {.event = index, .t_us = ev->t_us, .packet = ev->has & AT_HAS_PACKET ? ev->packet : 0},
                           .call = ev->call,
+        .call_hash = id_hash(ev->call),
                           .platform = ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0},
                           .err_msg = ev->err_msg,
                           .ev = ev};

@@ -82,7 +82,7 @@ enum at_err on_prompt(struct at_checker *c, struct key *k, struct stream *st, co
     struct step a = {.kind = STEP_PROMPT, .slot = ANY_SLOT};
     const struct call *by = NULL;
     if (ev->has & AT_HAS_CALL) {
-        uint32_t i = find_call(k, st, ev->call);
+        uint32_t i = find_call(k, st, ev->call, id_hash(ev->call));
         by = i == UINT32_MAX ? NULL : k->calls[i];
         bool of_scope = by && (by->scopes >> s & 1);
         a.slot = of_scope && !by->spare ? slot_of(k, i, s) : NO_SLOT;

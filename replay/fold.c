@@ -31,14 +31,19 @@ void key_fold(struct at_checker *c, struct key *k)
         c->options.fault == AT_FAULT_STALE_SETTINGS) /* what a listing may show depends on the past there */
         return;
     k->seen_lanes = 0;
-    k->open_ended = false;
+    k->open_ended = 0;
     for (size_t s = 0; s < c->profile->n_scopes; s++) {
         const struct column col = column_of(c, k, s);
         if (columns_number(c, &col, &k->columns[s]))
             return; /* out of memory: it stays as it is */
+        if (column_at(c->columns, k->columns[s])->uncertain_now)
+            return; /* to be looked at before the next event */
         k->seen_lanes |= col.seen_up;
-        k->open_ended = k->open_ended || col.open_ended;
+        k->open_ended |= (uint64_t)(col.open_ended != 0) << s;
     }
+    k->n_reading = 0;
+    for (uint32_t i = 0; i < k->n_calls; i++)
+        k->n_reading += reads_settings(k->calls[i]) && !k->calls[i]->spare;
     k->lanes = (uint8_t)k->n_branches;
     k->moved = false;
     while (k->n_branches)

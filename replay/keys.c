@@ -119,7 +119,7 @@ enum at_err stream_add_key(struct stream *st, struct key *k)
     return AT_OK;
 }
 
-enum at_err remember_answer(struct stream *st, struct at_str id)
+enum at_err remember_answer(struct stream *st, uint64_t hash)
 {
     if (st->n_answered == st->cap_answered && st->cap_answered < ANSWERED_MAX) {
         uint32_t cap = st->cap_answered ? st->cap_answered * 2 : 16;
@@ -130,16 +130,15 @@ enum at_err remember_answer(struct stream *st, struct at_str id)
         st->cap_answered = cap;
         st->next_answered = st->n_answered;
     }
-    st->answered[st->next_answered] = at_hash(id.ptr, id.len, 0);
+    st->answered[st->next_answered] = hash;
     st->next_answered = (st->next_answered + 1) % ANSWERED_MAX;
     if (st->n_answered < st->cap_answered)
         st->n_answered++;
     return AT_OK;
 }
 
-bool was_answered(const struct stream *st, struct at_str id)
+bool was_answered(const struct stream *st, uint64_t hash)
 {
-    uint64_t hash = at_hash(id.ptr, id.len, 0);
     for (uint32_t i = 0; i < st->n_answered; i++)
         if (st->answered[i] == hash)
             return true;

@@ -9,11 +9,10 @@ struct work {
     struct key *k;
     size_t n_scopes;
     bool quiet, moved;
-    bool open_ended;
-    uint8_t n, seen; /* lanes; mask of those where a prompt that was seen is up */
-    bool seen_moved; /* `seen` has to be looked up again */
+    uint8_t n, seen;                         /* lanes; mask of those where a prompt that was seen is up */
+    uint64_t open_ended;                     /* masks of scopes: not closed under silent steps; */
+    uint64_t cause, sure, forgotten, unsure; /* as KNOWN_… has it */
     uint32_t col[AT_SCOPES_MAX];
-    uint8_t known[AT_SCOPES_MAX]; /* KNOWN_… */
 };
 
 static bool op(const struct work *w, size_t s, uint32_t o, struct op_result *r)
@@ -29,6 +28,11 @@ static bool apply(struct work *w, size_t s, uint32_t o, struct op_result *r)
     return true;
 }
 
+static uint64_t bit(size_t s)
+{
+    return UINT64_C(1) << s;
+}
+
 static const struct column *column(const struct work *w, size_t s)
 {
     return column_at(w->c->columns, w->col[s]);
@@ -37,6 +41,16 @@ static const struct column *column(const struct work *w, size_t s)
 static unsigned all_of(const struct work *w)
 {
     return (1u << w->n) - 1;
+}
+
+static uint64_t all_scopes(const struct work *w)
+{
+    return UINT64_MAX >> (AT_SCOPES_MAX - w->n_scopes);
+}
+
+static size_t first_of(uint64_t scopes)
+{
+    return (size_t)__builtin_ctzll(scopes);
 }
 
 static void look_up_seen(struct work *w)
@@ -140,8 +154,8 @@ static bool lanes_with_page(const struct work *w, uint32_t but, unsigned *lanes)
     return true;
 }
 
-/* Adds a lane, unless one is there that covers it. `o`: its operation, without the lane. */
-static bool fork_lanes(struct work *w, uint32_t o, unsigned lane, bool resets, uint32_t call)
+/* Adds a lane, unless one is there that covers it: a reset, or else the call reads the settings. */
+static bool fork_lanes(struct work *w, unsigned lane, bool resets, uint32_t call)
 {
     uint32_t to[AT_SCOPES_MAX];
     unsigned covered = all_of(w), pages;
@@ -152,9 +166,8 @@ static bool fork_lanes(struct work *w, uint32_t o, unsigned lane, bool resets, u
     bool flips =
         hidden(w->c, w->k, AT_SEES_SETTINGS) && ((w->quiet && !seen) || w->k->spare_settings || (pages >> lane & 1));
     for (size_t s = 0; s < w->n_scopes; s++) {
-        uint32_t of_scope =
-            resets ? OP_OF_FORK_RESET(lane, flips) : OP_OF_FORK_SEE(lane, flips, slot_of(w->k, call, s));
-        if (!op(w, s, o | of_scope, &r))
+        uint32_t o = resets ? OP_OF_FORK_RESET(lane, flips) : OP_OF_FORK_SEE(lane, flips, slot_of(w->k, call, s));
+        if (!op(w, s, o, &r))
             return false;
         to[s] = r.to;
         covered &= r.lanes;
@@ -176,11 +189,11 @@ static bool barriers(struct work *w, unsigned lane)
             continue;
         if (!op(w, 0, OP(OP_SEEN, slot_of(k, i, 0)), &r))
             return false;
-        if (!(r.lanes >> lane & 1) && !fork_lanes(w, 0, lane, false, i))
+        if (!(r.lanes >> lane & 1) && !fork_lanes(w, lane, false, i))
             return false;
     }
     return !w->quiet || (w->seen >> lane & 1) || !hidden(w->c, k, AT_SEES_RESETS) ||
-           fork_lanes(w, 0, lane, true, UINT32_MAX);
+           fork_lanes(w, lane, true, UINT32_MAX);
 }
 
 /* As key_advance. */
@@ -200,26 +213,37 @@ static bool advance(struct work *w, int64_t t_us)
             return false;
         flips = k->spare_settings ? all_of(w) : flips | (w->quiet ? all_of(w) & ~(unsigned)w->seen : 0);
     }
-    for (size_t s = 0; s < w->n_scopes; s++)
-        if ((flips || column(w, s)->open_ended) && !apply(w, s, OP_OF_CLOSE(flips), &r))
+    uint64_t closing = flips ? all_scopes(w) : w->open_ended;
+    for (uint64_t left = closing; left; left &= left - 1)
+        if (!apply(w, first_of(left), OP_OF_CLOSE(flips), &r))
             return false;
-    w->open_ended = false;
-    for (unsigned lane = 0; lane < w->n; lane++)
+    w->open_ended = 0;
+    bool forks = (w->quiet && hidden(w->c, k, AT_SEES_RESETS)) || k->n_reading;
+    for (unsigned lane = 0; lane < w->n && forks; lane++)
         if (!barriers(w, lane))
             return false;
     if (!prune(w))
         return false;
-    for (size_t s = 0; s < w->n_scopes; s++) {
+    for (uint64_t left = forks ? all_scopes(w) : closing; left; left &= left - 1) {
+        size_t s = first_of(left);
         if (!column(w, s)->uncertain_now)
             continue;
         if (!apply(w, s, OP(OP_REFRESH, 0), &r))
             return false;
-        w->known[s] |= KNOWN_UNSURE;
+        w->unsure |= bit(s);
     }
     return true;
 }
 
 /* ------------------------------------------------------------------------------------------------ Events ---- */
+
+static void note_known(struct work *w, size_t s, unsigned flags)
+{
+    w->cause |= flags & KNOWN_CAUSE ? bit(s) : 0;
+    w->sure |= flags & KNOWN_SURE ? bit(s) : 0;
+    w->forgotten |= flags & KNOWN_FORGOTTEN ? bit(s) : 0;
+    w->unsure |= flags & KNOWN_UNSURE ? bit(s) : 0;
+}
 
 /* What the event leaves known of a scope. False: there is something to tell. */
 static bool leave_known(struct work *w, size_t s, enum at_kind kind)
@@ -227,7 +251,7 @@ static bool leave_known(struct work *w, size_t s, enum at_kind kind)
     struct op_result r;
     if (!apply(w, s, OP(OP_KNOWN, kind), &r) || (r.flags & KNOWN_LOUD))
         return false;
-    w->known[s] |= r.flags;
+    note_known(w, s, r.flags);
     return true;
 }
 
@@ -243,9 +267,9 @@ static bool do_call(struct work *w, struct stream *st, const struct happening *h
             continue;
         if (!apply(w, s, OP(OP_ADD, reads_settings(&like)), &r))
             return false;
-        w->open_ended = true;
+        w->open_ended |= bit(s);
     }
-    return add_call(w->c, w->k, st, h->at, h->call, h->platform, made) == AT_OK;
+    return add_call(w->c, w->k, st, h, made) == AT_OK;
 }
 
 /* The call of slot `i` is over. */
@@ -258,14 +282,9 @@ static bool drop_slots(struct work *w, uint32_t i)
             continue;
         if (!apply(w, s, OP(OP_DROP, slot_of(w->k, i, s)), &r))
             return false;
-        w->open_ended = true;
+        w->open_ended |= bit(s);
     }
     return prune(w);
-}
-
-static size_t only_scope(uint64_t scopes)
-{
-    return (size_t)__builtin_ctzll(scopes);
 }
 
 /* What is told of a settled call. */
@@ -299,8 +318,8 @@ static bool settle(struct work *w, uint32_t i, size_t s, uint8_t wanted, struct 
         return settle_by_steps(w, i, s, wanted, o);
     if (!apply(w, s, OP_OF_RETURN(slot_of(w->k, i, s), wanted), &r) || !r.lanes || (r.flags & KNOWN_LOUD))
         return false;
-    w->open_ended = true;
-    w->known[s] |= r.flags & (KNOWN_CAUSE | KNOWN_SURE | KNOWN_FORGOTTEN | KNOWN_UNSURE);
+    w->open_ended |= bit(s);
+    note_known(w, s, r.flags);
     o->unclear = r.flags & RETURN_UNCLEAR;
     o->by_state = r.flags & RETURN_BY_STATE;
     return true;
@@ -312,7 +331,7 @@ static bool settle_otherwise(struct work *w, uint32_t i, struct outcome *o)
     const struct call *call = w->k->calls[i];
     struct op_result r;
     if (w->c->sink.settled && call->scopes) {
-        size_t s = only_scope(call->scopes);
+        size_t s = first_of(call->scopes);
         if (!op(w, s, OP(OP_OUTCOMES, slot_of(w->k, i, s)), &r))
             return false;
         o->before = r.lanes;
@@ -365,7 +384,7 @@ static bool do_return(struct work *w, uint32_t i, struct happening *h, struct ou
         return m->lists ? do_listing(w, i, whole_event(h)) : drop_slots(w, i);
     if (!m->outcomes || !call->scopes)
         return settle_otherwise(w, i, o);
-    return settle(w, i, only_scope(call->scopes), m->outcomes, o) &&
+    return settle(w, i, first_of(call->scopes), m->outcomes, o) &&
            (m->cls != AT_CLASS_DISMISSED || call->decided); /* otherwise a dismissal is inferred */
 }
 
@@ -375,7 +394,7 @@ static bool do_prompt(struct work *w, struct stream *st, const struct happening 
     uint8_t slot = ANY_SLOT;
     struct op_result r;
     if (h->meaning->names_call) {
-        uint32_t i = find_call(w->k, st, h->call);
+        uint32_t i = find_call(w->k, st, h->call, h->call_hash);
         if (i == UINT32_MAX || w->k->calls[i]->spare || !(w->k->calls[i]->scopes >> s & 1))
             return false;
         slot = slot_of(w->k, i, s);
@@ -383,7 +402,7 @@ static bool do_prompt(struct work *w, struct stream *st, const struct happening 
     if (!apply(w, s, OP_OF_STEP(STEP_PROMPT, slot, 0), &r) || !r.lanes)
         return false;
     look_up_seen(w);
-    w->open_ended = true;
+    w->open_ended |= bit(s);
     return keep_allowed(w, r.lanes) && prune(w) && leave_known(w, s, AT_KIND_PROMPT);
 }
 
@@ -409,7 +428,7 @@ static bool do_decision(struct work *w, const struct meaning *m, size_t *scope)
     if (!decided_scope(w, m, scope) || !apply(w, *scope, OP_OF_STEP(STEP_DECISION, 0, m->value), &r) || !r.lanes)
         return false;
     look_up_seen(w);
-    w->open_ended = true;
+    w->open_ended |= bit(*scope);
     return keep_decided(w, r.lanes) && prune(w) && leave_known(w, *scope, AT_KIND_DECISION);
 }
 
@@ -419,7 +438,7 @@ static bool do_settings(struct work *w, const struct meaning *m)
     size_t s = m->scope;
     if (!apply(w, s, OP_OF_STEP(STEP_SETTINGS, 0, m->value), &r) || !r.lanes)
         return false;
-    w->open_ended = true;
+    w->open_ended |= bit(s);
     return keep_allowed(w, r.lanes) && prune(w) && leave_known(w, s, AT_KIND_SETTINGS);
 }
 
@@ -429,10 +448,10 @@ static bool do_start(struct work *w, const struct meaning *m)
     for (size_t s = 0; s < w->n_scopes; s++) {
         if (!apply(w, s, OP_OF_START(m->fresh, m->value), &r))
             return false;
-        w->known[s] = KNOWN_CAUSE | KNOWN_SURE | KNOWN_FORGOTTEN;
+        note_known(w, s, KNOWN_CAUSE | KNOWN_SURE | KNOWN_FORGOTTEN);
     }
     w->seen = 0;
-    w->open_ended = true;
+    w->open_ended = all_scopes(w);
     return prune(w);
 }
 
@@ -452,19 +471,18 @@ static bool do_end(struct work *w, const struct stream *st, int64_t t_us)
 static void take_known(struct work *w, const struct happening *h, struct at_str api)
 {
     struct key *k = w->k;
-    for (size_t s = 0; s < w->n_scopes; s++) {
+    for (uint64_t left = w->unsure & ~w->sure; left; left &= left - 1)
+        known_settle(k, first_of(left));
+    for (uint64_t left = w->cause | w->sure | w->forgotten; left; left &= left - 1) {
+        size_t s = first_of(left);
         struct known *n = &k->known[s];
-        if (!w->known[s])
-            continue;
-        if ((w->known[s] & KNOWN_UNSURE) && !(w->known[s] & KNOWN_SURE))
-            known_settle(k, s);
-        if (w->known[s] & KNOWN_CAUSE) {
+        if (w->cause & bit(s)) {
             n->cause = h->at;
             n->api = api;
         }
-        if (w->known[s] & KNOWN_SURE)
+        if (w->sure & bit(s))
             n->sure = h->at;
-        if (w->known[s] & KNOWN_FORGOTTEN)
+        if (w->forgotten & bit(s))
             n->dismissed_before = 0;
     }
 }
@@ -477,7 +495,8 @@ static void take(struct work *w, const struct happening *h, struct at_str api)
         k->moved_at = k->last;
     }
     take_known(w, h, api);
-    memcpy(k->columns, w->col, w->n_scopes * sizeof w->col[0]);
+    for (size_t s = 0; s < w->n_scopes; s++)
+        k->columns[s] = w->col[s];
     k->lanes = w->n;
     k->seen_lanes = w->seen;
     k->open_ended = w->open_ended;
@@ -491,7 +510,7 @@ static enum at_err tell_settled(struct at_checker *c, const struct key *k, const
         c->totals.undetermined++;
     if (!c->sink.settled || !call->scopes)
         return AT_OK;
-    struct at_settled d = settled_of(k, call, c->profile->scopes[only_scope(call->scopes)].name);
+    struct at_settled d = settled_of(k, call, c->profile->scopes[first_of(call->scopes)].name);
     bool by_prompt = o->how & (SLOT_OK_PROMPT | SLOT_DENIED_PROMPT | SLOT_DISMISSED);
     d.returned = h->at;
     d.answered = true;
@@ -507,10 +526,11 @@ static enum at_err end_return(struct work *w, struct stream *st, uint32_t i, con
                               const struct outcome *o)
 {
     struct call *call = w->k->calls[i];
-    enum at_err err = remember_answer(st, h->call);
+    enum at_err err = remember_answer(st, h->call_hash);
     take(w, h, call->api);
     if (!err)
         err = tell_settled(w->c, w->k, call, h, o);
+    w->k->n_reading -= reads_settings(call);
     remove_call(w->c, w->k, i);
     return err;
 }
@@ -528,7 +548,7 @@ static void mark_calls(struct key *k, size_t s, bool prompted, enum at_answer de
 static bool answer(struct work *w, struct stream *st, struct happening *h, enum at_err *err)
 {
     struct outcome o = {0};
-    uint32_t i = find_call(w->k, st, h->call);
+    uint32_t i = find_call(w->k, st, h->call, h->call_hash);
     if (i == UINT32_MAX || !do_return(w, i, h, &o))
         return false;
     *err = end_return(w, st, i, h, &o);
@@ -543,6 +563,7 @@ static bool make_call(struct work *w, struct stream *st, const struct happening 
     call->kind = h->meaning->api_kind;
     call->scopes = h->meaning->scopes;
     call->api = h->meaning->api;
+    w->k->n_reading += reads_settings(call);
     return true;
 }
 
@@ -596,16 +617,19 @@ static bool do_event(struct work *w, struct stream *st, struct happening *h, enu
 
 bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err)
 {
-    struct work w = {.c = c,
-                     .k = k,
-                     .n_scopes = c->profile->n_scopes,
-                     .n = k->lanes,
-                     .seen = k->seen_lanes,
-                     .open_ended = k->open_ended};
+    struct work w;
+    w.c = c;
+    w.k = k;
+    w.n_scopes = c->profile->n_scopes;
+    w.quiet = w.moved = false;
+    w.n = k->lanes;
+    w.seen = k->seen_lanes;
+    w.open_ended = k->open_ended;
+    w.cause = w.sure = w.forgotten = w.unsure = 0; /* the columns are many: `w` is not zeroed as a whole */
     *err = AT_OK;
     if (!k->folded || (h->meaning->unknown && !h->meaning->told))
         return false;
-    memcpy(w.col, k->columns, w.n_scopes * sizeof w.col[0]);
-    memset(w.known, 0, w.n_scopes);
+    for (size_t s = 0; s < w.n_scopes; s++)
+        w.col[s] = k->columns[s];
     return advance(&w, h->at.t_us) && do_event(&w, st, h, err);
 }

@@ -35,6 +35,7 @@ struct happening {
     struct meaning *meaning;
     struct at_place at;
     struct at_str call, platform;
+    uint64_t call_hash;
     struct at_str err_msg;     /* return */
     const struct at_event *ev; /* whole; NULL: see whole_event */
     const struct at_whole_events *whole;

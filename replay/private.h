@@ -54,6 +54,7 @@ struct call {
     struct stream *stream;
     struct at_place place;
     struct call *next;          /* while it is spare memory */
+    uint64_t hash;              /* of the id */
     struct at_str id, platform; /* in `text` */
     struct at_str api;          /* interned */
     enum at_api_kind kind;
@@ -98,15 +99,16 @@ struct key {
     bool spare_settings;   /* an openSetting without slots is open */
     struct call **calls;   /* open, in order of their slots */
     uint32_t n_calls, cap_calls;
+    uint32_t n_reading; /* of them: read the settings, and have slots */
     struct branch **branches;
     uint32_t n_branches, cap_branches;
     struct known *known; /* per scope */
     /* While it is at rest: columns instead of branches (lanes.h). */
     bool folded;
-    bool open_ended;    /* a set is not closed under silent steps */
-    uint8_t lanes;      /* branches */
-    uint8_t seen_lanes; /* mask of those where a prompt was seen and is up */
-    bool moved;         /* silent steps were looked for while folded: what is certain was so until `moved_at` */
+    uint64_t open_ended; /* scopes with a set that is not closed under silent steps */
+    uint8_t lanes;       /* branches */
+    uint8_t seen_lanes;  /* mask of those where a prompt was seen and is up */
+    bool moved;          /* silent steps were looked for while folded: what is certain was so until `moved_at` */
     struct at_place moved_at;
     uint32_t *columns; /* per scope */
 };
@@ -194,16 +196,20 @@ AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_event *ev
 AT_MUST_USE enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out);
 AT_MUST_USE enum at_err stream_add_key(struct stream *st, struct key *k);
 /* For second answers: the last ANSWERED_MAX of a stream are remembered. */
-AT_MUST_USE enum at_err remember_answer(struct stream *st, struct at_str id);
-bool was_answered(const struct stream *st, struct at_str id);
+AT_MUST_USE enum at_err remember_answer(struct stream *st, uint64_t hash);
+bool was_answered(const struct stream *st, uint64_t hash);
+static inline uint64_t id_hash(struct at_str id)
+{
+    return at_hash(id.ptr, id.len, 0);
+}
 /* Tells once of a scope that the profile does not know. */
 AT_MUST_USE enum at_err hint_unknown(struct at_checker *c, struct at_str word);
 
 /* ---- calls.c ---- */
 
 /* A call more, of which only the names and the place are filled in. AT_LIMIT: too many. */
-AT_MUST_USE enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, struct at_place at,
-                                 struct at_str id, struct at_str platform, struct call **out);
+AT_MUST_USE enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h,
+                                 struct call **out);
 void free_call(struct at_checker *c, struct call *call);
 void remove_call(struct at_checker *c, struct key *k, uint32_t i);
 /* The outcomes of a call, SLOT_…, that fit an answer of the class. */
@@ -219,7 +225,7 @@ AT_MUST_USE enum at_err check_answered(struct at_checker *c, struct key *k, uint
 /* What a call and one of its scopes say of themselves. */
 struct at_settled settled_of(const struct key *k, const struct call *call, struct at_str scope);
 /* The number of an open call, UINT32_MAX where there is none. */
-uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id);
+uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id, uint64_t hash);
 
 /* ---- events.c ---- */
 

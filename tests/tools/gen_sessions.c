@@ -63,7 +63,7 @@ static uint64_t around(uint64_t mean)
 struct user {
     uint8_t state[SCOPES];          /* 0 unasked, 1 granted, 2 denied */
     uint8_t asked[SCOPES], n_asked; /* in the order of asking */
-    bool seen;
+    bool seen, playing;             /* in a session before, now: one at a time, or their prompts would meet */
 };
 
 /* What a session does next, once its time has come. */
@@ -169,6 +169,9 @@ static void make_id(uint64_t user, char out[32])
 static void begin(struct generator *g, struct session *s)
 {
     uint64_t user = below(g->o.users);
+    while (g->users[user].playing)
+        user = user + 1 < g->o.users ? user + 1 : 0;
+    g->users[user].playing = true;
     *s = (struct session){.user = (uint32_t)user, .order = g->order++, .step = STEP_START};
     s->due_us = g->now_us + (int64_t)around(g->o.gap_us * 20);
     s->calls_left = 2 + (uint32_t)below(12);
@@ -286,7 +289,7 @@ static void do_decision(struct generator *g, struct session *s)
     set_scope(g, &ev, s->scope);
     emit(g, s, &ev);
     s->outcome = (uint8_t)(ev.answer - AT_ANSWER_ALLOW);
-    if (ev.answer != AT_ANSWER_DISMISS && u->state[s->scope] == 0) { /* another session may have been faster */
+    if (ev.answer != AT_ANSWER_DISMISS) {
         u->state[s->scope] = ev.answer == AT_ANSWER_ALLOW ? 1 : 2;
         u->asked[u->n_asked++] = s->scope;
     }
@@ -345,6 +348,7 @@ static void step(struct generator *g)
         break;
     case STEP_END:
         emit(g, s, &end);
+        g->users[s->user].playing = false;
         begin(g, s);
         break;
     }
@@ -383,6 +387,8 @@ static struct options read_options(int argc, char **argv)
     }
     if (!o.users || !o.overlap || o.users > UINT32_MAX || optind < argc)
         usage();
+    if (o.overlap > o.users)
+        o.overlap = o.users;
     return o;
 }
 
