@@ -32,7 +32,7 @@ enum at_err bonds_key(struct bonds *b, uint32_t key)
     while (key >= b->n_keys && !err) {
         err = ROOM(b->keys, b->n_keys, b->keys_cap);
         if (!err)
-            b->keys[b->n_keys++] = (struct key_links){NO_ID, NO_ID};
+            b->keys[b->n_keys++] = (struct key_links){.bond = NO_ID, .stray = NO_ID};
     }
     return err;
 }

@@ -45,6 +45,7 @@ struct lone {
 /* The latest bond of a key, and the latest decision of it that named no scope. */
 struct key_links {
     uint32_t bond, stray; /* NO_ID: none */
+    uint32_t strays;      /* how many */
 };
 
 struct bond_slot {

@@ -94,7 +94,7 @@ static double recovery_p90(const struct counts *c)
     X(users_on_again, "on again", COLUMN_COUNT)                                                                        \
     X(users_silenced, "silenced", COLUMN_COUNT)                                                                        \
     X(users_kept_asking, "kept asking", COLUMN_COUNT)                                                                  \
-    X(recovery_p50, "recovery p50", COLUMN_DURATION)                                                                      \
+    X(recovery_p50, "recovery p50", COLUMN_DURATION)                                                                   \
     X(recovery_p90, "recovery p90", COLUMN_DURATION)
 
 #define X(name, header, unit) static const struct column column_##name = {#name, header, name, unit};

@@ -21,6 +21,26 @@ static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
     return sums->story ? story_divergence(sums->story, d) : AT_OK;
 }
 
+/* Whether the story wants to see events of the kind. */
+static bool is_told(enum at_kind kind)
+{
+    return kind == AT_KIND_PROMPT || kind == AT_KIND_DECISION || kind == AT_KIND_SETTINGS || kind == AT_KIND_RESET;
+}
+
+static enum at_err pour(struct sums *t, struct at_checker *checker, struct at_reader *reader,
+                        const struct at_tape_batch *b, uint64_t first)
+{
+    enum at_err err = tally_batch(t->tally, b, first);
+    for (size_t i = 0; i < b->n && !err; i++) {
+        struct at_event ev;
+        at_reader_batch_event(reader, i, &ev);
+        err = at_checker_event(checker, &ev, first + (b->place ? b->place[i] : i));
+        if (!err && t->story && is_told(ev.kind))
+            err = story_event(t->story, &ev);
+    }
+    return err;
+}
+
 enum at_err feed(const char *const *paths, size_t n_paths, const struct at_profile *profile, struct sums *t,
                  struct at_why *why)
 {
@@ -30,20 +50,15 @@ enum at_err feed(const char *const *paths, size_t n_paths, const struct at_profi
         .ctx = t, .divergence = on_divergence, .settled = on_settled, .inferred = on_inferred};
     struct at_checker *checker = NULL;
     struct at_reader *reader = NULL;
-    struct at_event ev;
-    uint64_t index = 0;
+    struct at_tape_batch batch;
+    uint64_t first = 0;
     enum at_err err = at_reader_open(paths, n_paths, &select, &reader, why);
     if (err)
         return err;
     err = at_checker_new(profile, &check, &sink, &checker);
     enum at_err read_err = AT_OK;
-    while (!err && !(read_err = at_reader_next(reader, &ev, &index, why))) {
-        err = tally_event(t->tally, &ev, index);
-        if (!err)
-            err = at_checker_event(checker, &ev, index);
-        if (!err && t->story)
-            err = story_event(t->story, &ev);
-    }
+    while (!err && !(read_err = at_reader_next_batch(reader, &batch, &first, why)))
+        err = pour(t, checker, reader, &batch, first);
     if (!err && read_err == AT_END)
         err = at_checker_finish(checker);
     if (!err && read_err == AT_END)

@@ -15,7 +15,8 @@ static uint32_t *link_of(const struct pending *p, uint32_t stream, struct at_str
     uint32_t *link = &p->slots[hash & (p->n_slots - 1)];
     for (; *link; link = &p->list[*link - 1].next) {
         const struct pending_call *c = &p->list[*link - 1];
-        if (c->hash == hash && c->stream == stream && c->call_len == call.len && !memcmp(id_of(c), call.ptr, call.len))
+        if (c->hash == hash && c->made.stream == stream && c->call_len == call.len &&
+            !memcmp(id_of(c), call.ptr, call.len))
             break;
     }
     return link;
@@ -44,9 +45,9 @@ static enum at_err grow(struct pending *p)
     return AT_OK;
 }
 
-enum at_err pending_add(struct pending *p, uint32_t stream, struct at_str call, struct pending_call **out)
+enum at_err pending_add(struct pending *p, const struct made_call *made, struct at_str call, uint32_t *out)
 {
-    *out = NULL;
+    *out = 0;
     if (call.len > UINT32_MAX || p->n >= UINT32_MAX / 2)
         return AT_LIMIT;
     enum at_err err = grow(p);
@@ -56,11 +57,11 @@ enum at_err pending_add(struct pending *p, uint32_t stream, struct at_str call, 
     if (err || (call.len > CALL_INLINE && !longer))
         return err ? err : AT_NOMEM;
     uint32_t at = p->free_call ? p->free_call : (uint32_t)++p->n_list;
-    struct pending_call *c = *out = &p->list[at - 1];
+    struct pending_call *c = &p->list[at - 1];
     if (p->free_call)
         p->free_call = c->next;
-    c->hash = at_hash(call.ptr, call.len, stream);
-    c->stream = stream;
+    c->made = *made;
+    c->hash = at_hash(call.ptr, call.len, made->stream);
     c->call_len = (uint32_t)call.len;
     c->longer = longer;
     if (call.len)
@@ -69,47 +70,61 @@ enum at_err pending_add(struct pending *p, uint32_t stream, struct at_str call, 
     c->next = *slot;
     *slot = at;
     p->n++;
+    *out = at - 1;
     return AT_OK;
 }
 
-/* The call that `link` leads to leaves the table; what it says stays readable until the next one is added. */
-static const struct pending_call *take(struct pending *p, uint32_t *link)
+/* The call that `link` leads to leaves the table. */
+static bool take(struct pending *p, uint32_t *link, struct made_call *out)
 {
     uint32_t at = *link;
+    if (!at)
+        return false;
     struct pending_call *c = &p->list[at - 1];
+    *out = c->made;
+    c->made.index = UINT64_MAX;
     *link = c->next;
     c->next = p->free_call;
     p->free_call = at;
     p->n--;
     free(c->longer);
     c->longer = NULL;
-    return c;
+    return true;
 }
 
-const struct pending_call *pending_take(struct pending *p, uint32_t stream, struct at_str call)
+bool pending_take(struct pending *p, uint32_t stream, struct at_str call, struct made_call *out)
 {
-    uint32_t *link = p->n ? link_of(p, stream, call, at_hash(call.ptr, call.len, stream)) : NULL;
-    return link && *link ? take(p, link) : NULL;
+    return p->n && take(p, link_of(p, stream, call, at_hash(call.ptr, call.len, stream)), out);
 }
 
-const struct pending_call *pending_find(const struct pending *p, uint32_t stream, struct at_str call)
+bool pending_take_at(struct pending *p, uint32_t at, uint64_t index, struct made_call *out)
+{
+    if (at >= p->n_list || p->list[at].made.index != index)
+        return false;
+    uint32_t *link = &p->slots[p->list[at].hash & (p->n_slots - 1)];
+    while (*link && *link != at + 1)
+        link = &p->list[*link - 1].next;
+    return take(p, link, out);
+}
+
+const struct made_call *pending_find(const struct pending *p, uint32_t stream, struct at_str call)
 {
     const uint32_t *link = p->n ? link_of(p, stream, call, at_hash(call.ptr, call.len, stream)) : NULL;
-    return link && *link ? &p->list[*link - 1] : NULL;
+    return link && *link ? &p->list[*link - 1].made : NULL;
 }
 
-const struct pending_call *pending_pop(struct pending *p)
+bool pending_pop(struct pending *p, struct made_call *out)
 {
     for (; p->n && p->popped < p->n_slots; p->popped++)
         if (p->slots[p->popped])
-            return take(p, &p->slots[p->popped]);
-    return NULL;
+            return take(p, &p->slots[p->popped], out);
+    return false;
 }
 
 void pending_free(struct pending *p)
 {
-    while (pending_pop(p))
-        ;
+    for (size_t i = 0; i < p->n_list; i++)
+        free(p->list[i].longer);
     free(p->list);
     free(p->slots);
     *p = (struct pending){0};

@@ -6,13 +6,19 @@
 
 #define CALL_INLINE 40 /* a UUID fits; longer ids are kept apart */
 
-struct pending_call {
-    uint64_t hash, index; /* index: of the call event */
+/* A call, in the tally's numbers. */
+struct made_call {
+    uint64_t index; /* of the event */
     int64_t t_us;
-    uint32_t next; /* of the same slot, or of the free list; number + 1 */
     uint32_t stream, key, app, platform, api;
     uint32_t scopes; /* a list of the tally's */
     uint32_t bond;   /* of the first scope */
+};
+
+struct pending_call {
+    struct made_call made; /* index UINT64_MAX: not in the table */
+    uint64_t hash;
+    uint32_t next; /* of the same slot, or of the free list; number + 1 */
     uint32_t call_len;
     char *longer; /* the id when it is longer than CALL_INLINE */
     char call[CALL_INLINE];
@@ -27,14 +33,16 @@ struct pending {
     size_t popped; /* slots that pending_pop has emptied */
 };
 
-/* A new call with nothing but its id, in the table already. `*out` is valid until the next call is added. */
-AT_MUST_USE enum at_err pending_add(struct pending *p, uint32_t stream, struct at_str call, struct pending_call **out);
-/* Takes the call out of the table; NULL where there is none. Valid until the next call is added. */
-const struct pending_call *pending_take(struct pending *p, uint32_t stream, struct at_str call);
+/* A call that has to wait; `*at` is a number to find it by. */
+AT_MUST_USE enum at_err pending_add(struct pending *p, const struct made_call *made, struct at_str call, uint32_t *at);
+/* Takes the call out of the table; false where there is none. */
+bool pending_take(struct pending *p, uint32_t stream, struct at_str call, struct made_call *out);
+/* Takes out the call with the number `at` if it is still that of the event `index`. */
+bool pending_take_at(struct pending *p, uint32_t at, uint64_t index, struct made_call *out);
 /* The same without taking it out. */
-const struct pending_call *pending_find(const struct pending *p, uint32_t stream, struct at_str call);
-/* Any call, taken out; NULL when the table is empty. None may be added after the first one was popped. */
-const struct pending_call *pending_pop(struct pending *p);
+const struct made_call *pending_find(const struct pending *p, uint32_t stream, struct at_str call);
+/* Any call, taken out; false when the table is empty. None may be added after the first one was popped. */
+bool pending_pop(struct pending *p, struct made_call *out);
 void pending_free(struct pending *p);
 
 #endif

@@ -45,6 +45,12 @@ void tally_free(struct tally **tally)
     free(t->wording_counts);
     free(t->strays);
     free(t->denials);
+    for (size_t i = 0; i < t->n_views; i++) {
+        free(t->views[i].who);
+        free(t->views[i].what);
+        free(t->views[i].calls);
+    }
+    free(t->views);
     bonds_free(&t->bonds);
     pending_free(&t->pending);
     for (size_t i = 0; i < t->n_cells; i++)

@@ -15,8 +15,9 @@ struct tally;
 AT_MUST_USE enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, size_t n_dims,
                                   struct tally **out);
 void tally_free(struct tally **t);
-/* The events in the order of `cat`, with their numbers; each before the checker tells of it. */
-AT_MUST_USE enum at_err tally_event(struct tally *t, const struct at_event *ev, uint64_t index);
+/* The events in the order of `cat`, each batch before the checker is told of it. `first` as
+ * at_reader_next_batch gives it. */
+AT_MUST_USE enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first);
 /* What the checker says of the same events, at any time before tally_finish, in any order; fastest at once. */
 AT_MUST_USE enum at_err tally_settled(struct tally *t, const struct at_settled *s);
 AT_MUST_USE enum at_err tally_inferred(struct tally *t, const struct at_inferred *i);

@@ -98,7 +98,7 @@ enum at_err count_flip(struct tally *t, const struct place *where, uint32_t key,
 
 /* ---- Calls and answers */
 
-static struct place place_of_call(const struct pending_call *c)
+static struct place place_of_call(const struct made_call *c)
 {
     struct place at = {.id = NOWHERE, .t_us = c->t_us};
     at.id[DIM_APP] = c->app;
@@ -109,7 +109,7 @@ static struct place place_of_call(const struct pending_call *c)
 }
 
 /* The checker will say why a call was denied. */
-static enum at_err expect_verdict(struct tally *t, const struct pending_call *c, uint64_t index, uint32_t bond,
+static enum at_err expect_verdict(struct tally *t, const struct made_call *c, uint64_t index, uint32_t bond,
                                   const struct spot *spot)
 {
     enum at_err err = ROOM(t->denials, t->n_denials, t->denials_cap);
@@ -119,7 +119,7 @@ static enum at_err expect_verdict(struct tally *t, const struct pending_call *c,
 }
 
 /* What the answer of a call says about one of its scopes; `cls` AT_CLASSES: there was none. */
-static enum at_err close_scope(struct tally *t, const struct pending_call *c, const struct place *at, uint32_t bond,
+static enum at_err close_scope(struct tally *t, const struct made_call *c, const struct place *at, uint32_t bond,
                                unsigned cls, uint64_t index, int64_t t_us)
 {
     struct spot spot;
@@ -142,7 +142,7 @@ static enum at_err close_scope(struct tally *t, const struct pending_call *c, co
 }
 
 /* The call has its answer, or will have none. */
-static enum at_err close_call(struct tally *t, const struct pending_call *c, uint32_t platform, unsigned cls,
+static enum at_err close_call(struct tally *t, const struct made_call *c, uint32_t platform, unsigned cls,
                               uint32_t err_msg, uint64_t index, int64_t t_us)
 {
     struct place at = place_of_call(c);
@@ -162,7 +162,7 @@ static enum at_err close_call(struct tally *t, const struct pending_call *c, uin
     return err;
 }
 
-static enum at_err wait_for_answer(struct tally *t, struct pending_call *c, bool authorizes)
+static enum at_err wait_for_answer(struct tally *t, struct made_call *c, bool authorizes)
 {
     const uint32_t *scopes = t->scopes + c->scopes;
     enum at_err err = AT_OK;
@@ -181,24 +181,33 @@ static enum at_err wait_for_answer(struct tally *t, struct pending_call *c, bool
     return err;
 }
 
+/* A call whose id comes again will have no answer. */
+static enum at_err close_unanswered(struct tally *t, const struct made_call *c)
+{
+    return close_call(t, c, NO_ID, AT_CLASSES, NO_ID, 0, 0);
+}
+
 static enum at_err on_call(struct tally *t, const struct happening *h)
 {
+    struct made_call before, made = {
+                                 .index = h->index,
+                                 .t_us = h->t_us,
+                                 .stream = h->who->stream,
+                                 .key = h->who->key,
+                                 .app = h->who->app,
+                                 .platform = h->who->platform,
+                                 .api = h->what->api,
+                                 .scopes = h->what->scopes,
+                             };
+    enum at_err err = AT_OK;
     t->totals.calls++;
-    const struct pending_call *before = pending_take(&t->pending, h->who->stream, h->call);
-    enum at_err err = before ? close_call(t, before, NO_ID, AT_CLASSES, NO_ID, h->index, h->t_us) : AT_OK;
-    struct pending_call *c = NULL;
+    if (calls_take(t, h, &before))
+        err = close_unanswered(t, &before);
+    if (!err && pending_take(&t->pending, h->who->stream, h->call, &before))
+        err = close_unanswered(t, &before);
     if (!err)
-        err = pending_add(&t->pending, h->who->stream, h->call, &c);
-    if (err)
-        return err;
-    c->index = h->index;
-    c->t_us = h->t_us;
-    c->key = h->who->key;
-    c->app = h->who->app;
-    c->platform = h->who->platform;
-    c->api = h->what->api;
-    c->scopes = h->what->scopes;
-    return wait_for_answer(t, c, h->what->authorizes);
+        err = wait_for_answer(t, &made, h->what->authorizes);
+    return err ? err : calls_add(t, h, &made);
 }
 
 static enum at_err on_wording(struct tally *t, struct what *w, uint32_t platform, uint32_t api)
@@ -221,10 +230,13 @@ static enum at_err on_wording(struct tally *t, struct what *w, uint32_t platform
 
 static enum at_err on_return(struct tally *t, const struct happening *h)
 {
-    const struct pending_call *c = pending_take(&t->pending, h->who->stream, h->call);
-    uint32_t platform = c && c->platform != NO_ID ? c->platform : h->who->platform;
-    uint32_t api = c ? c->api : h->what->named;
-    enum at_err err = c ? close_call(t, c, platform, h->what->cls, h->what->err_msg, h->index, h->t_us) : AT_OK;
+    struct made_call c;
+    bool known = false;
+    enum at_err err = calls_answered(t, h, &known, &c);
+    uint32_t platform = known && c.platform != NO_ID ? c.platform : h->who->platform;
+    uint32_t api = known ? c.api : h->what->named;
+    if (!err && known)
+        err = close_call(t, &c, platform, h->what->cls, h->what->err_msg, h->index, h->t_us);
     return err ? err : on_wording(t, h->what, platform, api);
 }
 
@@ -250,11 +262,10 @@ static enum at_err on_prompt(struct tally *t, const struct happening *h)
     struct place at = place_of(h);
     struct spot spot;
     uint32_t bond = 0;
-    const struct pending_call *c = h->call.ptr ? pending_find(&t->pending, h->who->stream, h->call) : NULL;
-    if (c)
-        at.id[DIM_API] = c->api;
+    enum at_err err = h->what->names_call ? calls_api(t, h, &at.id[DIM_API]) : AT_OK;
     at.id[DIM_SCOPE] = named_scope(t, h->what);
-    enum at_err err = at.id[DIM_SCOPE] == NO_ID ? AT_BAD : locate(t, &at, &spot);
+    if (!err)
+        err = at.id[DIM_SCOPE] == NO_ID ? AT_BAD : locate(t, &at, &spot);
     if (!err)
         err = bonds_find(&t->bonds, h->who->key, at.id[DIM_SCOPE], &bond);
     if (err)
@@ -367,24 +378,6 @@ enum at_err count_happening(struct tally *t, const struct happening *h)
     return AT_OK;
 }
 
-enum at_err tally_event(struct tally *t, const struct at_event *ev, uint64_t index)
-{
-    const struct at_tape_source source = {ev->app, ev->user, ev->stream,
-                                          ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0}};
-    struct happening h = {.t_us = ev->t_us, .index = index};
-    uint32_t who = 0;
-    enum at_err err = who_of(t, &source, &who);
-    if (!err)
-        err = what_of(t, ev, &h.what);
-    if (err)
-        return err;
-    if (ev->has & AT_HAS_CALL || ev->kind == AT_KIND_CALL || ev->kind == AT_KIND_RETURN)
-        h.call = ev->call;
-    h.who = &t->who[who];
-    t->n_denials = t->told = 0;
-    return count_happening(t, &h);
-}
-
 /* ---- What can only be said at the end */
 
 /* Whether the user turned the scope off after a grant, and on again; on after a denial, and how long that took. */
@@ -445,9 +438,11 @@ static enum at_err end_lones(struct tally *t, uint32_t bond)
 enum at_err tally_finish(struct tally *t)
 {
     enum at_err err = AT_OK;
-    const struct pending_call *c;
-    while (!err && (c = pending_pop(&t->pending)))
-        err = close_call(t, c, NO_ID, AT_CLASSES, NO_ID, 0, 0);
+    struct made_call c;
+    for (size_t i = 0; i < t->n_views && !err; i++)
+        err = calls_spill(t, &t->views[i]);
+    while (!err && pending_pop(&t->pending, &c))
+        err = close_unanswered(t, &c);
     for (size_t i = 0; i < t->bonds.n && !err; i++) {
         err = end_bond(t, (uint32_t)i);
         if (!err)

@@ -160,8 +160,13 @@ static enum at_err new_what(struct tally *t, const struct at_event *ev, struct w
 {
     struct at_api api = {.kind = AT_API_OTHER};
     enum at_err err = AT_OK;
-    *w = (struct what){
-        .kind = ev->kind, .granted = ev->granted, .answer = ev->answer, .api = NO_ID, .err_msg = NO_ID, .named = NO_ID};
+    *w = (struct what){.names_call = (ev->has & AT_HAS_CALL) != 0,
+                       .kind = ev->kind,
+                       .granted = ev->granted,
+                       .answer = ev->answer,
+                       .api = NO_ID,
+                       .err_msg = NO_ID,
+                       .named = NO_ID};
     if (ev->kind == AT_KIND_CALL) {
         api = at_profile_api(t->profile, ev->api);
         w->authorizes = api.kind == AT_API_AUTHORIZE;
@@ -182,7 +187,8 @@ static enum at_err new_what(struct tally *t, const struct at_event *ev, struct w
 static enum at_err shape_key(const struct at_event *ev, struct at_buf *out)
 {
     struct at_str text = ev->kind == AT_KIND_CALL ? ev->api : ev->kind == AT_KIND_RETURN ? ev->err_msg : AT_STR("");
-    uint8_t head[4] = {(uint8_t)ev->kind, (uint8_t)ev->answer, ev->granted, (ev->has & AT_HAS_ERRNO) != 0};
+    uint8_t head[5] = {(uint8_t)ev->kind, (uint8_t)ev->answer, ev->granted, (ev->has & AT_HAS_ERRNO) != 0,
+                       (ev->has & AT_HAS_CALL) != 0};
     enum at_err err = at_buf_add(out, head, sizeof head);
     if (!err && head[3])
         err = at_buf_add(out, &ev->err_no, sizeof ev->err_no);

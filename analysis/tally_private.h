@@ -28,6 +28,7 @@ struct what {
     uint32_t scopes; /* a list: of a call, those that it is about; else the one that the event names */
     uint32_t api;    /* call */
     bool authorizes; /* call */
+    bool names_call; /* prompt */
     bool known;      /* return: the profile's table has the wording */
     bool granted;    /* settings */
     enum at_answer answer;
@@ -64,6 +65,25 @@ struct wording_key {
     uint32_t platform, api, err_msg, cls, known;
 };
 
+/* A call of the segment at hand, by its number there. */
+struct open_call {
+    struct made_call made;
+    struct at_str call;
+    enum { CALL_NONE, CALL_OPEN, CALL_SPILLED } state;
+    uint32_t pending; /* spilled: its number in `pending` */
+};
+
+/* What the numbers of a recording's segment mean. */
+struct view {
+    bool begun;
+    uint64_t segment;
+    struct who *who;
+    struct what *what;
+    struct open_call *calls;
+    size_t n_who, who_cap, n_what, what_cap, n_calls, calls_cap;
+    size_t spilled; /* of the calls with a number below, none is open here */
+};
+
 struct tally {
     const struct at_profile *profile;
     struct at_intern *names[DIM_STRINGS];
@@ -80,6 +100,8 @@ struct tally {
     size_t n_scratch, scratch_cap;
     uint64_t *wording_counts;
     size_t n_wordings, wordings_cap;
+    struct view *views; /* by input */
+    size_t n_views, views_cap;
     struct bonds bonds;
     struct pending pending;
     struct stray *strays;
@@ -95,9 +117,11 @@ struct tally {
 
 /* An event in the tally's numbers. */
 struct happening {
+    struct view *view;
     const struct who *who;
     struct what *what;
     struct at_str call; /* absent where there is none */
+    uint32_t call_ref;  /* its number in the segment, or AT_NO_CALL */
     int64_t t_us;
     uint64_t index;
 };
@@ -111,6 +135,17 @@ AT_MUST_USE enum at_err who_of(struct tally *t, const struct at_tape_source *s, 
 /* The shape of an event. Valid until the next one is asked for. */
 AT_MUST_USE enum at_err what_of(struct tally *t, const struct at_event *ev, struct what **out);
 AT_MUST_USE enum at_err count_wording(struct tally *t, const struct wording_key *key, uint64_t count, uint32_t *id);
+
+/* tally_batch.c: calls that wait, by their numbers in a segment or by their ids. */
+AT_MUST_USE enum at_err calls_add(struct tally *t, const struct happening *h, const struct made_call *made);
+/* The open call with the number of the event's; false where there is none. */
+bool calls_take(struct tally *t, const struct happening *h, struct made_call *out);
+/* The call that the event answers, taken out. */
+AT_MUST_USE enum at_err calls_answered(struct tally *t, const struct happening *h, bool *known, struct made_call *out);
+/* The API of the open call that the event names; unchanged where there is none. */
+AT_MUST_USE enum at_err calls_api(struct tally *t, const struct happening *h, uint32_t *api);
+/* Makes all open calls of the view known by their ids. */
+AT_MUST_USE enum at_err calls_spill(struct tally *t, struct view *v);
 
 /* tally_count.c: adding up. */
 AT_MUST_USE enum at_err count_happening(struct tally *t, const struct happening *h);

@@ -74,20 +74,29 @@ enum at_err tally_settled(struct tally *t, const struct at_settled *s)
 
 /* ---- Decisions that name no scope */
 
-#define STRAYS_MAX 32 /* of a key, that the checker has not told of */
+#define STRAYS_MAX 1024 /* of a key; more than a batch can have, which is counted before the checker tells of it */
 
-enum at_err add_stray(struct tally *t, const struct place *at, uint64_t index, enum at_answer answer)
+/* Half of a key's decisions, the older ones, are forgotten. */
+static void forget_strays(struct tally *t, struct key_links *key)
 {
-    uint32_t *first = &t->bonds.keys[at->id[DIM_USER]].stray, *link = first, to = t->free_stray - 1;
-    for (size_t n = 1; *link != NO_ID && n < STRAYS_MAX; n++)
+    uint32_t *link = &key->stray;
+    for (size_t n = 0; *link != NO_ID && n < STRAYS_MAX / 2; n++)
         link = &t->strays[*link].next;
-    if (*link != NO_ID) { /* the oldest goes */
+    while (*link != NO_ID) {
         uint32_t old = *link;
         *link = t->strays[old].next;
         t->strays[old].next = t->free_stray;
         t->free_stray = old + 1;
-        to = old;
     }
+    key->strays = STRAYS_MAX / 2;
+}
+
+enum at_err add_stray(struct tally *t, const struct place *at, uint64_t index, enum at_answer answer)
+{
+    struct key_links *key = &t->bonds.keys[at->id[DIM_USER]];
+    if (key->strays >= STRAYS_MAX)
+        forget_strays(t, key);
+    uint32_t to = t->free_stray - 1;
     if (t->free_stray) {
         t->free_stray = t->strays[to].next;
     } else {
@@ -97,8 +106,9 @@ enum at_err add_stray(struct tally *t, const struct place *at, uint64_t index, e
         to = (uint32_t)t->n_strays++;
     }
     t->strays[to] = (struct stray){
-        .at = *at, .index = index, .next = *first, .answer = answer, .placed = at->id[DIM_SCOPE] != NO_ID};
-    *first = to;
+        .at = *at, .index = index, .next = key->stray, .answer = answer, .placed = at->id[DIM_SCOPE] != NO_ID};
+    key->stray = to;
+    key->strays++;
     return AT_OK;
 }
 
@@ -122,6 +132,8 @@ static struct stray *find_stray(struct tally *t, const struct at_inferred *i, co
     struct stray *found = NULL;
     for (uint32_t n = t->bonds.keys[at->id[DIM_USER]].stray; n != NO_ID; n = t->strays[n].next) {
         struct stray *s = &t->strays[n];
+        if (s->index < i->after.event)
+            break; /* the latest comes first */
         bool fits = answer ? !s->told && s->answer == answer && (!s->placed || s->at.id[DIM_SCOPE] == at->id[DIM_SCOPE])
                            : !s->placed;
         if (fits && is_within(s, i))

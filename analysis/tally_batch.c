@@ -1,0 +1,160 @@
+/*
+ * tally_batch.c: columns of events, segment by segment.
+ *
+ * Within a segment a call has a number, and is found by it. What is still open when the segment ends, or when an answer
+ * comes that has no number, moves to the table where it is found by its id.
+ */
+#include <string.h>
+
+#include "analysis/tally_private.h"
+
+/* ---- Calls */
+
+static bool take(struct tally *t, struct open_call *c, struct made_call *out)
+{
+    bool found = c->state == CALL_OPEN;
+    if (found)
+        *out = c->made;
+    else if (c->state == CALL_SPILLED)
+        found = pending_take_at(&t->pending, c->pending, c->made.index, out);
+    c->state = CALL_NONE;
+    return found;
+}
+
+bool calls_take(struct tally *t, const struct happening *h, struct made_call *out)
+{
+    return h->call_ref < h->view->n_calls && take(t, &h->view->calls[h->call_ref], out);
+}
+
+enum at_err calls_add(struct tally *t, const struct happening *h, const struct made_call *made)
+{
+    struct view *v = h->view;
+    uint32_t at;
+    if (h->call_ref == AT_NO_CALL)
+        return pending_add(&t->pending, made, h->call, &at);
+    while (h->call_ref >= v->n_calls) {
+        enum at_err err = ROOM(v->calls, v->n_calls, v->calls_cap);
+        if (err)
+            return err;
+        v->calls[v->n_calls++].state = CALL_NONE;
+    }
+    v->calls[h->call_ref] = (struct open_call){.made = *made, .call = h->call, .state = CALL_OPEN};
+    if (h->call_ref < v->spilled)
+        v->spilled = h->call_ref;
+    return AT_OK;
+}
+
+enum at_err calls_spill(struct tally *t, struct view *v)
+{
+    enum at_err err = AT_OK;
+    for (; v->spilled < v->n_calls && !err; v->spilled++) {
+        struct open_call *c = &v->calls[v->spilled];
+        if (c->state != CALL_OPEN)
+            continue;
+        err = pending_add(&t->pending, &c->made, c->call, &c->pending);
+        c->state = CALL_SPILLED;
+    }
+    return err;
+}
+
+enum at_err calls_answered(struct tally *t, const struct happening *h, bool *known, struct made_call *out)
+{
+    *known = calls_take(t, h, out);
+    if (*known)
+        return AT_OK;
+    enum at_err err = calls_spill(t, h->view);
+    if (!err)
+        *known = pending_take(&t->pending, h->who->stream, h->call, out);
+    return err;
+}
+
+enum at_err calls_api(struct tally *t, const struct happening *h, uint32_t *api)
+{
+    enum at_err err = AT_OK;
+    if (h->call_ref < h->view->n_calls && h->view->calls[h->call_ref].state == CALL_OPEN) {
+        *api = h->view->calls[h->call_ref].made.api;
+        return err;
+    }
+    err = calls_spill(t, h->view);
+    const struct made_call *c = err ? NULL : pending_find(&t->pending, h->who->stream, h->call);
+    if (c)
+        *api = c->api;
+    return err;
+}
+
+/* ---- Segments */
+
+static enum at_err view_of(struct tally *t, const struct at_tape_batch *b, struct view **out)
+{
+    enum at_err err = AT_OK;
+    while (b->input >= t->n_views && !err) {
+        err = ROOM(t->views, t->n_views, t->views_cap);
+        if (!err)
+            t->views[t->n_views++] = (struct view){.begun = false};
+    }
+    if (err)
+        return err;
+    struct view *v = *out = &t->views[b->input];
+    if (v->begun && v->segment != b->segment) {
+        err = calls_spill(t, v);
+        v->n_who = v->n_what = v->n_calls = v->spilled = 0;
+    }
+    v->begun = true;
+    v->segment = b->segment;
+    return err;
+}
+
+/* What came with the batch that is new in the segment. */
+static enum at_err learn(struct tally *t, struct view *v, const struct at_tape_batch *b)
+{
+    enum at_err err = AT_OK;
+    while (v->n_who < b->n_sources && !err) {
+        uint32_t who = 0;
+        err = ROOM(v->who, v->n_who, v->who_cap);
+        if (!err)
+            err = who_of(t, &b->sources[v->n_who], &who);
+        if (!err)
+            v->who[v->n_who++] = t->who[who];
+    }
+    while (v->n_what < b->n_shapes && !err) {
+        struct what *what;
+        err = ROOM(v->what, v->n_what, v->what_cap);
+        if (!err)
+            err = what_of(t, &b->shapes[v->n_what], &what);
+        if (!err)
+            v->what[v->n_what++] = *what;
+    }
+    return err;
+}
+
+static enum at_err spill_all(struct tally *t)
+{
+    enum at_err err = AT_OK;
+    for (size_t i = 0; i < t->n_views && !err; i++)
+        err = calls_spill(t, &t->views[i]);
+    return err;
+}
+
+enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first)
+{
+    struct view *v = NULL;
+    enum at_err err = b->ended ? spill_all(t) : AT_OK;
+    if (!err)
+        err = view_of(t, b, &v);
+    if (!err)
+        err = learn(t, v, b);
+    t->n_denials = t->told = 0;
+    for (size_t i = 0; i < b->n && !err; i++) {
+        struct happening h = {
+            .view = v,
+            .who = &v->who[b->source[i]],
+            .what = &v->what[b->shape[i]],
+            .call = b->call[i],
+            .call_ref = b->call_ref[i],
+            .t_us = b->t_us[i],
+            .index = first + (b->place ? b->place[i] : i),
+        };
+        err = count_happening(t, &h);
+    }
+    return err;
+}
