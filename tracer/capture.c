@@ -145,6 +145,7 @@ static enum at_err open_pcap(struct at_capture *c, struct at_why *why)
     FILE *stream = c->devices ? fopencookie(c, "r", io) : NULL;
     if (!stream)
         return at_fail(why, AT_NOMEM, "out of memory");
+    setvbuf(stream, NULL, _IOFBF, 65536);
     c->devices[0].pcap = pcap_fopen_offline(stream, text);
     if (!c->devices[0].pcap) {
         fclose(stream);

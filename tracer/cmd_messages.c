@@ -63,11 +63,11 @@ static enum at_err flush(struct at_buf *out)
     return errno == EPIPE ? AT_CLOSED : AT_IO;
 }
 
-static const char *dir_text(const struct at_message *m)
+static struct at_str dir_text(const struct at_message *m)
 {
     if (m->proto == AT_PROTO_HTTP)
-        return m->dir == AT_DIR_CLIENT ? "request" : "response";
-    return m->dir == AT_DIR_CLIENT ? "client" : "server";
+        return m->dir == AT_DIR_CLIENT ? AT_STR("http\",\"dir\":\"request") : AT_STR("http\",\"dir\":\"response");
+    return m->dir == AT_DIR_CLIENT ? AT_STR("websocket\",\"dir\":\"client") : AT_STR("websocket\",\"dir\":\"server");
 }
 
 /* printf would take longer than everything else about a small message. */
@@ -81,9 +81,14 @@ static void put_number(struct at_buf *out, uint64_t n)
 {
     char digits[20];
     size_t at = sizeof digits;
-    do
+    for (; n >= 100; n /= 100) {
+        unsigned low = (unsigned)(n % 100);
+        digits[--at] = (char)('0' + low % 10);
+        digits[--at] = (char)('0' + low / 10);
+    }
+    if (n >= 10)
         digits[--at] = (char)('0' + n % 10);
-    while (n /= 10);
+    digits[--at] = (char)('0' + (n >= 10 ? n / 10 : n));
     put(out, (struct at_str){digits + at, sizeof digits - at});
 }
 
@@ -100,9 +105,8 @@ static enum at_err on_message(void *ctx, const struct at_message *m)
     put_number(out, m->packet);
     put(out, AT_STR(",\"stream\":\""));
     put(out, m->stream->name);
-    put(out, m->proto == AT_PROTO_HTTP ? AT_STR("\",\"proto\":\"http\",\"dir\":\"")
-                                       : AT_STR("\",\"proto\":\"websocket\",\"dir\":\""));
-    put(out, at_str(dir_text(m)));
+    put(out, AT_STR("\",\"proto\":\""));
+    put(out, dir_text(m));
     if (m->encoding.ptr) {
         put(out, AT_STR("\",\"encoding\":\""));
         put(out, m->encoding);

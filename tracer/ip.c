@@ -63,6 +63,14 @@ static uint64_t sum16(const uint8_t *p, size_t n, uint64_t sum)
     return sum + (uint16_t)(little << 8 | little >> 8);
 }
 
+/* The same of some few words of four bytes. */
+static inline uint64_t sum_words(const uint8_t *p, size_t n, uint64_t sum)
+{
+    for (size_t i = 0; i < n; i++)
+        sum += at_get_u32be(p + 4 * i);
+    return sum;
+}
+
 static bool sum_is_right(uint64_t sum)
 {
     return fold(sum) == 0xffff;
@@ -78,8 +86,8 @@ static enum at_found tcp(struct walk *w)
     if (header < 20 || header > w->at.wire)
         return AT_FOUND_BAD;
     if (w->at.len == w->at.wire) { /* RFC 9293, section 3.1; RFC 8200, section 8.1 */
-        size_t n = seg->v6 ? 16 : 4;
-        uint64_t sum = sum16(seg->src, n, sum16(seg->dst, n, (uint64_t)PROTO_TCP + w->at.wire));
+        size_t n = seg->v6 ? 4 : 1;
+        uint64_t sum = sum_words(seg->src, n, sum_words(seg->dst, n, (uint64_t)PROTO_TCP + w->at.wire));
         if (!sum_is_right(sum16(p, w->at.len, sum)))
             w->bad_checksum = true;
     }
@@ -208,7 +216,7 @@ static enum at_found ipv4(struct walk *w, uint8_t *proto)
     if (total < header)
         return AT_FOUND_BAD;
     at_span_trim(&w->at, total);
-    if (!sum_is_right(sum16(p, header, 0)))
+    if (!sum_is_right(sum_words(p, header / 4, 0)))
         w->bad_checksum = true;
     memset(w->out->src, 0, 16);
     memset(w->out->dst, 0, 16);

@@ -129,7 +129,7 @@ static bool is_key(const struct at_flow *f, const struct at_flow *key)
            !memcmp(f->addr, key->addr, sizeof f->addr);
 }
 
-/* Fills the key of a flow from a segment; returns the end that sent it. */
+/* Fills the key of a flow from a segment, and no more of it; returns the end that sent it. */
 static int key_of(const struct at_tcp *t, const struct at_segment *seg, struct at_flow *key)
 {
     int order = memcmp(seg->src, seg->dst, 16);
@@ -174,10 +174,13 @@ static struct at_flow *add_flow(struct at_tcp *t, const struct at_flow *key)
 {
     if (t->n_flows >= t->n_buckets)
         grow(t);
-    struct at_flow *f = malloc(sizeof *f);
+    struct at_flow *f = calloc(1, sizeof *f);
     if (!f)
         return NULL;
-    *f = *key;
+    memcpy(f->addr, key->addr, sizeof f->addr);
+    memcpy(f->port, key->port, sizeof f->port);
+    f->v6 = key->v6;
+    f->hash = key->hash;
     f->client = -1;
     f->born_us = f->last_us = t->r.now_us;
     struct at_flow **slot = &t->buckets[f->hash & (t->n_buckets - 1)];
@@ -395,7 +398,7 @@ static enum at_err in_flow(struct at_tcp *t, struct at_flow *f, int end, const s
 
 enum at_err at_tcp_segment(struct at_tcp *t, const struct at_segment *seg)
 {
-    struct at_flow key = {0};
+    struct at_flow key;
     int end = key_of(t, seg, &key);
     t->r.ledger->tcp_bytes += seg->len;
     enum at_err err = at_tcp_tick(t, seg->t_us);
