@@ -192,16 +192,15 @@ static enum at_err inflate_piece(struct feed *f, struct at_str piece, bool last,
     if (!w->terms.known)
         bits = 15;
     if (!w->z)
-        w->z = at_inflate_get(f->shared->pool);
+        w->z = at_inflate_get(f->shared->pool, -bits);
     if (!w->z)
         return AT_NOMEM;
     enum at_err err = at_inflate_message(w->z, piece, w->in_bytes, last, &f->shared->limits, out);
-    if (err || !last)
-        return err;
-    if (!w->terms.no_takeover)
-        return at_inflate_keep(w->z, at_buf_view(out), bits);
-    at_inflate_put(f->shared->pool, &w->z);
-    return AT_OK;
+    if (!err && last && w->terms.no_takeover) {
+        at_inflate_forget(w->z);
+        at_inflate_put(f->shared->pool, &w->z);
+    }
+    return err;
 }
 
 /* Adds payload to the message, decompressed, at the end of `out`. */

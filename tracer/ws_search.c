@@ -77,7 +77,7 @@ static enum at_err holds_json(struct search *q, const struct at_ws_frame *frame,
         *yes = is_json(frame, payload);
         return AT_OK;
     }
-    struct at_inflate *z = at_inflate_get(sh->pool);
+    struct at_inflate *z = at_inflate_get(sh->pool, -15);
     if (!z)
         return AT_NOMEM;
     sh->whole.len = 0;
