@@ -33,7 +33,7 @@ CORE_LIBS = $(eval CORE_LIBS := $(call pkg,--libs,$(CORE_PKGS)))$(CORE_LIBS)
 AT_CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(patsubst -I%,-isystem %,$(CORE_CFLAGS)) $(CPPFLAGS)
 AT_CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
 AT_LDFLAGS = $(SAN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
-LIBS = $(CORE_LIBS) -lm
+LIBS = $(CORE_LIBS) -lm -pthread
 # SQLite is optional: without it, `authtape export --sqlite` says so.
 ifneq ($(shell $(PKG_CONFIG) --exists sqlite3 2>/dev/null && echo yes),)
 AT_CPPFLAGS += -DAT_SQLITE

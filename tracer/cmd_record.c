@@ -32,12 +32,17 @@ enum {
     OPT_LISTEN_CLIENTS,
     OPT_LISTEN_IDLE,
     OPT_LISTEN_MEMORY,
+    OPT_RELAY,
+    OPT_RELAY_MEMORY,
 };
 
 static const struct at_option options[] = {
     {"read", 'r', "FILE", OPT_FILE, "read packets from FILE (pcap or pcapng, gzip or not; - is standard input)"},
     {"interface", 'i', "IFACE", OPT_INTERFACE, "capture on IFACE; may be given several times"},
     {"listen", 0, "ADDR:PORT", OPT_LISTEN, "take events that are posted, or sent through a WebSocket, to this address"},
+    {"relay", 0, "LISTEN=HOST:PORT", OPT_RELAY,
+     "forward TCP connections from LISTEN (ADDR:PORT or PORT) to HOST:PORT, and read\nwhat they carry; may be given "
+     "several times"},
     {"write", 'w', "OUT", OPT_WRITE, "the tape (- is standard output, the default unless it is a terminal)"},
     {"filter", 'f', "BPF", OPT_FILTER, "only packets that match this pcap filter"},
     {"dialect", 'd', "DIALECT", OPT_DIALECT,
@@ -63,6 +68,7 @@ static const struct at_option options[] = {
     {"listen-clients", 0, "N", OPT_LISTEN_CLIENTS, "the most connections (default: 1024)"},
     {"listen-idle-s", 0, "N", OPT_LISTEN_IDLE, "close a silent connection after this long (default: 60)"},
     {"listen-memory", 0, "BYTES", OPT_LISTEN_MEMORY, "memory for messages on their way to the tape (default: 64M)"},
+    {"relay-memory", 0, "BYTES", OPT_RELAY_MEMORY, "memory for what was relayed and not read yet (default: 16M)"},
     {"quiet", 'q', NULL, OPT_QUIET, "no summary on standard error"},
     AT_LIMIT_MAP(AT_LIMIT_ROW){0},
 };
@@ -129,9 +135,9 @@ static int open_collector(struct at_recording *r)
 /* Where no dialect was chosen: what the sources usually carry. */
 static void choose_dialects(struct at_recording *r)
 {
-    if (!r->n_dialects && r->capture)
+    if (r->capture || r->relay)
         r->dialects[r->n_dialects++] = "automator";
-    if (r->n_dialects == (r->capture != NULL) && r->collector)
+    if (r->collector)
         r->dialects[r->n_dialects++] = "beacon";
 }
 
@@ -145,7 +151,7 @@ static int set_up_sinks(struct at_recording *r)
         choose_dialects(r);
     r->tracer_options.dialects = r->dialects;
     r->tracer_options.n_dialects = r->n_dialects;
-    r->tracer_options.in_turn = r->collector && !r->capture;
+    r->tracer_options.in_turn = r->collector && !r->capture && !r->relay;
     if (at_taping_open(r->out, &taping, &r->taping, &why))
         return at_cli_trouble("%s: %s", strcmp(r->out, "-") ? r->out : "standard output", why.text);
     if (at_tracer_new(&r->tracer_options, at_taping_event, r->taping, &r->tracer, &why) || remember_old(r, &why))
@@ -163,11 +169,14 @@ static int set_up(struct at_recording *r)
     r->capture_options.interfaces = r->interfaces;
     r->capture_options.n_interfaces = r->n_interfaces;
     r->capture_options.polled = true;
+    r->relay_options.routes = r->routes;
     r->decoder_options.ports = r->ports;
     r->decoder_options.n_ports = r->n_ports;
     if ((r->file || r->n_interfaces) && at_capture_open(&r->capture_options, &r->capture, &why))
         return at_recording_source_trouble(r, &why);
     int status = r->collect_options.address ? open_collector(r) : AT_EXIT_NONE;
+    if (status == AT_EXIT_NONE && r->relay_options.n_routes && at_relay_open(&r->relay_options, &r->relay, &why))
+        status = at_cli_trouble("%s", why.text);
     if (status == AT_EXIT_NONE && !r->file && at_drop_privileges(r->limits.drop_to, &why))
         status = at_cli_trouble("%s", why.text);
     if (status == AT_EXIT_NONE)
@@ -176,9 +185,13 @@ static int set_up(struct at_recording *r)
         return status;
     if (r->collector)
         at_collector_begin(r->collector, r->tracer);
+    if (r->relay && at_relay_begin(r->relay, &why))
+        return at_cli_trouble("%s", why.text);
     at_recording_catch_signals();
     for (size_t i = 0; i < r->n_interfaces && !r->quiet; i++)
         fprintf(stderr, "authtape: recording on %s\n", r->interfaces[i]);
+    for (size_t i = 0; r->relay && i < at_relay_count(r->relay) && !r->quiet; i++)
+        fprintf(stderr, "authtape: relaying %s to %s\n", at_relay_listener(r->relay, i), at_relay_target(r->relay, i));
     if (r->collector && !r->quiet)
         fprintf(stderr, "authtape: listening on %s\n", at_collector_address(r->collector));
     return AT_EXIT_NONE;
@@ -186,6 +199,7 @@ static int set_up(struct at_recording *r)
 
 static void tear_down(struct at_recording *r)
 {
+    at_relay_close(&r->relay);
     at_collector_close(&r->collector);
     at_decoder_free(&r->decoder);
     at_tracer_free(&r->tracer);
@@ -262,6 +276,8 @@ static bool take_number(const struct at_cli *cli, int option, struct at_recordin
         return take_u32(cli, "listen-rate", 1, 1u << 30, &c->rate);
     case OPT_LISTEN_CLIENTS:
         return take_u32(cli, "listen-clients", 1, 65536, &c->clients);
+    case OPT_RELAY_MEMORY:
+        return take_size(cli, "relay-memory", 65536, (uint64_t)1 << 40, &r->relay_options.queue_bytes);
     case OPT_LISTEN_IDLE:
         return take_u32(cli, "listen-idle-s", 1, 86400, &c->idle_s);
     default:
@@ -306,6 +322,8 @@ static bool take_option(const struct at_cli *cli, int option, struct at_recordin
     case OPT_LISTEN:
         r->collect_options.address = cli->arg;
         return true;
+    case OPT_RELAY:
+        return add_to(cli, "relays", r->routes, &r->relay_options.n_routes);
     case OPT_TOKEN:
         r->token_file = cli->arg;
         return true;
@@ -335,9 +353,9 @@ static int run(const struct at_command *self, int argc, char **argv)
     }
     if (cli.n_operands)
         return at_cli_usage(self, "'%s' is one word too many", cli.operands[0]);
-    bool live = r.n_interfaces || r.collect_options.address;
+    bool live = r.n_interfaces || r.collect_options.address || r.relay_options.n_routes;
     if (!r.file == !live)
-        return at_cli_usage(self, "-r FILE alone, or any of -i IFACE and --listen ADDR:PORT, is needed");
+        return at_cli_usage(self, "-r FILE alone, or any of -i, --listen and --relay, is needed");
     if (!r.out && isatty(STDOUT_FILENO))
         return at_cli_usage(self, "-w OUT is needed: standard output is a terminal");
     if (!r.out)
@@ -352,7 +370,8 @@ static int run(const struct at_command *self, int argc, char **argv)
 const struct at_command at_cmd_record = {
     .name = "record",
     .summary = "record authorization events on a tape",
-    .usage = "-r FILE [-w OUT] [OPTION]...\n-i IFACE [-w OUT] [OPTION]...\n--listen ADDR:PORT [-w OUT] [OPTION]...",
+    .usage = "-r FILE [-w OUT] [OPTION]...\n-i IFACE [-w OUT] [OPTION]...\n--listen ADDR:PORT [-w OUT] "
+             "[OPTION]...\n--relay LISTEN=HOST:PORT [-w OUT] [OPTION]...",
     .options = options,
     .details = "A live recording is flushed every second, or every 1,024 events. SIGINT and SIGTERM end it, SIGHUP\n"
                "begins a new tape under the same name, SIGUSR1 prints statistics.",

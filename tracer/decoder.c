@@ -184,6 +184,14 @@ enum at_err at_decoder_packet(struct at_decoder *d, const struct at_packet *p)
     return at_tcp_segment(d->tcp, &seg);
 }
 
+enum at_err at_decoder_segment(struct at_decoder *d, const struct at_segment *seg)
+{
+    d->t_us = seg->t_us;
+    d->packet = seg->packet;
+    d->ledger.packet_bytes += seg->len;
+    return at_tcp_segment(d->tcp, seg);
+}
+
 enum at_err at_decoder_finish(struct at_decoder *d)
 {
     at_fragments_expire(d->fragments, d->t_us, true, &d->ledger);

@@ -87,4 +87,7 @@ void at_fragments_expire(struct at_fragments *f, int64_t now_us, bool all, struc
 enum at_found at_packet_walk(struct at_fragments *fragments, const struct at_packet *p, struct at_ledger *ledger,
                              struct at_segment *out);
 
+/* A segment that was not captured: forwarded by ourselves. The decoder's filter of ports is not for it. */
+AT_MUST_USE enum at_err at_decoder_segment(struct at_decoder *d, const struct at_segment *seg);
+
 #endif

@@ -121,9 +121,11 @@ static enum at_err read_file(struct at_recording *r, enum at_err *source_err)
 
 static enum at_err wait_for_sources(struct at_recording *r)
 {
-    struct pollfd fds[AT_RECORD_LIST_MAX + 2];
+    struct pollfd fds[AT_RECORD_LIST_MAX + 3];
     nfds_t n = r->capture ? at_capture_watch(r->capture, fds, AT_RECORD_LIST_MAX) : 0;
     int wait_ms = WAIT_MS;
+    if (r->relay)
+        fds[n++] = (struct pollfd){.fd = at_relay_fd(r->relay), .events = POLLIN};
     if (r->collector) {
         fds[n++] = (struct pollfd){.fd = at_collector_fd(r->collector), .events = POLLIN};
         int ms = at_collector_timeout_ms(r->collector);
@@ -160,12 +162,14 @@ static enum at_err listen_to_all(struct at_recording *r, enum at_err *source_err
 {
     enum at_err err = AT_OK;
     int64_t stop_us = 0;
-    bool any;
+    bool any, relayed;
     while (!err) {
         *source_err = wait_for_sources(r);
         if (*source_err)
             return AT_OK;
         err = take_packets(r, source_err, &any);
+        if (!err && r->relay)
+            err = at_relay_take(r->relay, r->decoder, &relayed);
         if (!err && r->collector)
             err = at_collector_run(r->collector, clock_us(CLOCK_REALTIME));
         if (!err)
@@ -199,9 +203,16 @@ static int tape_trouble(const struct at_recording *r, enum at_err err)
 /* Everything that was taken goes on the tape, and its senders are told. */
 static enum at_err finish(struct at_recording *r)
 {
+    enum at_err err = AT_OK;
+    bool any = r->relay != NULL;
     if (r->collector)
         at_collector_stop(r->collector);
-    enum at_err err = at_decoder_finish(r->decoder);
+    if (r->relay)
+        at_relay_stop(r->relay);
+    while (any && !err)
+        err = at_relay_take(r->relay, r->decoder, &any);
+    if (!err)
+        err = at_decoder_finish(r->decoder);
     if (!err)
         err = at_tracer_finish(r->tracer);
     if (!err)

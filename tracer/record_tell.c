@@ -27,15 +27,19 @@ static void tell_count(uint64_t n, const char *one)
         fprintf(stderr, ", %llu %s%s", (unsigned long long)n, one, n == 1 ? "" : "s");
 }
 
-/* The first word of the summary is the number of packets where packets are read, else that of posts. */
 static void tell_work(const struct at_recording *r, const struct at_ledger *ledger, const struct at_tracer_stats *s)
 {
     struct at_collect_stats collected = {0};
     if (r->collector)
         at_collector_stats(r->collector, &collected);
+    struct at_relay_stats relayed = {0};
+    if (r->relay)
+        at_relay_stats(r->relay, &relayed);
     fputs("authtape: ", stderr);
     if (r->capture)
         fprintf(stderr, "%llu packets, ", (unsigned long long)ledger->packets);
+    if (r->relay)
+        fprintf(stderr, "%llu bytes relayed, ", (unsigned long long)relayed.bytes);
     fprintf(stderr, "%llu messages, %llu events", (unsigned long long)(ledger->messages + collected.messages),
             (unsigned long long)s->events[0]);
     tell_count(s->events[AT_KIND_CALL], "call");
@@ -50,10 +54,13 @@ void at_recording_tell_summary(const struct at_recording *r)
     const struct at_ledger ledger = ledger_of(r);
     struct at_tracer_stats s;
     struct at_collect_stats collected = {0};
+    struct at_relay_stats relayed = {0};
     at_tracer_stats(r->tracer, &s);
     tell_work(r, &ledger, &s);
     if (r->collector)
         at_collector_stats(r->collector, &collected);
+    if (r->relay)
+        at_relay_stats(r->relay, &relayed);
     const struct {
         uint64_t n;
         const char *text;
@@ -70,6 +77,8 @@ void at_recording_tell_summary(const struct at_recording *r)
                 {s.forgotten, "requests forgotten before their answer"},
                 {s.skipped, "messages not looked into"},
                 {s.late, "events reported too late for their place"},
+                {relayed.failed, "connections that could not be relayed"},
+                {relayed.lost, "bytes relayed and not decoded"},
                 {collected.refused, "messages refused: no events"},
                 {collected.limited, "messages refused: over a limit"},
                 {collected.strangers, "requests refused: without the token"}};

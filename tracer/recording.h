@@ -5,6 +5,7 @@
 #include "tracer/collect.h"
 #include "tracer/limits.h"
 #include "tracer/record.h"
+#include "tracer/relay.h"
 
 #define AT_RECORD_LIST_MAX 64u
 
@@ -12,6 +13,8 @@ struct at_recording {
     /* What it was told. */
     const char *file, *interfaces[AT_RECORD_LIST_MAX], *out, *dialects[AT_RECORD_LIST_MAX], *cors[AT_RECORD_LIST_MAX];
     size_t n_interfaces, n_dialects, n_cors;
+    struct at_relay_options relay_options;
+    const char *routes[AT_RELAYS_MAX];
     uint16_t ports[AT_RECORD_LIST_MAX];
     size_t n_ports;
     struct at_capture_options capture_options;
@@ -25,6 +28,7 @@ struct at_recording {
     /* Where events come from, and where they go; any source may be absent. */
     struct at_capture *capture;
     struct at_collector *collector;
+    struct at_relay *relay;
     struct at_decoder *decoder;
     struct at_tracer *tracer;
     struct at_taping *taping;
