@@ -185,6 +185,14 @@ static enum at_err pump(struct job *job, struct at_capture *capture, struct at_d
     return err ? err : flush(&job->out);
 }
 
+static int write_ledger(const struct job *job, struct at_capture *capture, const struct at_decoder *decoder, int status)
+{
+    struct at_ledger ledger = *at_decoder_ledger(decoder);
+    struct at_why why = {{0}};
+    at_capture_drops(capture, &ledger);
+    return at_ledger_write(&ledger, job->limits.ledger, &why) ? at_cli_trouble("%s", why.text) : status;
+}
+
 static int finish(const struct job *job, struct at_capture *capture, const struct at_decoder *decoder, enum at_err err,
                   enum at_err read_err, const struct at_why *why)
 {
@@ -214,6 +222,7 @@ static int work(struct job *job)
     } else {
         enum at_err read_err, err = pump(job, capture, decoder, &read_err, &why);
         status = finish(job, capture, decoder, err, read_err, &why);
+        status = write_ledger(job, capture, decoder, status);
     }
     at_decoder_free(&decoder);
     at_capture_close(&capture);

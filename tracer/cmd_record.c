@@ -21,6 +21,8 @@ enum {
     OPT_HOLD,
     OPT_SNAPLEN,
     OPT_BUFFER,
+    OPT_ROTATE_SIZE,
+    OPT_ROTATE_S,
     OPT_QUIET,
     OPT_LISTEN,
     OPT_TOKEN,
@@ -58,6 +60,8 @@ static const struct at_option options[] = {
     {"hold-ms", 0, "N", OPT_HOLD, "how long an event may wait for an earlier one, in milliseconds (default: 5000)"},
     {"snaplen", 0, "N", OPT_SNAPLEN, "bytes to capture of each packet (default: all)"},
     {"buffer", 0, "N", OPT_BUFFER, "size of the kernel's buffer in bytes, k and M allowed"},
+    {"rotate-size", 0, "BYTES", OPT_ROTATE_SIZE, "live: a new tape when this one has so many bytes, k and M allowed"},
+    {"rotate-s", 0, "N", OPT_ROTATE_S, "live: a new tape when this one is so many seconds old"},
     {"token", 0, "FILE", OPT_TOKEN,
      "who sends must know the token in FILE (default: $AUTHTAPE_TOKEN); needed when\nother machines can reach ADDR"},
     {"cors", 0, "ORIGIN", OPT_CORS, "pages of this origin may send (* is any); may be given several times"},
@@ -144,8 +148,11 @@ static void choose_dialects(struct at_recording *r)
 /* From the tape back to the sources: each needs the one before. */
 static int set_up_sinks(struct at_recording *r)
 {
-    const struct at_taping_options taping = {
-        .live = !r->file, .keep = r->collector != NULL, .any_times = r->collector != NULL};
+    const struct at_taping_options taping = {.live = !r->file,
+                                             .keep = r->collector != NULL,
+                                             .any_times = r->collector != NULL,
+                                             .rotate_bytes = r->rotate_bytes,
+                                             .rotate_s = r->rotate_s};
     struct at_why why = {{0}};
     if (!r->n_dialects)
         choose_dialects(r);
@@ -268,6 +275,10 @@ static bool take_number(const struct at_cli *cli, int option, struct at_recordin
         return take_u32(cli, "snaplen", 64, 262144, &r->capture_options.snaplen);
     case OPT_BUFFER:
         return take_u32(cli, "buffer", 65536, 1u << 30, &r->capture_options.buffer_bytes);
+    case OPT_ROTATE_SIZE:
+        return number(cli, "rotate-size", 1, (uint64_t)1 << 50, &r->rotate_bytes);
+    case OPT_ROTATE_S:
+        return take_u32(cli, "rotate-s", 1, 1u << 30, &r->rotate_s);
     case OPT_LISTEN_BODY:
         return take_size(cli, "listen-body", 64, 1u << 30, &c->body_bytes);
     case OPT_LISTEN_EVENTS:
@@ -360,6 +371,8 @@ static int run(const struct at_command *self, int argc, char **argv)
         return at_cli_usage(self, "-w OUT is needed: standard output is a terminal");
     if (!r.out)
         r.out = "-";
+    if ((r.rotate_bytes || r.rotate_s) && (r.file || !strcmp(r.out, "-")))
+        return at_cli_usage(self, "--rotate-size and --rotate-s are for live recordings into a file");
     int status = set_up(&r);
     if (status == AT_EXIT_NONE)
         status = at_recording_run(&r);

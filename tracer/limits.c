@@ -65,6 +65,9 @@ bool at_limit_take(const struct at_cli *cli, int id, struct at_limits *limits)
     case AT_LIMIT_DROP_TO:
         limits->drop_to = cli->arg;
         return true;
+    case AT_LIMIT_LEDGER:
+        limits->ledger = cli->arg;
+        return true;
     case AT_LIMIT_BEFORE:
         break;
     }
@@ -97,6 +100,48 @@ enum at_err at_ledger_lines(const struct at_ledger *l, struct at_buf *out)
         err = at_buf_printf(out, "%14llu %s\n", (unsigned long long)l->name, text);
     AT_LOSS_MAP(X)
 #undef X
+    return err;
+}
+
+enum at_err at_ledger_json(const struct at_ledger *l, struct at_buf *out)
+{
+    const char *before = "{";
+    enum at_err err = AT_OK;
+#define X(name, text)                                                                                                  \
+    if (!err)                                                                                                          \
+        err = at_buf_printf(out, "%s\"" #name "\":%llu", before, (unsigned long long)l->name);                         \
+    before = ",";
+    AT_LOSS_MAP(X)
+#undef X
+    return err ? err : at_buf_add(out, "}", 1);
+}
+
+enum at_err at_ledger_write(const struct at_ledger *l, const char *path, struct at_why *why)
+{
+    struct at_buf text = {0};
+    struct at_output *output = NULL;
+    if (!path)
+        return AT_OK;
+    enum at_err err = at_ledger_json(l, &text);
+    if (!err)
+        err = at_buf_add(&text, "\n", 1);
+    if (err) {
+        at_fail(why, err, "%s", at_err_text(err));
+    } else if (!strcmp(path, "-")) {
+        if (fwrite(text.ptr, 1, text.len, stderr) != text.len)
+            err = at_fail(why, AT_IO, "standard error: %s", strerror(errno));
+    } else {
+        struct at_why reason = {{0}};
+        err = at_output_open(path, &output, &reason);
+        if (!err)
+            err = at_output_write(output, text.ptr, text.len, &reason);
+        if (!err)
+            err = at_output_commit(output, &reason);
+        if (err)
+            at_fail(why, err, "%s: %s", path, reason.text);
+        at_output_close(&output);
+    }
+    at_buf_free(&text);
     return err;
 }
 

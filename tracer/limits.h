@@ -8,6 +8,7 @@ struct at_limits {
     struct at_capture_options *capture;
     struct at_decoder_options *decoder;
     const char *drop_to; /* --drop-to */
+    const char *ledger;  /* --ledger */
 };
 
 /* name, argument, help. Their ids start at AT_LIMIT_FIRST, so that they fit behind those of any command. */
@@ -27,7 +28,8 @@ struct at_limits {
     X(OVERLAP, "overlap", "WHICH",                                                                                     \
       "which of two TCP segments counts where they differ: first or last\n(default: first)")                           \
     X(IMMEDIATE, "immediate", NULL, "live: get each packet at once, not in blocks")                                    \
-    X(DROP_TO, "drop-to", "USER", "live: become this user once the interfaces are open (default: who ran sudo)")
+    X(DROP_TO, "drop-to", "USER", "live: become this user once the interfaces are open (default: who ran sudo)")      \
+    X(LEDGER, "ledger", "FILE", "write to FILE, in JSON, what was read and lost in all (- is standard error)")
 
 enum at_limit_id {
     AT_LIMIT_BEFORE = AT_LIMIT_FIRST - 1,
@@ -50,6 +52,13 @@ AT_MUST_USE enum at_err at_drop_privileges(const char *user, struct at_why *why)
 
 /* Appends all lines of the ledger that are not zero, as "N what\n". */
 AT_MUST_USE enum at_err at_ledger_lines(const struct at_ledger *l, struct at_buf *out);
+/* Appends the ledger as one JSON object of all its counters. */
+AT_MUST_USE enum at_err at_ledger_json(const struct at_ledger *l, struct at_buf *out);
+/*
+ * Writes the ledger to the file (or, for "-", to standard error), as JSON and a line end. Without a name
+ * nothing is done. AT_IO with why.
+ */
+AT_MUST_USE enum at_err at_ledger_write(const struct at_ledger *l, const char *path, struct at_why *why);
 /* Appends what was lost, in one line without its end; nothing where nothing was. */
 AT_MUST_USE enum at_err at_ledger_losses(const struct at_ledger *l, struct at_buf *out);
 

@@ -21,7 +21,10 @@ struct at_taping {
     int fd;                   /* live */
     struct at_tape_encoder *encoder;
     struct at_buf bytes;
-    uint64_t written;
+    uint64_t written, before; /* bytes in all, and of them on the tapes before this one */
+    uint64_t rotate_bytes;
+    int64_t rotate_us;
+    int64_t begun_us;                 /* INT64_MIN: nothing is on it yet */
     int64_t now_us, waiting_since_us; /* INT64_MIN: nothing waits */
     struct at_why why;
 };
@@ -68,8 +71,10 @@ enum at_err at_taping_open(const char *path, const struct at_taping_options *opt
         return at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
     t->live = options->live;
     t->any_times = options->any_times;
+    t->rotate_bytes = options->rotate_bytes;
+    t->rotate_us = (int64_t)options->rotate_s * 1000000;
     t->fd = -1;
-    t->waiting_since_us = INT64_MIN;
+    t->waiting_since_us = t->begun_us = INT64_MIN;
     t->path = strdup(path);
     enum at_err err = t->path ? AT_OK : at_fail(&t->why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
     if (!err && options->keep)
@@ -117,6 +122,8 @@ enum at_err at_taping_event(void *ctx, const struct at_event *ev)
     enum at_err err = at_tape_encode(t->encoder, ev, &t->bytes);
     if (err)
         return at_fail(&t->why, err, "%s", at_err_text(err));
+    if (t->begun_us == INT64_MIN)
+        t->begun_us = t->now_us;
     if (at_tape_encoder_waiting(t->encoder) == 0)
         t->waiting_since_us = INT64_MIN;
     else if (t->waiting_since_us == INT64_MIN)
@@ -124,9 +131,20 @@ enum at_err at_taping_event(void *ctx, const struct at_event *ev)
     return t->bytes.len >= (t->live ? 1 : WRITE_BYTES) ? write_out(t) : AT_OK;
 }
 
+/* What waits to be written counts little: it has a second at most. */
+static bool is_full(const struct at_taping *t)
+{
+    if (!t->live || t->in_place || t->begun_us == INT64_MIN)
+        return false;
+    return (t->rotate_bytes && t->written - t->before >= t->rotate_bytes) ||
+           (t->rotate_us && t->now_us - t->begun_us >= t->rotate_us);
+}
+
 enum at_err at_taping_tick(struct at_taping *t, int64_t now_us)
 {
     t->now_us = now_us;
+    if (is_full(t))
+        return at_taping_rotate(t);
     if (!t->live || t->waiting_since_us == INT64_MIN || now_us - t->waiting_since_us < FLUSH_US)
         return AT_OK;
     return at_taping_flush(t, false);
@@ -195,6 +213,8 @@ enum at_err at_taping_rotate(struct at_taping *t)
     }
     close(t->fd);
     t->fd = -1;
+    t->before = t->written;
+    t->begun_us = INT64_MIN;
     return err ? err : begin(t);
 }
 

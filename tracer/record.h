@@ -11,8 +11,10 @@
 struct at_taping;
 struct at_taping_options {
     bool live;
-    bool keep;      /* a file that is there already is put aside, as by rotation, not overwritten */
-    bool any_times; /* events come with clocks of their own: a frame may span any time */
+    bool keep;             /* a file that is there already is put aside, as by rotation, not overwritten */
+    uint64_t rotate_bytes; /* live: a new tape when this one has so many bytes, and */
+    uint32_t rotate_s;     /* when it is so old; 0: never. A tape without events goes on */
+    bool any_times;        /* events come with clocks of their own: a frame may span any time */
 };
 AT_MUST_USE enum at_err at_taping_open(const char *path, const struct at_taping_options *options,
                                        struct at_taping **out, struct at_why *why);
@@ -20,7 +22,7 @@ AT_MUST_USE enum at_err at_taping_open(const char *path, const struct at_taping_
 const char *at_taping_put_aside(const struct at_taping *t);
 /* Adds an event; `ctx` is the at_taping. AT_CLOSED: the reader of standard output went away. */
 enum at_err at_taping_event(void *ctx, const struct at_event *ev);
-/* Flushes what has waited for a second. `now_us` is a monotonic clock. */
+/* Flushes what has waited for a second, and rotates when it is time. `now_us` is a monotonic clock. */
 AT_MUST_USE enum at_err at_taping_tick(struct at_taping *t, int64_t now_us);
 /* Writes all that was added; `sync`: it is to survive a power cut, too. */
 AT_MUST_USE enum at_err at_taping_flush(struct at_taping *t, bool sync);

@@ -234,5 +234,5 @@ int at_recording_run(struct at_recording *r)
         return tape_trouble(r, err);
     if (!r->quiet)
         at_recording_tell_summary(r);
-    return source_err == AT_END ? AT_EXIT_NONE : at_recording_source_trouble(r, &r->why);
+    return at_recording_write_ledger(r, source_err == AT_END ? AT_EXIT_NONE : at_recording_source_trouble(r, &r->why));
 }

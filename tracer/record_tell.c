@@ -20,6 +20,13 @@ void at_recording_tell_losses(const struct at_recording *r)
     at_buf_free(&lines);
 }
 
+int at_recording_write_ledger(const struct at_recording *r, int status)
+{
+    const struct at_ledger ledger = ledger_of(r);
+    struct at_why why = {{0}};
+    return at_ledger_write(&ledger, r->limits.ledger, &why) ? at_cli_trouble("%s", why.text) : status;
+}
+
 /* `one`: the word for a single one. */
 static void tell_count(uint64_t n, const char *one)
 {

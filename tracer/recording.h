@@ -22,6 +22,8 @@ struct at_recording {
     struct at_tracer_options tracer_options;
     struct at_collect_options collect_options;
     struct at_limits limits;
+    uint64_t rotate_bytes;
+    uint32_t rotate_s;
     const char *token_file;
     char *token;
     bool sync, quiet;
@@ -43,6 +45,8 @@ int at_recording_run(struct at_recording *r);
 /* record_tell.c: what was done and what was lost, on standard error. */
 void at_recording_tell_summary(const struct at_recording *r);
 void at_recording_tell_losses(const struct at_recording *r);
+/* --ledger; returns the status, or that of its own trouble. */
+int at_recording_write_ledger(const struct at_recording *r, int status);
 int at_recording_source_trouble(const struct at_recording *r, const struct at_why *why);
 
 #endif

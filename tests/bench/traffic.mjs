@@ -4,6 +4,7 @@
 //
 // writes FOLDER/traffic.pcap and FOLDER/manifest.ndjson: one line a message, {"id","way","side","takeover"}, and the
 // text of the message in FOLDER/bodies.ndjson, in no particular order. Every message carries its id.
+// $BESIDE names an authtape that records the same traffic live: FOLDER/live.tape, and its ledger in FOLDER/live.json.
 import { createWriteStream } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -212,7 +213,13 @@ for (const [way, flavour] of Object.entries(flavours)) servers[way] = await wsSe
 const ports = [httpPort, ...Object.values(servers).map((s) => s.address().port)];
 const args = ['-i', 'lo', '-B', '131072', '-w', `${folder}/traffic.pcap`];
 if (process.getuid() === 0) args.push('-Z', 'root');
-const tcpdump = await Listener.start('tcpdump', [...args, ports.map((p) => `tcp port ${p}`).join(' or ')], /listening on/);
+const filter = ports.map((p) => `tcp port ${p}`).join(' or ');
+const tcpdump = await Listener.start('tcpdump', [...args, filter], /listening on/);
+const beside = ['record', '-i', 'lo', '--drop-to', 'root', '-f', filter, '--buffer', '64M', '-d', 'tests/decode/traffic.json',
+  '--ledger', `${folder}/live.json`, '-w', `${folder}/live.tape`];
+const recorder = process.env.BESIDE
+  ? await Listener.start(process.env.BESIDE, beside, /recording on/).catch((error) => void console.log(error.message))
+  : null;
 
 const even = (n) => Math.max(2, 2 * Math.round(n / 2));
 const jobs = [];
@@ -225,6 +232,7 @@ for (const [way, flavour] of Object.entries(flavours))
   for (let i = 0; i < 2; i++) jobs.push(wsWorker(servers[way].address().port, way, flavour, even(total / 2 / 16)));
 await Promise.all(jobs);
 await pause(2500); // tcpdump gets packets a block at a time
+await recorder?.stop();
 await tcpdump.stop();
 const drops = /(\d+) packets dropped by kernel/.exec(tcpdump.said)?.[1];
 manifest.end();
