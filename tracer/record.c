@@ -204,6 +204,8 @@ enum at_err at_taping_rotate(struct at_taping *t)
     if (!t->live || t->in_place)
         return at_taping_flush(t, false);
     enum at_err err = end_tape(t);
+    if (!err && fsync(t->fd)) /* what is on it may have been acknowledged */
+        err = at_fail(&t->why, AT_IO, "cannot sync: %s", strerror(errno));
     if (err)
         return err;
     if (!fstat(t->fd, &ours) && !stat(t->path, &there) && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev) {

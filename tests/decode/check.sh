@@ -122,3 +122,7 @@ if [ -d "$SHARED/corpus" ]; then
 else
     skip "the ledgers of public captures, to the byte" "there is no folder ${SHARED#"$ROOT/"}/corpus"
 fi
+
+# Rotation, signals, privileges.
+export AUTHTAPE
+node tests/decode/live.mjs "$WORK"
