@@ -552,9 +552,9 @@ await test('shim: nothing personal leaves the phone', () => {
     login: (o) => o.success({ ...all, errMsg: 'login:ok' }),
     getSetting: (o) =>
       o.success({ ...all, errMsg: 'getSetting:ok', authSetting: { 'scope.record': true, nick: '小明' } }),
-    saveImageToPhotosAlbum: (o) => o.fail({ errMsg: 'saveImageToPhotosAlbum:fail 系统错误,错误码:-12006,auth deny' }),
+    startRecord: (o) => o.fail({ errMsg: 'startRecord:fail 系统错误,错误码:-12006,auth deny' }),
   });
-  for (const api of ['getLocation', 'getUserInfo', 'getWeRunData', 'login', 'getSetting', 'saveImageToPhotosAlbum'])
+  for (const api of ['getLocation', 'getUserInfo', 'getWeRunData', 'login', 'getSetting', 'startRecord'])
     g.wx[api]({ success() {}, fail() {}, lang: '小明', filePath: 'NICK' });
   const text = JSON.stringify(g.events());
   for (const secret of secrets) if (text.includes(secret)) throw new Error(`${secret} in ${text}`);

@@ -12,13 +12,14 @@ if ! command -v node >/dev/null; then
 fi
 node tests/shim/behaviour.mjs
 node tests/shim/queue.mjs
+sessions() { node tests/shim/session.mjs "$WORK"; }
 
 # ---- How it is loaded
 
 required() { node -e 'if (typeof require(process.argv[1]).start !== "function") throw 1' "$ROOT/$FOLDER/authtape.js"; }
 imported() {
-    node --input-type=module -e \
-        "import a, {start} from '$ROOT/$FOLDER/authtape.mjs'; if (a.start !== start || typeof start !== 'function') throw 1"
+    node --input-type=module -e "import a, {start} from '$ROOT/$FOLDER/authtape.mjs';
+        if (a.start !== start || typeof start !== 'function') throw 1"
 }
 script() {
     node -e 'require("vm").runInNewContext(require("fs").readFileSync(process.argv[1], "utf8") +
@@ -34,6 +35,7 @@ if ! npm_packages; then
     for what in "its size" "ES5" "the minified one" "its declarations" "all functions of the typings"; do
         skip "shim: $what" "$npm_said"
     done
+    sessions
     exit 0
 fi
 MODULES=tests/node_modules
@@ -60,3 +62,4 @@ check "shim: ES5 when minified" es5 "$WORK/authtape.min.js"
 check "shim: the minified one behaves the same" same_minified
 check "shim: its declarations, by tsc" node $MODULES/typescript/bin/tsc -p tests/shim/types
 node tests/shim/typings.mjs $TYPINGS formats/profiles/*.json
+sessions

@@ -7,8 +7,8 @@ export const SHIM = process.env.SHIM ?? fileURLToPath(new URL('../../tracer/shim
 const text = readFileSync(SHIM, 'utf8');
 
 /**
- * A copy of the shim in a scope of its own, with the given globals (wx, Date, Proxy: undefined, …). The timers are run by
- * tick(), so that tests do not wait.
+ * A copy of the shim in a scope of its own, with the given globals (wx, Date, Proxy: undefined, …). The timers are run
+ * by tick(), so that tests do not wait.
  */
 export function launch(globals = {}) {
   const timers = new Map();

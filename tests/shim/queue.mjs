@@ -116,7 +116,7 @@ await test('shim: an acknowledgement that was lost: sent again, the same to the 
   }
 });
 
-await test('shim: a restart: what was not acknowledged is sent by the next launch, which is a stream of its own', () => {
+await test('shim: a restart: what was not acknowledged is sent by the next launch, a stream of its own', () => {
   const p = phone();
   p.online = false;
   p.call(3);
