@@ -22,6 +22,7 @@ void bonds_free(struct bonds *b)
     free(b->keys);
     free(b->flips);
     free(b->lones);
+    free(b->more);
     free(b->slots);
     *b = (struct bonds){0};
 }
@@ -106,10 +107,50 @@ enum at_err bonds_find(struct bonds *b, uint32_t key, uint32_t scope, uint32_t *
         .granted_order = UINT64_MAX,
     };
     for (size_t g = 0; g < GROUPINGS_MAX; g++)
-        fresh.marked[g] = NO_ID;
+        fresh.marked[g] = fresh.more[g] = NO_ID;
     *out = b->keys[key].bond = (uint32_t)b->n;
     b->list[b->n++] = fresh;
     *slot_of(b, key, scope, hash) = (struct bond_slot){hash, *out + 1};
+    return AT_OK;
+}
+
+void bonds_fetch(const struct bonds *b, uint32_t key, uint32_t scope)
+{
+    if (b->n_slots)
+        __builtin_prefetch(&b->slots[hash_of(key, scope) & (b->n_slots - 1)]);
+}
+
+enum at_err bonds_turn_to(struct bonds *b, uint32_t bond, size_t g, uint32_t cell, bool *held)
+{
+    struct bond *to = &b->list[bond];
+    *held = true;
+    if (to->marked[g] == cell)
+        return AT_OK;
+    for (uint32_t i = to->more[g]; i != NO_ID; i = b->more[i].next) {
+        struct more_marks *m = &b->more[i];
+        if (m->cell != cell)
+            continue;
+        struct more_marks swapped = *m;
+        m->cell = to->marked[g];
+        m->marks = to->marks[g];
+        to->marked[g] = cell;
+        to->marks[g] = swapped.marks;
+        return AT_OK;
+    }
+    if (to->n_more[g] == MORE_MAX) {
+        *held = false;
+        return AT_OK;
+    }
+    if (to->marked[g] != NO_ID) {
+        enum at_err err = b->n_more >= NO_ID ? AT_LIMIT : ROOM(b->more, b->n_more, b->more_cap);
+        if (err)
+            return err;
+        b->more[b->n_more] = (struct more_marks){to->marked[g], to->more[g], to->marks[g]};
+        to->more[g] = (uint32_t)b->n_more++;
+        to->n_more[g]++;
+    }
+    to->marked[g] = cell;
+    to->marks[g] = 0;
     return AT_OK;
 }
 

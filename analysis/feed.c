@@ -27,16 +27,24 @@ static bool is_told(enum at_kind kind)
     return kind == AT_KIND_PROMPT || kind == AT_KIND_DECISION || kind == AT_KIND_SETTINGS || kind == AT_KIND_RESET;
 }
 
+static void whole_event(void *ctx, size_t i, struct at_event *ev)
+{
+    at_reader_batch_event(ctx, i, ev);
+}
+
 static enum at_err pour(struct sums *t, struct at_checker *checker, struct at_reader *reader,
                         const struct at_tape_batch *b, uint64_t first)
 {
+    const struct at_whole_events whole = {reader, whole_event};
     enum at_err err = tally_batch(t->tally, b, first);
-    for (size_t i = 0; i < b->n && !err; i++) {
+    if (!err)
+        err = at_checker_batch(checker, b, first, &whole);
+    for (size_t i = 0; t->story && i < b->n && !err; i++) {
         struct at_event ev;
+        if (!is_told(b->shapes[b->shape[i]].kind))
+            continue;
         at_reader_batch_event(reader, i, &ev);
-        err = at_checker_event(checker, &ev, first + (b->place ? b->place[i] : i));
-        if (!err && t->story && is_told(ev.kind))
-            err = story_event(t->story, &ev);
+        err = story_event(t->story, &ev);
     }
     return err;
 }

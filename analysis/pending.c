@@ -4,21 +4,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *id_of(const struct pending_call *c)
+static const char *bytes_of(const struct pending_call *c)
 {
-    return c->longer ? c->longer : c->call;
+    return c->longer ? c->longer : c->bytes;
+}
+
+static bool is_named(const struct pending_call *c, const struct call_name *name)
+{
+    return c->stream_len == name->stream.len && c->call_len == name->call.len &&
+           !memcmp(bytes_of(c), name->stream.ptr, name->stream.len) &&
+           !memcmp(bytes_of(c) + c->stream_len, name->call.ptr, name->call.len);
+}
+
+static uint64_t hash_of(const struct call_name *name)
+{
+    return at_hash(name->call.ptr, name->call.len, name->stream_hash);
 }
 
 /* The slot or `next` that leads to the call, 0 in it where there is none. */
-static uint32_t *link_of(const struct pending *p, uint32_t stream, struct at_str call, uint64_t hash)
+static uint32_t *link_of(const struct pending *p, const struct call_name *name)
 {
+    uint64_t hash = hash_of(name);
     uint32_t *link = &p->slots[hash & (p->n_slots - 1)];
-    for (; *link; link = &p->list[*link - 1].next) {
-        const struct pending_call *c = &p->list[*link - 1];
-        if (c->hash == hash && c->made.stream == stream && c->call_len == call.len &&
-            !memcmp(id_of(c), call.ptr, call.len))
+    for (; *link; link = &p->list[*link - 1].next)
+        if (p->list[*link - 1].hash == hash && is_named(&p->list[*link - 1], name))
             break;
-    }
     return link;
 }
 
@@ -45,27 +55,32 @@ static enum at_err grow(struct pending *p)
     return AT_OK;
 }
 
-enum at_err pending_add(struct pending *p, const struct made_call *made, struct at_str call, uint32_t *out)
+enum at_err pending_add(struct pending *p, const struct made_call *made, const struct call_name *name, uint32_t *out)
 {
+    size_t len = name->stream.len + name->call.len;
     *out = 0;
-    if (call.len > UINT32_MAX || p->n >= UINT32_MAX / 2)
+    if (p->n >= UINT32_MAX / 2)
         return AT_LIMIT;
     enum at_err err = grow(p);
     if (!err && !p->free_call)
         err = ROOM(p->list, p->n_list, p->cap);
-    char *longer = !err && call.len > CALL_INLINE ? malloc(call.len) : NULL;
-    if (err || (call.len > CALL_INLINE && !longer))
+    char *longer = !err && len > CALL_INLINE ? malloc(len) : NULL;
+    if (err || (len > CALL_INLINE && !longer))
         return err ? err : AT_NOMEM;
     uint32_t at = p->free_call ? p->free_call : (uint32_t)++p->n_list;
     struct pending_call *c = &p->list[at - 1];
     if (p->free_call)
         p->free_call = c->next;
     c->made = *made;
-    c->hash = at_hash(call.ptr, call.len, made->stream);
-    c->call_len = (uint32_t)call.len;
+    c->hash = hash_of(name);
+    c->stream_len = name->stream.len;
+    c->call_len = name->call.len;
     c->longer = longer;
-    if (call.len)
-        memcpy(longer ? longer : c->call, call.ptr, call.len);
+    char *to = longer ? longer : c->bytes;
+    if (name->stream.len)
+        memcpy(to, name->stream.ptr, name->stream.len);
+    if (name->call.len)
+        memcpy(to + name->stream.len, name->call.ptr, name->call.len);
     uint32_t *slot = &p->slots[c->hash & (p->n_slots - 1)];
     c->next = *slot;
     *slot = at;
@@ -92,9 +107,9 @@ static bool take(struct pending *p, uint32_t *link, struct made_call *out)
     return true;
 }
 
-bool pending_take(struct pending *p, uint32_t stream, struct at_str call, struct made_call *out)
+bool pending_take(struct pending *p, const struct call_name *name, struct made_call *out)
 {
-    return p->n && take(p, link_of(p, stream, call, at_hash(call.ptr, call.len, stream)), out);
+    return p->n && take(p, link_of(p, name), out);
 }
 
 bool pending_take_at(struct pending *p, uint32_t at, uint64_t index, struct made_call *out)
@@ -107,9 +122,9 @@ bool pending_take_at(struct pending *p, uint32_t at, uint64_t index, struct made
     return take(p, link, out);
 }
 
-const struct made_call *pending_find(const struct pending *p, uint32_t stream, struct at_str call)
+const struct made_call *pending_find(const struct pending *p, const struct call_name *name)
 {
-    const uint32_t *link = p->n ? link_of(p, stream, call, at_hash(call.ptr, call.len, stream)) : NULL;
+    const uint32_t *link = p->n ? link_of(p, name) : NULL;
     return link && *link ? &p->list[*link - 1].made : NULL;
 }
 

@@ -4,13 +4,19 @@
 
 #include "analysis/bonds.h"
 
-#define CALL_INLINE 40 /* a UUID fits; longer ids are kept apart */
+#define CALL_INLINE 64 /* an address and a UUID fit; what is longer is kept apart */
+
+/* What a call is found by. */
+struct call_name {
+    struct at_str stream, call;
+    uint64_t stream_hash; /* at_hash of `stream` */
+};
 
 /* A call, in the tally's numbers. */
 struct made_call {
     uint64_t index; /* of the event */
     int64_t t_us;
-    uint32_t stream, key, app, platform, api;
+    uint32_t key, app, platform, api;
     uint32_t scopes; /* a list of the tally's */
     uint32_t bond;   /* of the first scope */
 };
@@ -19,9 +25,9 @@ struct pending_call {
     struct made_call made; /* index UINT64_MAX: not in the table */
     uint64_t hash;
     uint32_t next; /* of the same slot, or of the free list; number + 1 */
-    uint32_t call_len;
-    char *longer; /* the id when it is longer than CALL_INLINE */
-    char call[CALL_INLINE];
+    size_t stream_len, call_len;
+    char *longer; /* the bytes of both when they are more than CALL_INLINE */
+    char bytes[CALL_INLINE];
 };
 
 /* Zero-initialised is empty. */
@@ -34,13 +40,14 @@ struct pending {
 };
 
 /* A call that has to wait; `*at` is a number to find it by. */
-AT_MUST_USE enum at_err pending_add(struct pending *p, const struct made_call *made, struct at_str call, uint32_t *at);
+AT_MUST_USE enum at_err pending_add(struct pending *p, const struct made_call *made, const struct call_name *name,
+                                    uint32_t *at);
 /* Takes the call out of the table; false where there is none. */
-bool pending_take(struct pending *p, uint32_t stream, struct at_str call, struct made_call *out);
+bool pending_take(struct pending *p, const struct call_name *name, struct made_call *out);
 /* Takes out the call with the number `at` if it is still that of the event `index`. */
 bool pending_take_at(struct pending *p, uint32_t at, uint64_t index, struct made_call *out);
 /* The same without taking it out. */
-const struct made_call *pending_find(const struct pending *p, uint32_t stream, struct at_str call);
+const struct made_call *pending_find(const struct pending *p, const struct call_name *name);
 /* Any call, taken out; false when the table is empty. None may be added after the first one was popped. */
 bool pending_pop(struct pending *p, struct made_call *out);
 void pending_free(struct pending *p);

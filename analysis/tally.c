@@ -18,7 +18,7 @@ enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, si
         t->cells[t->n_cells++].dims = dims[i];
     for (unsigned d = 0; d < DIM_STRINGS && !err; d++)
         err = at_intern_new(&t->names[d]);
-    struct at_intern **tables[] = {&t->users, &t->streams, &t->keys, &t->sources, &t->shapes, &t->wordings, &t->lists};
+    struct at_intern **tables[] = {&t->keys, &t->shapes, &t->wordings, &t->lists};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0] && !err; i++)
         err = at_intern_new(tables[i]);
     if (err)
@@ -33,10 +33,9 @@ void tally_free(struct tally **tally)
         return;
     for (unsigned d = 0; d < DIM_STRINGS; d++)
         at_intern_free(&t->names[d]);
-    struct at_intern **tables[] = {&t->users, &t->streams, &t->keys, &t->sources, &t->shapes, &t->wordings, &t->lists};
+    struct at_intern **tables[] = {&t->keys, &t->shapes, &t->wordings, &t->lists};
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
         at_intern_free(tables[i]);
-    free(t->who);
     free(t->what);
     at_buf_free(&t->shape_key);
     free(t->scopes);
@@ -47,6 +46,7 @@ void tally_free(struct tally **tally)
     free(t->denials);
     for (size_t i = 0; i < t->n_views; i++) {
         free(t->views[i].who);
+        at_buf_free(&t->views[i].names);
         free(t->views[i].what);
         free(t->views[i].calls);
     }

@@ -22,17 +22,51 @@ void count_one(struct tally *t, const struct spot *spot, size_t offset)
         ++*(uint64_t *)(void *)((char *)counts_at(t, spot, g) + offset);
 }
 
-/* The bond remembers the cell that its user was marked in last, so that the set of users is seldom asked. */
+/*
+ * The marks that the user of the bond has in a cell, with `mark` among them. Where cells are by scope, among other
+ * things, the bond itself knows; where they are not, the user may be there with other scopes, and the set of users is
+ * asked.
+ */
+static enum at_err mark_in(struct tally *t, size_t g, uint32_t cell, uint32_t bond, enum user_mark mark, uint8_t *marks)
+{
+    struct cells *cells = &t->cells[g];
+    bool held = false;
+    enum at_err err = AT_OK;
+    if (cells->dims & 1u << DIM_SCOPE)
+        err = bonds_turn_to(&t->bonds, bond, g, cell, &held);
+    struct bond *b = &t->bonds.list[bond];
+    if (err || !held)
+        return err ? err : cells_mark(cells, cell, b->key, mark, marks);
+    if (!(b->marks[g] & 1u << mark)) {
+        b->marks[g] |= (uint8_t)(1u << mark);
+        cells->list[cell].counts.users[mark]++;
+    }
+    *marks = b->marks[g];
+    return AT_OK;
+}
+
 enum at_err mark_user(struct tally *t, const struct spot *spot, uint32_t bond, enum user_mark mark)
 {
-    struct bond *b = &t->bonds.list[bond];
+    const struct bond *b = &t->bonds.list[bond];
     enum at_err err = AT_OK;
     for (size_t g = 0; g < t->n_cells && !err; g++) {
-        uint32_t cell = spot->cell[g];
-        if (b->marked[g] == cell && b->marks[g] & 1u << mark)
-            continue;
-        err = cells_mark(&t->cells[g], cell, b->key, mark, &b->marks[g]);
-        b->marked[g] = cell;
+        uint8_t marks;
+        if (b->marked[g] != spot->cell[g] || !(b->marks[g] & 1u << mark))
+            err = mark_in(t, g, spot->cell[g], bond, mark, &marks);
+    }
+    return err;
+}
+
+/* A call of the user failed in silence: once, or again. */
+enum at_err mark_silenced(struct tally *t, const struct spot *spot, uint32_t bond)
+{
+    enum at_err err = AT_OK;
+    for (size_t g = 0; g < t->n_cells && !err; g++) {
+        uint8_t marks = 0;
+        err = mark_in(t, g, spot->cell[g], bond, USERS_ASKED, &marks);
+        if (!err)
+            err = mark_in(t, g, spot->cell[g], bond, marks & 1u << USERS_SILENCED ? USERS_KEPT_ASKING : USERS_SILENCED,
+                          &marks);
     }
     return err;
 }
@@ -162,13 +196,24 @@ static enum at_err close_call(struct tally *t, const struct made_call *c, uint32
     return err;
 }
 
-static enum at_err wait_for_answer(struct tally *t, struct made_call *c, bool authorizes)
+enum at_err bond_of(struct tally *t, struct who *who, uint32_t scope, uint32_t *out)
+{
+    if (scope >= BONDS_KEPT)
+        return bonds_find(&t->bonds, who->key, scope, out);
+    enum at_err err = AT_OK;
+    if (who->bond[scope] == NO_ID)
+        err = bonds_find(&t->bonds, who->key, scope, &who->bond[scope]);
+    *out = err ? 0 : who->bond[scope];
+    return err;
+}
+
+static enum at_err wait_for_answer(struct tally *t, struct who *who, struct made_call *c, bool authorizes)
 {
     const uint32_t *scopes = t->scopes + c->scopes;
     enum at_err err = AT_OK;
     for (uint32_t i = 1; i <= scopes[0] && !err; i++) {
         uint32_t bond = 0;
-        err = bonds_find(&t->bonds, c->key, scopes[i], &bond);
+        err = bond_of(t, who, scopes[i], &bond);
         if (err)
             return err;
         c->bond = i == 1 ? bond : c->bond;
@@ -192,7 +237,6 @@ static enum at_err on_call(struct tally *t, const struct happening *h)
     struct made_call before, made = {
                                  .index = h->index,
                                  .t_us = h->t_us,
-                                 .stream = h->who->stream,
                                  .key = h->who->key,
                                  .app = h->who->app,
                                  .platform = h->who->platform,
@@ -203,10 +247,10 @@ static enum at_err on_call(struct tally *t, const struct happening *h)
     t->totals.calls++;
     if (calls_take(t, h, &before))
         err = close_unanswered(t, &before);
-    if (!err && pending_take(&t->pending, h->who->stream, h->call, &before))
+    if (!err && calls_take_named(t, h, &before))
         err = close_unanswered(t, &before);
     if (!err)
-        err = wait_for_answer(t, &made, h->what->authorizes);
+        err = wait_for_answer(t, h->who, &made, h->what->authorizes);
     return err ? err : calls_add(t, h, &made);
 }
 
@@ -267,7 +311,7 @@ static enum at_err on_prompt(struct tally *t, const struct happening *h)
     if (!err)
         err = at.id[DIM_SCOPE] == NO_ID ? AT_BAD : locate(t, &at, &spot);
     if (!err)
-        err = bonds_find(&t->bonds, h->who->key, at.id[DIM_SCOPE], &bond);
+        err = bond_of(t, h->who, at.id[DIM_SCOPE], &bond);
     if (err)
         return err;
     COUNT(t, &spot, prompts_observed);
@@ -323,7 +367,7 @@ static enum at_err on_decision(struct tally *t, const struct happening *h)
         err = add_stray(t, &at, h->index, h->what->answer);
     if (err || at.id[DIM_SCOPE] == NO_ID)
         return err;
-    err = bonds_find(&t->bonds, h->who->key, at.id[DIM_SCOPE], &bond);
+    err = bond_of(t, h->who, at.id[DIM_SCOPE], &bond);
     if (err)
         return err;
     struct bond *b = &t->bonds.list[bond];
@@ -451,6 +495,9 @@ enum at_err tally_finish(struct tally *t)
     for (size_t g = 0; g < t->n_cells; g++)
         cells_seal(&t->cells[g]);
     t->totals.apps = at_intern_count(t->names[DIM_APP]);
-    t->totals.users += at_intern_count(t->users);
+    uint64_t users = 0;
+    if (!err)
+        err = count_users(t, &users);
+    t->totals.users += users;
     return err;
 }

@@ -4,7 +4,6 @@
 #include "analysis/tally_private.h"
 
 #define SHAPES_MAX (1u << 16) /* kept; later ones are worked out each time */
-#define SOURCES_MAX (1u << 22)
 
 enum at_err name_id(struct tally *t, enum report_dim dim, struct at_str s, uint32_t *out)
 {
@@ -31,69 +30,54 @@ static struct at_str bytes_of(const void *data, size_t len)
 
 enum at_err key_id(struct tally *t, struct at_str app, struct at_str user, uint32_t *app_id, uint32_t *out)
 {
-    uint32_t pair[2] = {0, 0};
+    char room[256];
+    struct at_buf longer = {0};
+    size_t len = sizeof *app_id + user.len;
     enum at_err err = name_id(t, DIM_APP, app, app_id);
-    pair[0] = *app_id;
-    if (!err)
-        err = at_intern_add(t->users, user, &pair[1]);
-    if (!err)
-        err = at_intern_add(t->keys, bytes_of(pair, sizeof pair), out);
+    if (!err && len > sizeof room)
+        err = at_buf_reserve(&longer, len);
+    if (err)
+        return err;
+    char *to = len > sizeof room ? longer.ptr : room;
+    memcpy(to, app_id, sizeof *app_id);
+    if (user.len)
+        memcpy(to + sizeof *app_id, user.ptr, user.len);
+    err = at_intern_add(t->keys, bytes_of(to, len), out);
+    at_buf_free(&longer);
     return err ? err : bonds_key(&t->bonds, *out);
 }
 
 uint32_t app_of_key(const struct tally *t, uint32_t key)
 {
-    uint32_t pair[2];
-    memcpy(pair, at_intern_get(t->keys, key).ptr, sizeof pair);
-    return pair[0];
+    uint32_t app = 0;
+    memcpy(&app, at_intern_get(t->keys, key).ptr, sizeof app);
+    return app;
 }
 
-/* ---- Sources */
-
-static enum at_err new_who(struct tally *t, const struct at_tape_source *s)
+enum at_err count_users(const struct tally *t, uint64_t *out)
 {
-    struct who w;
-    enum at_err err = key_id(t, s->app, s->user, &w.app, &w.key);
+    struct at_intern *users = NULL;
+    uint32_t id, n = at_intern_count(t->keys);
+    *out = n;
+    if (at_intern_count(t->names[DIM_APP]) < 2)
+        return AT_OK; /* the keys are the users */
+    enum at_err err = at_intern_new(&users);
+    for (uint32_t key = 0; key < n && !err; key++) {
+        struct at_str name = at_intern_get(t->keys, key);
+        err = at_intern_add(users, (struct at_str){name.ptr + sizeof(uint32_t), name.len - sizeof(uint32_t)}, &id);
+    }
     if (!err)
-        err = name_id(t, DIM_PLATFORM, s->platform, &w.platform);
-    if (!err)
-        err = at_intern_add(t->streams, s->stream, &w.stream);
-    if (!err)
-        err = ROOM(t->who, t->n_who, t->who_cap);
-    if (!err)
-        t->who[t->n_who++] = w;
+        *out = at_intern_count(users);
+    at_intern_free(&users);
     return err;
 }
 
-/* The four strings are told apart by their lengths. */
-enum at_err who_of(struct tally *t, const struct at_tape_source *s, uint32_t *out)
+enum at_err who_of(struct tally *t, const struct at_tape_source *s, struct who *out)
 {
-    const struct at_str parts[] = {s->app, s->user, s->stream, s->platform};
-    char room[512];
-    size_t lens[4], at = sizeof lens;
-    struct at_buf longer = {0};
-    for (size_t i = 0; i < 4; i++) {
-        lens[i] = parts[i].ptr ? parts[i].len : SIZE_MAX;
-        at += parts[i].len;
-    }
-    enum at_err err = at > sizeof room ? at_buf_reserve(&longer, at) : AT_OK;
-    char *to = at > sizeof room ? longer.ptr : room;
-    if (err)
-        return err;
-    memcpy(to, lens, sizeof lens);
-    at = sizeof lens;
-    for (size_t i = 0; i < 4; i++) {
-        if (parts[i].len)
-            memcpy(to + at, parts[i].ptr, parts[i].len);
-        at += parts[i].len;
-    }
-    if (at_intern_count(t->sources) >= SOURCES_MAX) { /* who comes back is found again by the names themselves */
-        at_intern_clear(t->sources);
-        t->n_who = 0;
-    }
-    err = at_intern_add(t->sources, bytes_of(to, at), out);
-    at_buf_free(&longer);
-    return err || *out < t->n_who ? err : new_who(t, s);
+    enum at_err err = key_id(t, s->app, s->user, &out->app, &out->key);
+    for (size_t i = 0; i < BONDS_KEPT; i++)
+        out->bond[i] = NO_ID;
+    return err ? err : name_id(t, DIM_PLATFORM, s->platform, &out->platform);
 }
 
 /* ---- Lists of scopes */

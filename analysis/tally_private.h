@@ -15,9 +15,15 @@
         NO_ID, NO_ID, NO_ID, NO_ID, NO_ID, NO_ID                                                                       \
     }
 
+#define BONDS_KEPT 16
+
 /* Where an event comes from. */
 struct who {
-    uint32_t app, platform, key, stream; /* platform: NO_ID where there is none */
+    uint32_t app, platform, key; /* platform: NO_ID where there is none */
+    uint32_t stream_at;          /* in the view's names */
+    size_t stream_len;
+    uint64_t stream_hash;
+    uint32_t bond[BONDS_KEPT]; /* of the key, by scope; NO_ID: not looked up yet */
 };
 
 #define WORDINGS_KEPT 4
@@ -68,6 +74,7 @@ struct wording_key {
 /* A call of the segment at hand, by its number there. */
 struct open_call {
     struct made_call made;
+    uint32_t source;
     struct at_str call;
     enum { CALL_NONE, CALL_OPEN, CALL_SPILLED } state;
     uint32_t pending; /* spilled: its number in `pending` */
@@ -78,6 +85,7 @@ struct view {
     bool begun;
     uint64_t segment;
     struct who *who;
+    struct at_buf names; /* of the streams */
     struct what *what;
     struct open_call *calls;
     size_t n_who, who_cap, n_what, what_cap, n_calls, calls_cap;
@@ -87,10 +95,10 @@ struct view {
 struct tally {
     const struct at_profile *profile;
     struct at_intern *names[DIM_STRINGS];
-    struct at_intern *users, *streams, *keys, *sources, *shapes, *wordings, *lists;
-    struct who *who;   /* by number of the source */
+    struct at_intern *keys; /* of a key: the number of its app, then the user's name */
+    struct at_intern *shapes, *wordings, *lists;
     struct what *what; /* by number of the shape */
-    size_t n_who, who_cap, n_what, what_cap;
+    size_t n_what, what_cap;
     struct what odd;         /* the shape at hand when there are too many to keep */
     struct at_buf shape_key; /* the shape being looked for, as bytes */
     uint32_t *scopes;        /* the lists one after the other: a count, then as many scopes */
@@ -118,7 +126,7 @@ struct tally {
 /* An event in the tally's numbers. */
 struct happening {
     struct view *view;
-    const struct who *who;
+    struct who *who;
     struct what *what;
     struct at_str call; /* absent where there is none */
     uint32_t call_ref;  /* its number in the segment, or AT_NO_CALL */
@@ -131,7 +139,10 @@ AT_MUST_USE enum at_err name_id(struct tally *t, enum report_dim dim, struct at_
 AT_MUST_USE enum at_err scope_id(struct tally *t, struct at_str name, uint32_t *out);
 AT_MUST_USE enum at_err key_id(struct tally *t, struct at_str app, struct at_str user, uint32_t *app_id, uint32_t *out);
 uint32_t app_of_key(const struct tally *t, uint32_t key);
-AT_MUST_USE enum at_err who_of(struct tally *t, const struct at_tape_source *s, uint32_t *out);
+/* Makes the numbers of a source; the stream is left out. */
+AT_MUST_USE enum at_err who_of(struct tally *t, const struct at_tape_source *s, struct who *out);
+/* How many users there are, over all apps. */
+AT_MUST_USE enum at_err count_users(const struct tally *t, uint64_t *out);
 /* The shape of an event. Valid until the next one is asked for. */
 AT_MUST_USE enum at_err what_of(struct tally *t, const struct at_event *ev, struct what **out);
 AT_MUST_USE enum at_err count_wording(struct tally *t, const struct wording_key *key, uint64_t count, uint32_t *id);
@@ -140,6 +151,8 @@ AT_MUST_USE enum at_err count_wording(struct tally *t, const struct wording_key 
 AT_MUST_USE enum at_err calls_add(struct tally *t, const struct happening *h, const struct made_call *made);
 /* The open call with the number of the event's; false where there is none. */
 bool calls_take(struct tally *t, const struct happening *h, struct made_call *out);
+/* The one with the event's id among those that have no number any more. */
+bool calls_take_named(struct tally *t, const struct happening *h, struct made_call *out);
 /* The call that the event answers, taken out. */
 AT_MUST_USE enum at_err calls_answered(struct tally *t, const struct happening *h, bool *known, struct made_call *out);
 /* The API of the open call that the event names; unchanged where there is none. */
@@ -154,6 +167,9 @@ AT_MUST_USE enum at_err locate(struct tally *t, const struct place *where, struc
 void count_one(struct tally *t, const struct spot *spot, size_t offset);
 /* The user of the bond is marked in the cells of the spot. */
 AT_MUST_USE enum at_err mark_user(struct tally *t, const struct spot *spot, uint32_t bond, enum user_mark mark);
+AT_MUST_USE enum at_err mark_silenced(struct tally *t, const struct spot *spot, uint32_t bond);
+/* The bond of the source's user and a scope; looked up once for each source. */
+AT_MUST_USE enum at_err bond_of(struct tally *t, struct who *who, uint32_t scope, uint32_t *out);
 /* The same for whoever was asked, and what came of it. `order`: bonds.h. */
 AT_MUST_USE enum at_err mark_asked(struct tally *t, const struct spot *spot, uint32_t bond);
 AT_MUST_USE enum at_err mark_outcome(struct tally *t, const struct spot *spot, uint32_t bond, bool granted,

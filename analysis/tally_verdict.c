@@ -35,25 +35,6 @@ static enum at_err find_denial(struct tally *t, const struct at_settled *s, stru
     return err ? err : locate(t, &at, &out->spot);
 }
 
-/* The call failed in silence: once, or again. */
-static enum at_err mark_silenced(struct tally *t, const struct denial *d)
-{
-    struct bond *b = &t->bonds.list[d->bond];
-    enum at_err err = AT_OK;
-    for (size_t g = 0; g < t->n_cells && !err; g++) {
-        uint32_t cell = d->spot.cell[g];
-        if (b->marked[g] == cell && b->marks[g] & 1u << USERS_KEPT_ASKING)
-            continue;
-        /* the first may have been a call of another scope */
-        err = cells_mark(&t->cells[g], cell, b->key, USERS_ASKED, &b->marks[g]);
-        b->marked[g] = cell;
-        bool again = b->marks[g] & 1u << USERS_SILENCED;
-        if (!err)
-            err = cells_mark(&t->cells[g], cell, b->key, again ? USERS_KEPT_ASKING : USERS_SILENCED, &b->marks[g]);
-    }
-    return err;
-}
-
 enum at_err tally_settled(struct tally *t, const struct at_settled *s)
 {
     if (!s->answered || s->cls != AT_CLASS_DENIED || s->via == AT_VIA_NONE)
@@ -69,7 +50,7 @@ enum at_err tally_settled(struct tally *t, const struct at_settled *s)
         return AT_OK;
     }
     COUNT(t, &d->spot, while_denied);
-    return mark_silenced(t, d);
+    return mark_silenced(t, &d->spot, d->bond);
 }
 
 /* ---- Decisions that name no scope */
