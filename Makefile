@@ -8,6 +8,7 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/authtape
+SHIMDIR ?= $(PREFIX)/share/authtape/shim
 BUILD ?= build
 CC ?= cc
 ifeq ($(origin CC),default)
@@ -173,20 +174,25 @@ deps:
 
 MAN1 = $(wildcard authtape.1 $(addsuffix /*.1,$(FOLDERS)))
 MAN5 = $(wildcard $(addsuffix /*.5,$(FOLDERS)))
+MAN7 = $(wildcard tracer/shim/*.7)
+SHIM = $(filter-out %.7,$(wildcard tracer/shim/*))
 DOCS := README.md NEWS.md LICENSE
 
 .PHONY: install uninstall
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(BINDIR) $(addprefix $(DESTDIR)$(MANDIR)/man,1 5 7) $(DESTDIR)$(SHIMDIR) $(DESTDIR)$(DOCDIR)
 	install -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/authtape
 	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
 	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
+	install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7
+	install -m 644 $(SHIM) $(DESTDIR)$(SHIMDIR)
 	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/authtape $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
-	    $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) $(addprefix $(DESTDIR)$(DOCDIR)/,$(DOCS))
-	-rmdir $(DESTDIR)$(DOCDIR) 2>/dev/null
+	    $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) $(addprefix $(DESTDIR)$(DOCDIR)/,$(DOCS)) \
+	    $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7))) $(addprefix $(DESTDIR)$(SHIMDIR)/,$(notdir $(SHIM)))
+	-rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SHIMDIR) 2>/dev/null
 
 # What is committed, as build/authtape-VERSION.tar.gz; the same commit gives the same bytes.
 .PHONY: dist

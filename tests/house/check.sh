@@ -13,7 +13,7 @@ lint() {
     said=$(mandoc -Tlint -Wwarning "$1" | grep -v 'referenced manual not found')
     [ -z "$said" ] || { echo "$said"; return 1; }
 }
-for page in *.1 */*.1 */*.5; do
+for page in *.1 */*.1 */*.5 */*/*.7; do
     [ -e "$page" ] || continue
     if command -v mandoc >/dev/null; then
         check "manual page $page is well-formed" lint "$page"
@@ -45,6 +45,7 @@ installs() {
     $MAKE --no-print-directory CC=gcc BUILD=build/check WERROR=-Werror DESTDIR="$WORK/root" PREFIX=/usr install &&
         "$WORK/root/usr/bin/authtape" --version &&
         [ -f "$WORK/root/usr/share/man/man1/authtape.1" ] &&
+        [ -f "$WORK/root/usr/share/authtape/shim/authtape.js" ] &&
         $MAKE --no-print-directory CC=gcc BUILD=build/check DESTDIR="$WORK/root" PREFIX=/usr uninstall &&
         [ -z "$(find "$WORK/root" -type f)" ]
 }

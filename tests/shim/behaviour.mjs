@@ -1,4 +1,5 @@
 // behaviour.mjs: what the game sees, and what is recorded, case by case.
+import { readFileSync } from 'node:fs';
 import { same, test } from '../wire/authtape.mjs';
 import { clock, launch, server, storage } from './launch.mjs';
 
@@ -580,6 +581,31 @@ await test('shim: its own requests are not recorded, also where `apis` names the
     'calls',
   );
   is(g.events().length, 4, 'events');
+});
+
+await test('shim: the lines of README.md', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [lines] = [...readme.matchAll(/^```js\n([^]*?)^```$/gm)].map((m) => m[1]).filter((l) => l.includes('start('));
+  const g = play();
+  let url;
+  const wx = {
+    ...storage(),
+    request: (o) => ((url = o.url), g.sink.request(o)),
+    authorize: (o) => o.success(OK('authorize')),
+    getAccountInfoSync: () => ({ miniProgram: { appId: 'wx1' } }),
+    getSystemInfoSync: () => ({ platform: 'iOS' }),
+  };
+  const shim = launch({ wx, Date: g.time.Date });
+  const required = [];
+  new Function('require', 'openid', lines)((name) => (required.push(name), shim.authtape), 'oPLAYER');
+  wx.authorize({ scope: 'scope.record', success() {} });
+  shim.authtape.flush();
+  same(
+    g.sink.events.map((e) => [e.app, e.user, e.platform, e.kind]),
+    ['call', 'return'].map((kind) => ['wx1', 'oPLAYER', 'ios', kind]),
+    'events',
+  );
+  same([url, required], ['http://192.168.1.5:9100/?token=SECRET', ['./authtape.js']], 'where to, and from where');
 });
 
 await test('shim: the timer keeps no process alive', () => {
