@@ -41,8 +41,6 @@ enum at_err at_batcher_new(struct at_batcher **out)
 
 static void clear_segment(struct at_batcher *b)
 {
-    for (size_t i = 0; i < b->dict.n_sources && i < b->cap_calls; i++)
-        at_calls_free(&b->calls[i]);
     at_dict_clear(&b->dict);
     at_arena_clear(&b->ids_before);
     b->ids_before = b->ids.arena;
@@ -127,17 +125,25 @@ static enum at_err add_rest(struct at_batcher *b, const struct at_event *ev, str
 
 enum at_err at_batcher_add(struct at_batcher *b, const struct at_event *ev)
 {
+    struct dict_place place;
+    enum at_err err = AT_OK;
     uint32_t i = b->n;
-    bool is_new = false;
-    enum at_err err = at_dict_source(&b->dict, ev, &b->source[i], &is_new);
-    if (!err && is_new)
-        err = at_columns_grow((void **)&b->calls, &b->cap_calls, b->dict.n_sources, sizeof *b->calls);
+    size_t n_sources = b->dict.n_sources;
+    at_dict_find(&b->dict, ev, &place);
+    if (place.source == AT_DICT_NEW)
+        err = at_dict_add_source(&b->dict, ev, &place);
     if (!err)
-        err = at_dict_shape(&b->dict, ev, &b->shape[i], &is_new);
+        err = at_columns_grow((void **)&b->calls, &b->cap_calls, b->dict.n_sources, sizeof *b->calls);
+    if (!err && b->dict.n_sources > n_sources)
+        b->calls[n_sources] = (struct tape_calls){0};
+    if (!err && place.shape == AT_DICT_NEW)
+        err = at_dict_add_shape(&b->dict, ev, &place);
     if (!err && ev->has & AT_HAS_CALL)
-        err = add_call(b, ev, &b->calls[b->source[i]], i);
+        err = add_call(b, ev, &b->calls[place.source], i);
     if (err)
         return err;
+    b->source[i] = place.source;
+    b->shape[i] = place.shape;
     const struct at_tape_source *s = &b->dict.sources[b->source[i]];
     struct at_event *copy = &b->events[i];
     *copy = b->dict.shapes[b->shape[i]];

@@ -31,11 +31,6 @@ struct at_str at_str(const char *c_string)
     return (struct at_str){.ptr = c_string, .len = c_string ? strlen(c_string) : 0};
 }
 
-bool at_str_eq(struct at_str a, struct at_str b)
-{
-    return a.len == b.len && (a.len == 0 || !memcmp(a.ptr, b.ptr, a.len));
-}
-
 int at_str_cmp(struct at_str a, struct at_str b)
 {
     size_t n = a.len < b.len ? a.len : b.len;
@@ -99,6 +94,18 @@ bool at_utf8_valid(struct at_str s)
 }
 
 /* Multiply and fold, eight bytes at a time. */
+/* The last `len` bytes (less than 8), at `p`, as a number: lowest first. `from` is where all bytes start. */
+static uint64_t tail_of(const uint8_t *from, const uint8_t *p, size_t len)
+{
+    if (len == 0)
+        return 0;
+    if (p != from) /* bytes before them may be read again */
+        return at_get_u64le(p + len - 8) >> (8 * (8 - len));
+    if (len >= 4)
+        return at_get_u32le(p) | ((uint64_t)at_get_u32le(p + len - 4) >> (8 * (8 - len))) << 32;
+    return p[0] | (uint64_t)p[len / 2] << (8 * (len / 2)) | (uint64_t)p[len - 1] << (8 * (len - 1));
+}
+
 uint64_t at_hash(const void *data, size_t len, uint64_t seed)
 {
     const uint64_t k = 0x9fb21c651e98df25u;
@@ -108,10 +115,7 @@ uint64_t at_hash(const void *data, size_t len, uint64_t seed)
         h = (h ^ at_get_u64le(p)) * k;
         h ^= h >> 32;
     }
-    uint64_t tail = 0;
-    for (size_t i = 0; i < len; i++)
-        tail |= (uint64_t)p[i] << (8 * i);
-    h = (h ^ tail) * k;
+    h = (h ^ tail_of(data, p, len)) * k;
     h ^= h >> 35;
     h *= k;
     return h ^ h >> 28;

@@ -13,26 +13,30 @@ static uint64_t hash_text(struct at_str s, uint64_t seed)
     return at_hash(s.ptr, s.len, seed);
 }
 
-/* Makes room for one more of `count` things. */
-static enum at_err table_grow(struct dict_table *t, size_t count)
+/* Puts a number where the hash says. */
+static void table_put(struct dict_table *t, uint32_t hash, uint32_t mark)
 {
-    if (count < t->n_slots / 2)
-        return AT_OK;
-    size_t n = t->n_slots ? 2 * t->n_slots : FIRST_SLOTS;
-    struct dict_slot *slots = calloc(n, sizeof *slots);
-    if (!slots)
-        return AT_NOMEM;
-    for (size_t i = 0; i < t->n_slots; i++) {
-        size_t at = t->slots[i].hash & (n - 1);
-        if (!t->slots[i].mark)
-            continue;
-        while (slots[at].mark)
-            at = (at + 1) & (n - 1);
-        slots[at] = t->slots[i];
+    size_t at = hash & (t->n_slots - 1);
+    while (t->slots[at].mark)
+        at = (at + 1) & (t->n_slots - 1);
+    t->slots[at] = (struct dict_slot){.hash = hash, .mark = mark};
+}
+
+/* Adds the number `count`, the next. */
+static enum at_err table_add(struct dict_table *t, uint32_t hash, size_t count)
+{
+    if (count >= t->n_slots / 2) {
+        struct dict_table bigger = {.n_slots = t->n_slots ? 2 * t->n_slots : FIRST_SLOTS};
+        bigger.slots = calloc(bigger.n_slots, sizeof *bigger.slots);
+        if (!bigger.slots)
+            return AT_NOMEM;
+        for (size_t i = 0; i < t->n_slots; i++)
+            if (t->slots[i].mark)
+                table_put(&bigger, t->slots[i].hash, t->slots[i].mark);
+        free(t->slots);
+        *t = bigger;
     }
-    free(t->slots);
-    t->slots = slots;
-    t->n_slots = n;
+    table_put(t, hash, (uint32_t)count + 1);
     return AT_OK;
 }
 
@@ -49,60 +53,111 @@ static bool keep_text(struct at_dict *d, struct at_str from, struct at_str *to)
     return !from.ptr == !to->ptr;
 }
 
-/* ---- Sources */
-
-static bool same_source(const struct at_tape_source *s, const struct at_event *ev, struct at_str platform)
+static bool same_text(struct at_str a, struct at_str b)
 {
-    return at_str_eq(s->user, ev->user) && at_str_eq(s->stream, ev->stream) && at_str_eq(s->app, ev->app) &&
-           !s->platform.ptr == !platform.ptr && at_str_eq(s->platform, platform);
+    return at_str_eq(a, b) && !a.ptr == !b.ptr; /* absent is not empty */
 }
 
-enum at_err at_dict_source(struct at_dict *d, const struct at_event *ev, uint32_t *id, bool *is_new)
+/* ---- Sources */
+
+static struct at_tape_source source_of(const struct at_event *ev)
 {
-    struct dict_table *t = &d->source_table;
-    struct at_str platform = ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0};
-    uint32_t hash =
-        (uint32_t)(hash_text(ev->user, hash_text(ev->stream, hash_text(ev->app, hash_text(platform, 0)))) >> 32);
-    *is_new = false;
-    enum at_err err = table_grow(t, d->n_sources);
-    if (err)
-        return err;
-    size_t at = hash & (t->n_slots - 1);
-    for (; t->slots[at].mark; at = (at + 1) & (t->n_slots - 1))
-        if (t->slots[at].hash == hash && same_source(&d->sources[t->slots[at].mark - 1], ev, platform)) {
-            *id = t->slots[at].mark - 1;
-            return AT_OK;
-        }
-    err = at_columns_grow((void **)&d->sources, &d->cap_sources, d->n_sources + 1, sizeof *d->sources);
+    return (struct at_tape_source){
+        .app = ev->app,
+        .user = ev->user,
+        .stream = ev->stream,
+        .platform = ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0},
+    };
+}
+
+static uint32_t source_hash(const struct at_tape_source *s)
+{
+    return (uint32_t)(hash_text(s->user, hash_text(s->stream, hash_text(s->app, hash_text(s->platform, 0)))) >> 32);
+}
+
+static bool same_source(const struct at_tape_source *a, const struct at_tape_source *b)
+{
+    return same_text(a->user, b->user) && same_text(a->stream, b->stream) && same_text(a->app, b->app) &&
+           same_text(a->platform, b->platform);
+}
+
+static uint32_t find_source(const struct at_dict *d, const struct at_tape_source *s, uint32_t hash)
+{
+    const struct dict_table *t = &d->source_table;
+    if (!t->n_slots)
+        return AT_DICT_NEW;
+    for (size_t at = hash & (t->n_slots - 1); t->slots[at].mark; at = (at + 1) & (t->n_slots - 1))
+        if (t->slots[at].hash == hash && same_source(&d->sources[t->slots[at].mark - 1], s))
+            return t->slots[at].mark - 1;
+    return AT_DICT_NEW;
+}
+
+enum at_err at_dict_add_source(struct at_dict *d, const struct at_event *ev, struct dict_place *place)
+{
+    const struct at_tape_source from = source_of(ev);
+    enum at_err err = at_columns_grow((void **)&d->sources, &d->cap_sources, d->n_sources + 1, sizeof *d->sources);
     if (err)
         return err;
     struct at_tape_source *s = &d->sources[d->n_sources];
-    if (!keep_text(d, ev->app, &s->app) || !keep_text(d, ev->user, &s->user) || !keep_text(d, ev->stream, &s->stream) ||
-        !keep_text(d, platform, &s->platform))
+    if (!keep_text(d, from.app, &s->app) || !keep_text(d, from.user, &s->user) ||
+        !keep_text(d, from.stream, &s->stream) || !keep_text(d, from.platform, &s->platform))
         return AT_NOMEM;
-    *id = (uint32_t)d->n_sources++;
-    t->slots[at] = (struct dict_slot){.hash = hash, .mark = *id + 1};
-    *is_new = true;
-    return AT_OK;
+    err = table_add(&d->source_table, place->source_hash, d->n_sources);
+    if (!err)
+        place->source = (uint32_t)d->n_sources++;
+    return err;
 }
 
 /* ---- Shapes */
 
-/* What of the event makes its shape: the fields that its kind and `has` call for, nothing else. */
-static struct at_event shape_of(const struct at_event *ev)
+/* What of an event makes its shape: the fields that its kind and `has` call for, nothing else. */
+struct shape {
+    enum at_kind kind;
+    uint32_t has;
+    uint64_t value; /* answer, granted, fresh, observes */
+    int64_t err_no;
+    struct at_str text; /* api or errMsg */
+    const struct at_str *scopes;
+    size_t n_scopes;
+};
+
+static uint64_t observes_value(const struct at_event *ev)
 {
-    struct at_event s = {.kind = ev->kind, .has = ev->has & ~(uint32_t)AT_HAS_PLATFORM};
-    if (ev->extra.ptr)
-        s.has |= SHAPE_HAS_EXTRA;
-    if (ev->kind == AT_KIND_DECISION)
-        s.answer = ev->answer;
-    if (ev->kind == AT_KIND_SETTINGS)
-        s.granted = ev->granted;
-    if (s.has & AT_HAS_FRESH)
-        s.fresh = ev->fresh;
-    if (s.has & AT_HAS_OBSERVES) {
-        memcpy(s.observes, ev->observes, ev->n_observes);
-        s.n_observes = ev->n_observes;
+    uint64_t value = ev->n_observes;
+    for (unsigned i = 0; i < ev->n_observes && i < AT_SIGHTS; i++)
+        value = value << 8 | ev->observes[i];
+    return value;
+}
+
+static struct shape shape_of(const struct at_event *ev)
+{
+    struct shape s = {
+        .kind = ev->kind,
+        .has = (ev->has & SHAPE_HAS_ALL & ~(uint32_t)(AT_HAS_PLATFORM | SHAPE_HAS_EXTRA)) |
+               (ev->extra.ptr || ev->has & SHAPE_HAS_EXTRA ? SHAPE_HAS_EXTRA : 0),
+    };
+    switch (ev->kind) {
+    case AT_KIND_CALL:
+        s.text = ev->api;
+        break;
+    case AT_KIND_RETURN:
+        s.text = ev->err_msg;
+        break;
+    case AT_KIND_DECISION:
+        s.value = ev->answer;
+        break;
+    case AT_KIND_SETTINGS:
+        s.value = ev->granted;
+        break;
+    case AT_KIND_START:
+        s.value = (s.has & AT_HAS_FRESH ? ev->fresh : 0u) | (s.has & AT_HAS_OBSERVES ? observes_value(ev) << 1 : 0);
+        break;
+    case AT_KIND_PROMPT:
+    case AT_KIND_SETTINGS_PAGE:
+    case AT_KIND_RESET:
+    case AT_KIND_GAP:
+    case AT_KIND_END:
+        break;
     }
     if (s.has & AT_HAS_ERRNO)
         s.err_no = ev->err_no;
@@ -110,79 +165,87 @@ static struct at_event shape_of(const struct at_event *ev)
         s.scopes = ev->scopes;
         s.n_scopes = ev->n_scopes;
     }
-    if (ev->kind == AT_KIND_CALL)
-        s.api = ev->api;
-    if (ev->kind == AT_KIND_RETURN)
-        s.err_msg = ev->err_msg;
     return s;
 }
 
-static uint32_t shape_hash(const struct at_event *s)
+static uint32_t shape_hash(const struct shape *s)
 {
-    uint64_t h = (uint64_t)s->kind | (uint64_t)s->has << 8 | (uint64_t)s->answer << 32 | (uint64_t)s->granted << 40 |
-                 (uint64_t)s->fresh << 41;
-    h ^= (uint64_t)s->err_no * 0x9fb21c651e98df25u;
-    if (s->n_observes)
-        h = at_hash(s->observes, s->n_observes, h);
-    h = hash_text(s->api.ptr ? s->api : s->err_msg, h); /* never both */
+    uint64_t h = (uint64_t)s->kind | (uint64_t)s->has << 8 | s->value << 24;
+    h = hash_text(s->text, h ^ (uint64_t)s->err_no * 0x9fb21c651e98df25u);
     for (size_t i = 0; i < s->n_scopes; i++)
         h = hash_text(s->scopes[i], h);
     return (uint32_t)(h >> 32);
 }
 
-static bool same_shape(const struct at_event *a, const struct at_event *b)
+static bool same_shape(const struct at_event *kept, const struct shape *b)
 {
-    if (a->kind != b->kind || a->has != b->has || a->answer != b->answer || a->granted != b->granted ||
-        a->fresh != b->fresh || a->err_no != b->err_no || a->n_scopes != b->n_scopes ||
-        a->n_observes != b->n_observes || memcmp(a->observes, b->observes, sizeof a->observes) != 0 ||
-        !at_str_eq(a->api, b->api) || !at_str_eq(a->err_msg, b->err_msg))
+    const struct shape a = shape_of(kept);
+    if (a.kind != b->kind || a.has != b->has || a.value != b->value || a.err_no != b->err_no ||
+        a.n_scopes != b->n_scopes || !same_text(a.text, b->text))
         return false;
-    for (size_t i = 0; i < a->n_scopes; i++)
-        if (!at_str_eq(a->scopes[i], b->scopes[i]))
+    for (size_t i = 0; i < a.n_scopes; i++)
+        if (!same_text(a.scopes[i], b->scopes[i]))
             return false;
     return true;
 }
 
-static enum at_err keep_shape(struct at_dict *d, const struct at_event *s)
+static enum at_err keep_shape(struct at_dict *d, const struct at_event *ev)
 {
     enum at_err err = at_columns_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
     if (err)
         return err;
+    const struct shape s = shape_of(ev);
     struct at_event *copy = &d->shapes[d->n_shapes];
-    *copy = *s;
     struct at_str *scopes = NULL;
-    if (s->n_scopes && !(scopes = at_arena_array(&d->arena, s->n_scopes, sizeof *scopes)))
+    *copy = (struct at_event){.kind = s.kind, .has = s.has, .err_no = s.err_no, .n_scopes = s.n_scopes};
+    if (s.kind == AT_KIND_DECISION)
+        copy->answer = ev->answer;
+    if (s.kind == AT_KIND_SETTINGS)
+        copy->granted = ev->granted;
+    if (s.has & AT_HAS_FRESH)
+        copy->fresh = ev->fresh;
+    if (s.has & AT_HAS_OBSERVES) {
+        memcpy(copy->observes, ev->observes, ev->n_observes);
+        copy->n_observes = ev->n_observes;
+    }
+    if (s.n_scopes && !(scopes = at_arena_array(&d->arena, s.n_scopes, sizeof *scopes)))
         return AT_NOMEM;
     copy->scopes = scopes;
-    bool kept = keep_text(d, s->api, &copy->api) && keep_text(d, s->err_msg, &copy->err_msg);
-    for (size_t i = 0; i < s->n_scopes && kept; i++)
-        kept = keep_text(d, s->scopes[i], &scopes[i]);
-    d->n_shapes += kept;
+    bool kept = keep_text(d, s.text, s.kind == AT_KIND_CALL ? &copy->api : &copy->err_msg);
+    for (size_t i = 0; i < s.n_scopes && kept; i++)
+        kept = keep_text(d, s.scopes[i], &scopes[i]);
     return kept ? AT_OK : AT_NOMEM;
 }
 
-enum at_err at_dict_shape(struct at_dict *d, const struct at_event *ev, uint32_t *id, bool *is_new)
+static uint32_t find_shape(const struct at_dict *d, const struct shape *shape, uint32_t hash)
 {
-    struct dict_table *t = &d->shape_table;
-    const struct at_event shape = shape_of(ev);
-    uint32_t hash = shape_hash(&shape);
-    *is_new = false;
-    enum at_err err = table_grow(t, d->n_shapes);
-    if (err)
-        return err;
-    size_t at = hash & (t->n_slots - 1);
-    for (; t->slots[at].mark; at = (at + 1) & (t->n_slots - 1))
-        if (t->slots[at].hash == hash && same_shape(&d->shapes[t->slots[at].mark - 1], &shape)) {
-            *id = t->slots[at].mark - 1;
-            return AT_OK;
-        }
-    err = keep_shape(d, &shape);
-    if (err)
-        return err;
-    *id = (uint32_t)d->n_shapes - 1;
-    t->slots[at] = (struct dict_slot){.hash = hash, .mark = *id + 1};
-    *is_new = true;
-    return AT_OK;
+    const struct dict_table *t = &d->shape_table;
+    if (!t->n_slots)
+        return AT_DICT_NEW;
+    for (size_t at = hash & (t->n_slots - 1); t->slots[at].mark; at = (at + 1) & (t->n_slots - 1))
+        if (t->slots[at].hash == hash && same_shape(&d->shapes[t->slots[at].mark - 1], shape))
+            return t->slots[at].mark - 1;
+    return AT_DICT_NEW;
+}
+
+enum at_err at_dict_add_shape(struct at_dict *d, const struct at_event *ev, struct dict_place *place)
+{
+    enum at_err err = keep_shape(d, ev);
+    if (!err)
+        err = table_add(&d->shape_table, place->shape_hash, d->n_shapes);
+    if (!err)
+        place->shape = (uint32_t)d->n_shapes++;
+    return err;
+}
+
+void at_dict_find(const struct at_dict *d, const struct at_event *ev, struct dict_place *place)
+{
+    const struct at_tape_source source = source_of(ev);
+    const struct shape shape = shape_of(ev);
+    place->source_hash = source_hash(&source);
+    place->source = find_source(d, &source, place->source_hash);
+    place->shape_hash = shape_hash(&shape);
+    place->shape = find_shape(d, &shape, place->shape_hash);
 }
 
 void at_dict_clear(struct at_dict *d)

@@ -29,9 +29,17 @@ struct at_dict {
     struct tape_arena arena;
 };
 
-/* The number of the event's source or shape. *is_new: it was not there before. AT_NOMEM. */
-AT_MUST_USE enum at_err at_dict_source(struct at_dict *d, const struct at_event *ev, uint32_t *id, bool *is_new);
-AT_MUST_USE enum at_err at_dict_shape(struct at_dict *d, const struct at_event *ev, uint32_t *id, bool *is_new);
+#define AT_DICT_NEW UINT32_MAX
+
+/* Where an event belongs: the numbers of its source and shape, AT_DICT_NEW for what was not there yet. */
+struct dict_place {
+    uint32_t source, shape;
+    uint32_t source_hash, shape_hash;
+};
+void at_dict_find(const struct at_dict *d, const struct at_event *ev, struct dict_place *place);
+/* Adds what is new, and sets its number. The place must have been found since the last change. AT_NOMEM. */
+AT_MUST_USE enum at_err at_dict_add_source(struct at_dict *d, const struct at_event *ev, struct dict_place *place);
+AT_MUST_USE enum at_err at_dict_add_shape(struct at_dict *d, const struct at_event *ev, struct dict_place *place);
 void at_dict_clear(struct at_dict *d); /* forgets all, keeps the tables' memory */
 void at_dict_free(struct at_dict *d);
 

@@ -217,10 +217,26 @@ static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
     return AT_OK;
 }
 
+enum at_err at_event_check_own(const struct at_event *ev, struct at_why *why)
+{
+    enum at_err err = AT_OK;
+    CHECK(at_event_lists_fit(ev), "a list is longer than %u entries or %u bytes", AT_LIST_MAX, AT_LIST_MAX_BYTES);
+    if (ev->has & AT_HAS_CALL)
+        err = check_text(ev->call, "call", why);
+    if (!err && ev->has & AT_HAS_AUTH_SETTING)
+        err = check_settings(ev, why);
+    if (!err && ev->extra.ptr)
+        err = check_extra(ev, why);
+    if (err)
+        return err;
+    CHECK(!(ev->has & AT_HAS_PACKET) || (ev->packet >= 1 && ev->packet <= INT64_MAX), "\"packet\" is out of range");
+    CHECK(!(ev->has & AT_HAS_LOST_BYTES) || ev->lost_bytes <= INT64_MAX, "\"lost_bytes\" is out of range");
+    return AT_OK;
+}
+
 enum at_err at_event_check(const struct at_event *ev, struct at_why *why)
 {
     CHECK(at_kind_text(ev->kind), "\"kind\" is unknown");
-    CHECK(at_event_lists_fit(ev), "a list is longer than %u entries or %u bytes", AT_LIST_MAX, AT_LIST_MAX_BYTES);
     enum at_err err = check_flags(ev, why);
     if (!err)
         err = check_text(ev->app, "app", why);
@@ -230,24 +246,18 @@ enum at_err at_event_check(const struct at_event *ev, struct at_why *why)
         err = check_text(ev->stream, "stream", why);
     if (!err && ev->has & AT_HAS_PLATFORM)
         err = check_text(ev->platform, "platform", why);
-    if (!err && ev->has & AT_HAS_CALL)
-        err = check_text(ev->call, "call", why);
     if (!err && ev->kind == AT_KIND_CALL)
         err = check_text(ev->api, "api", why);
     if (!err && ev->kind == AT_KIND_RETURN)
         err = check_text(ev->err_msg, "errMsg", why);
+    if (!err)
+        err = at_event_check_own(ev, why);
     if (!err && ev->has & AT_HAS_SCOPE)
         err = check_scopes(ev, why);
-    if (!err && ev->has & AT_HAS_AUTH_SETTING)
-        err = check_settings(ev, why);
     if (!err && ev->has & AT_HAS_OBSERVES)
         err = check_observes(ev, why);
-    if (!err && ev->extra.ptr)
-        err = check_extra(ev, why);
     if (err)
         return err;
-    CHECK(!(ev->has & AT_HAS_PACKET) || (ev->packet >= 1 && ev->packet <= INT64_MAX), "\"packet\" is out of range");
-    CHECK(!(ev->has & AT_HAS_LOST_BYTES) || ev->lost_bytes <= INT64_MAX, "\"lost_bytes\" is out of range");
     CHECK(ev->kind != AT_KIND_DECISION || at_answer_text(ev->answer), "\"answer\" is unknown");
     return AT_OK;
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #define AT_VERSION "0.1.0"
 #define AT_MUST_USE __attribute__((warn_unused_result))
@@ -65,7 +66,10 @@ struct at_str {
 #define AT_STR_FMT(s) (int)(s).len, (s).ptr /* for "%.*s" */
 
 struct at_str at_str(const char *c_string); /* NULL gives an absent view */
-bool at_str_eq(struct at_str a, struct at_str b);
+static inline bool at_str_eq(struct at_str a, struct at_str b)
+{
+    return a.len == b.len && (a.len == 0 || !memcmp(a.ptr, b.ptr, a.len));
+}
 int at_str_cmp(struct at_str a, struct at_str b); /* by bytes, shorter first on a tie */
 bool at_str_starts(struct at_str s, struct at_str prefix);
 /* The offset of the first `needle` in `s`, SIZE_MAX where there is none. */

@@ -353,8 +353,8 @@ static const char *steering_escape(struct at_str sequence, char room[7])
     unsigned c = sequence.len == 2   ? (unsigned)(p[0] & 0x1f) << 6 | (p[1] & 0x3f)
                  : sequence.len == 3 ? (unsigned)(p[0] & 0xf) << 12 | (unsigned)(p[1] & 0x3f) << 6 | (p[2] & 0x3f)
                                      : 0;
-    bool steers = (c >= 0x80 && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
-                  (c >= 0x2066 && c <= 0x2069);
+    bool steers = (c >= 0x80 && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f ||
+                  (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
     if (!steers)
         return NULL;
     snprintf(room, 7, "\\u%04x", c);

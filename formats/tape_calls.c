@@ -57,12 +57,6 @@ void at_arena_clear(struct tape_arena *a)
     }
 }
 
-void at_calls_free(struct tape_calls *c)
-{
-    free(c->open);
-    *c = (struct tape_calls){0};
-}
-
 /* ---- Forms of ids */
 
 /* Splits "call-017" into "call-0" and 17: the number has no leading zero. False, and nothing set: there is none. */
@@ -129,7 +123,7 @@ static void unpack_uuid(const uint8_t in[16], char *out)
 /* ---- The state */
 
 /* Remembers a call for its answer; the oldest of too many is forgotten. */
-static enum at_err push(struct tape_calls *c, struct tape_call_id id)
+static enum at_err push(struct tape_calls *c, struct tape_arena *a, struct tape_call_id id)
 {
     if (c->n_open == TAPE_OPEN_CALLS) {
         memmove(c->open, c->open + 1, (TAPE_OPEN_CALLS - 1) * sizeof *c->open);
@@ -137,9 +131,11 @@ static enum at_err push(struct tape_calls *c, struct tape_call_id id)
     }
     if (c->n_open == c->cap_open) {
         uint8_t cap = (uint8_t)(c->cap_open ? c->cap_open * 2 : 2);
-        struct tape_call_id *open = realloc(c->open, cap * sizeof *open);
+        struct tape_call_id *open = at_arena_array(a, cap, sizeof *open);
         if (!open)
             return AT_NOMEM;
+        if (c->n_open)
+            memcpy(open, c->open, c->n_open * sizeof *open);
         c->open = open;
         c->cap_open = cap;
     }
@@ -181,7 +177,7 @@ static enum at_err note_call(struct tape_calls *c, struct tape_ids *ids, uint64_
     c->plain = counts && (c->plain || c->n_open == 0);
     if (c->n_open == 0 || c->number > c->top)
         c->top = c->number;
-    return push(c, (struct tape_call_id){.id = id, .ref = *ref});
+    return push(c, &ids->arena, (struct tape_call_id){.id = id, .ref = *ref});
 }
 
 enum at_err at_calls_encode(struct tape_calls *c, struct tape_ids *ids, enum at_kind kind, struct at_str id,

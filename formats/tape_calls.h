@@ -40,7 +40,6 @@ struct tape_calls {
     uint8_t n_open, cap_open;
     bool plain; /* all open calls count with this prefix */
 };
-void at_calls_free(struct tape_calls *c);
 
 struct tape_call_code {
     uint64_t code;    /* CALL_… */

@@ -6,7 +6,8 @@
 #include "formats/tape_columns.h"
 
 #define RAW_DEFLATE_WINDOW (-15) /* no zlib header: the frame has its own checksum */
-#define INCOMPRESSIBLE_BYTES 16  /* below this nothing is gained */
+#define SMALL_DEFLATE_WINDOW (-13)
+#define INCOMPRESSIBLE_BYTES 16 /* below this nothing is gained */
 
 bool at_varint_long(struct cursor *c, uint64_t *v)
 {
@@ -37,22 +38,35 @@ bool at_cursor_text(struct cursor *c, struct at_str *out)
 
 /* ---- Packing */
 
+/* Ways to write a column. */
+enum way { STORE, HUFFMAN, GENERAL };
+
+/* Frames after which a column's other ways are tried again. */
+#define TRIAL_FRAMES 16
+
 struct at_packer {
     z_stream general, huffman; /* kept: setting one up costs more than a small column */
     bool has_general, has_huffman;
-    bool thorough; /* try both for every column and take the smaller */
-    struct at_buf body, attempt;
+    bool thorough; /* try every way for every column */
+    struct {
+        enum way way;    /* the smallest at the last trial */
+        unsigned frames; /* until the next */
+    } columns[COLUMNS];
+    struct at_buf body;
 };
 
 enum at_err at_packer_new(int level, bool thorough, struct at_packer **out)
 {
+    /* A small frame needs neither a large window nor a large table, which would be cleared for each column. */
+    const int window = thorough ? RAW_DEFLATE_WINDOW : SMALL_DEFLATE_WINDOW;
+    const int memory = thorough ? 9 : 6;
     struct at_packer *p = calloc(1, sizeof *p);
     *out = p;
     if (!p)
         return AT_NOMEM;
     p->thorough = thorough;
-    p->has_general = deflateInit2(&p->general, level, Z_DEFLATED, RAW_DEFLATE_WINDOW, 9, Z_DEFAULT_STRATEGY) == Z_OK;
-    p->has_huffman = deflateInit2(&p->huffman, 1, Z_DEFLATED, RAW_DEFLATE_WINDOW, 9, Z_HUFFMAN_ONLY) == Z_OK;
+    p->has_general = deflateInit2(&p->general, level, Z_DEFLATED, window, memory, Z_DEFAULT_STRATEGY) == Z_OK;
+    p->has_huffman = deflateInit2(&p->huffman, 1, Z_DEFLATED, window, memory, Z_HUFFMAN_ONLY) == Z_OK;
     if (p->has_general && p->has_huffman)
         return AT_OK;
     at_packer_free(out);
@@ -69,7 +83,6 @@ void at_packer_free(struct at_packer **packer)
     if (p->has_huffman)
         deflateEnd(&p->huffman);
     at_buf_free(&p->body);
-    at_buf_free(&p->attempt);
     free(p);
     *packer = NULL;
 }
@@ -92,39 +105,60 @@ static enum at_err deflate_into(z_stream *z, const struct at_buf *column, struct
     return AT_OK;
 }
 
-/* Random-looking bytes, in which a search for repetitions only costs time. */
-static bool is_noise(enum tape_column id)
-{
-    return id == COL_T_LOW || id == COL_SOURCE_LOW || id == COL_USERS;
-}
-
-/* Appends the column's bytes in the smallest form to p->body. */
-static enum at_err pack_column(struct at_packer *p, enum tape_column id, const struct at_buf *column, int *encoding)
+/* Appends the column to p->body in a way; where that is not much smaller, stored. *way: what was done. */
+static enum at_err pack_as(struct at_packer *p, const struct at_buf *column, enum way *way)
 {
     size_t start = p->body.len;
-    enum at_err err = AT_OK;
-    *encoding = TAPE_STORED;
-    if (column->len > INCOMPRESSIBLE_BYTES && id != COL_UUID) {
-        bool huffman = is_noise(id);
-        *encoding = TAPE_DEFLATED;
-        err = deflate_into(huffman ? &p->huffman : &p->general, column, &p->body);
-        if (!err && p->thorough && !huffman) {
-            p->attempt.len = 0;
-            err = deflate_into(&p->huffman, column, &p->attempt);
-            if (!err && p->attempt.len < p->body.len - start) {
-                p->body.len = start;
-                err = at_buf_str(&p->body, at_buf_view(&p->attempt));
-            }
-        }
-        if (err)
-            return err;
+    if (*way != STORE) {
+        enum at_err err = deflate_into(*way == HUFFMAN ? &p->huffman : &p->general, column, &p->body);
         /* inflating costs a reader more than reading: a small gain is not worth it */
-        if (p->body.len - start < column->len - column->len / 16)
-            return AT_OK;
+        if (err || p->body.len - start < column->len - column->len / 16)
+            return err;
+        p->body.len = start;
+        *way = STORE;
     }
-    p->body.len = start;
-    *encoding = TAPE_STORED;
     return at_buf_str(&p->body, at_buf_view(column));
+}
+
+/* Tries both ways of deflating and keeps the smaller. */
+static enum at_err pack_smallest(struct at_packer *p, const struct at_buf *column, enum way *way)
+{
+    size_t start = p->body.len;
+    enum way other = GENERAL;
+    *way = HUFFMAN;
+    enum at_err err = pack_as(p, column, way);
+    if (err)
+        return err;
+    size_t middle = p->body.len;
+    err = pack_as(p, column, &other);
+    if (!err && p->body.len - middle < middle - start) {
+        *way = other;
+        memmove(p->body.ptr + start, p->body.ptr + middle, p->body.len - middle);
+        p->body.len -= middle - start;
+    } else {
+        p->body.len = middle;
+    }
+    return err;
+}
+
+/* Appends the column's bytes to p->body. What was the smallest for a column mostly stays so for some frames. */
+static enum at_err pack_column(struct at_packer *p, enum tape_column id, const struct at_buf *column, int *encoding)
+{
+    enum at_err err = AT_OK;
+    enum way way = p->columns[id].way;
+    if (column->len <= INCOMPRESSIBLE_BYTES || id == COL_UUID) {
+        way = STORE;
+        err = pack_as(p, column, &way);
+    } else if (p->thorough || p->columns[id].frames == 0) {
+        err = pack_smallest(p, column, &way);
+        p->columns[id].way = way;
+        p->columns[id].frames = TRIAL_FRAMES;
+    } else {
+        err = pack_as(p, column, &way);
+        p->columns[id].frames--;
+    }
+    *encoding = way == STORE ? TAPE_STORED : TAPE_DEFLATED;
+    return err;
 }
 
 enum at_err at_pack(struct at_packer *p, const struct at_buf columns[COLUMNS], struct at_buf *out)

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/dict.h"
 #include "formats/event.h"
-#include "formats/tape_calls.h"
 #include "formats/tape_columns.h"
 #include "formats/tape_index.h"
 
@@ -21,7 +21,6 @@
 #define LIVE_SEGMENT_US 30000000u
 #define FRAME_TEXT_BYTES (size_t)(4u << 20) /* a frame is ended above this, so that one more event still fits */
 #define SEGMENT_TEXT_BYTES (size_t)(16u << 20)
-#define SHAPE_WORDS (16 + AT_LIST_MAX)
 
 enum pool { APPS, USERS, STREAMS, WORDS, EXTRAS, POOLS };
 static const enum tape_column pool_columns[POOLS] = {COL_APPS, COL_USERS, COL_STREAMS, COL_WORDS, COL_EXTRAS};
@@ -54,9 +53,9 @@ struct at_tape_encoder {
     bool segment_new; /* the frame being filled starts one */
     uint32_t segment_events;
     int64_t segment_first_us;
+    struct at_dict dict;
     struct at_intern *texts[POOLS];
-    uint32_t texts_told[POOLS];
-    struct at_intern *sources, *shapes, *nodes; /* of packed numbers */
+    struct at_intern *nodes; /* of pairs: the parent and the scope's number */
     struct source *source;
     size_t cap_sources;
     struct follow *follow; /* [0]: of a source's first event */
@@ -70,15 +69,9 @@ struct at_tape_encoder {
 
 static enum at_err reset_segment(struct at_tape_encoder *e)
 {
-    size_t n = at_intern_count(e->sources);
-    for (size_t i = 0; i < n; i++)
-        at_calls_free(&e->source[i].calls);
-    for (int i = 0; i < POOLS; i++) {
+    for (int i = 0; i < POOLS; i++)
         at_intern_clear(e->texts[i]);
-        e->texts_told[i] = 0;
-    }
-    at_intern_clear(e->sources);
-    at_intern_clear(e->shapes);
+    at_dict_clear(&e->dict);
     at_intern_clear(e->nodes);
     at_arena_clear(&e->ids.arena);
     e->ids.n = 0;
@@ -126,10 +119,6 @@ enum at_err at_tape_encoder_new(const struct at_tape_options *options, struct at
     for (int i = 0; i < POOLS && !err; i++)
         err = at_intern_new(&e->texts[i]);
     if (!err)
-        err = at_intern_new(&e->sources);
-    if (!err)
-        err = at_intern_new(&e->shapes);
-    if (!err)
         err = at_intern_new(&e->nodes);
     if (!err)
         err = at_indexer_new(&e->index);
@@ -146,14 +135,11 @@ void at_tape_encoder_free(struct at_tape_encoder **encoder)
     if (!e)
         return;
     at_indexer_free(&e->index);
-    for (size_t i = 0; e->sources && i < at_intern_count(e->sources) && i < e->cap_sources; i++)
-        at_calls_free(&e->source[i].calls);
     at_arena_clear(&e->ids.arena);
     free(e->follow);
     free(e->source);
     at_intern_free(&e->nodes);
-    at_intern_free(&e->shapes);
-    at_intern_free(&e->sources);
+    at_dict_free(&e->dict);
     for (int i = 0; i < POOLS; i++)
         at_intern_free(&e->texts[i]);
     for (int i = 0; i < COLUMNS; i++)
@@ -166,51 +152,40 @@ void at_tape_encoder_free(struct at_tape_encoder **encoder)
 
 /* ---- References and definitions */
 
-static enum at_err put_number(struct at_tape_encoder *e, enum tape_column id, uint64_t v)
+static inline enum at_err need_room(struct at_buf *b, size_t bytes)
 {
-    enum at_err err = at_buf_reserve(&e->columns[id], VARINT_MAX_BYTES);
+    return b->cap - b->len >= bytes ? AT_OK : at_buf_reserve(b, bytes);
+}
+
+static inline enum at_err put_number(struct at_tape_encoder *e, enum tape_column id, uint64_t v)
+{
+    enum at_err err = need_room(&e->columns[id], VARINT_MAX_BYTES);
     if (!err)
         put_varint(&e->columns[id], v);
     return err;
 }
 
-/* A reference to a text that was interned: 0 and the text where it was not told yet, else its number + 1. */
-static enum at_err put_text(struct at_tape_encoder *e, enum tape_column id, enum pool pool, uint32_t text)
+static inline enum at_err put_byte(struct at_tape_encoder *e, enum tape_column id, uint8_t v)
 {
-    if (text < e->texts_told[pool])
-        return put_number(e, id, (uint64_t)text + 1);
-    e->texts_told[pool] = text + 1;
-    struct at_buf *to = &e->columns[pool_columns[pool]];
-    enum at_err err = at_buf_str(to, at_intern_get(e->texts[pool], text));
+    struct at_buf *b = &e->columns[id];
+    enum at_err err = need_room(b, 1);
     if (!err)
-        err = at_buf_add(to, "", 1);
-    return err ? err : put_number(e, id, 0);
-}
-
-/* Interns `n` numbers as one thing. *is_new: it was not there. */
-static enum at_err intern_numbers(struct at_intern *table, const void *numbers, size_t bytes, uint32_t *id,
-                                  bool *is_new)
-{
-    uint32_t before = at_intern_count(table);
-    enum at_err err = at_intern_add(table, (struct at_str){numbers, bytes}, id);
-    *is_new = !err && *id == before;
+        b->ptr[b->len++] = (char)v;
     return err;
 }
 
-static enum at_err grow(void **array, size_t *cap, size_t wanted, size_t element_bytes)
+/* A reference to a text: 0 and the text where it is new, else its number + 1. */
+static enum at_err put_text(struct at_tape_encoder *e, enum tape_column id, enum pool pool, struct at_str text)
 {
-    if (wanted <= *cap)
-        return AT_OK;
-    size_t more = *cap ? *cap * 2 : 64;
-    while (more < wanted)
-        more *= 2;
-    char *moved = realloc(*array, more * element_bytes);
-    if (!moved)
-        return AT_NOMEM;
-    memset(moved + *cap * element_bytes, 0, (more - *cap) * element_bytes);
-    *array = moved;
-    *cap = more;
-    return AT_OK;
+    uint32_t number = 0, known = at_intern_count(e->texts[pool]);
+    enum at_err err = at_intern_add(e->texts[pool], text, &number);
+    if (err || number < known)
+        return err ? err : put_number(e, id, (uint64_t)number + 1);
+    struct at_buf *to = &e->columns[pool_columns[pool]];
+    err = at_buf_str(to, text);
+    if (!err)
+        err = at_buf_add(to, "", 1);
+    return err ? err : put_number(e, id, 0);
 }
 
 /* The distance from the time before; its sign goes with the rest of it, so that the low byte is all noise. */
@@ -219,8 +194,7 @@ static enum at_err put_time(struct at_tape_encoder *e, int64_t t_us)
     uint64_t delta = (uint64_t)t_us - (uint64_t)e->last_us; /* modulo 2^64: any two times have one */
     bool back = delta >> 63;
     uint64_t size = back ? 0 - delta : delta;
-    uint8_t low = (uint8_t)size;
-    enum at_err err = at_buf_add(&e->columns[COL_T_LOW], &low, 1);
+    enum at_err err = put_byte(e, COL_T_LOW, (uint8_t)size);
     e->last_us = t_us;
     return err ? err : put_number(e, COL_T_HIGH, (size >> 8) << 1 | back);
 }
@@ -228,45 +202,31 @@ static enum at_err put_time(struct at_tape_encoder *e, int64_t t_us)
 /* The age of the source (how many came since): what is in use now is mostly young. 0: a new one. */
 static enum at_err put_source_code(struct at_tape_encoder *e, uint32_t age)
 {
-    uint8_t low = (uint8_t)age;
-    enum at_err err = at_buf_add(&e->columns[COL_SOURCE_LOW], &low, 1);
+    enum at_err err = put_byte(e, COL_SOURCE_LOW, (uint8_t)age);
     return err ? err : put_number(e, COL_SOURCE_HIGH, age >> 8);
 }
 
-static enum at_err put_source(struct at_tape_encoder *e, const struct at_event *ev, uint32_t *source)
+static enum at_err put_new_source(struct at_tape_encoder *e, const struct at_event *ev, struct dict_place *place)
 {
-    uint32_t refs[4] = {0, 0, 0, UINT32_MAX};
-    bool is_new = false;
-    enum at_err err = at_intern_add(e->texts[APPS], ev->app, &refs[0]);
+    enum at_err err = at_dict_add_source(&e->dict, ev, place);
     if (!err)
-        err = at_intern_add(e->texts[USERS], ev->user, &refs[1]);
-    if (!err)
-        err = at_intern_add(e->texts[STREAMS], ev->stream, &refs[2]);
-    if (!err && ev->has & AT_HAS_PLATFORM)
-        err = at_intern_add(e->texts[APPS], ev->platform, &refs[3]);
-    if (!err)
-        err = intern_numbers(e->sources, refs, sizeof refs, source, &is_new);
+        err = at_columns_grow((void **)&e->source, &e->cap_sources, e->dict.n_sources, sizeof *e->source);
     if (err)
         return err;
-    if (!is_new)
-        return put_source_code(e, at_intern_count(e->sources) - *source);
-    err = grow((void **)&e->source, &e->cap_sources, (size_t)*source + 1, sizeof *e->source);
-    if (err)
-        return err;
-    e->source[*source] = (struct source){0};
+    e->source[place->source] = (struct source){0};
     err = put_source_code(e, 0);
     if (!err)
         err = at_indexer_source(e->index, ev->app, ev->user);
     if (!err)
-        err = put_text(e, COL_SOURCE_NEW, APPS, refs[0]);
+        err = put_text(e, COL_SOURCE_NEW, APPS, ev->app);
     if (!err)
-        err = put_text(e, COL_SOURCE_NEW, USERS, refs[1]);
+        err = put_text(e, COL_SOURCE_NEW, USERS, ev->user);
     if (!err)
-        err = put_text(e, COL_SOURCE_NEW, STREAMS, refs[2]);
+        err = put_text(e, COL_SOURCE_NEW, STREAMS, ev->stream);
     if (!err)
         err = put_number(e, COL_SOURCE_NEW, ev->has & AT_HAS_PLATFORM);
     if (!err && ev->has & AT_HAS_PLATFORM)
-        err = put_text(e, COL_SOURCE_NEW, APPS, refs[3]);
+        err = put_text(e, COL_SOURCE_NEW, APPS, ev->platform);
     return err;
 }
 
@@ -280,102 +240,107 @@ static uint32_t observes_number(const struct at_event *ev)
     return number;
 }
 
-static enum at_err add_word(struct at_tape_encoder *e, uint64_t *numbers, uint32_t *n, struct at_str word)
+/* The definition of a new shape: its numbers, then its texts. */
+static enum at_err put_definition(struct at_tape_encoder *e, const struct at_event *shape)
 {
-    uint32_t id = 0;
-    enum at_err err = at_intern_add(e->texts[WORDS], word, &id);
-    numbers[(*n)++] = id;
-    return err;
-}
-
-/*
- * The numbers of the event's shape: kind, has, then what the kind and `has` call for: value (answer, granted, fresh
- * and observes), errno, api, errMsg, number of scopes, scopes. Texts are references to words; `first_text` says from
- * where on (the number of scopes, which is no text, stands before them all).
- */
-static enum at_err shape_numbers(struct at_tape_encoder *e, const struct at_event *ev, uint64_t *numbers, uint32_t *n,
-                                 uint32_t *first_text)
-{
-    uint32_t has = ev->has & ~(uint32_t)AT_HAS_PLATFORM;
+    uint64_t numbers[8];
+    unsigned n = 0;
     enum at_err err = AT_OK;
-    *n = 0;
-    numbers[(*n)++] = ev->kind;
-    numbers[(*n)++] = has | (ev->extra.ptr ? SHAPE_HAS_EXTRA : 0);
-    if (ev->kind == AT_KIND_DECISION)
-        numbers[(*n)++] = ev->answer;
-    if (ev->kind == AT_KIND_SETTINGS)
-        numbers[(*n)++] = ev->granted;
-    if (has & AT_HAS_FRESH)
-        numbers[(*n)++] = ev->fresh;
-    if (has & AT_HAS_OBSERVES)
-        numbers[(*n)++] = observes_number(ev);
-    if (has & AT_HAS_ERRNO)
-        numbers[(*n)++] = zigzag(ev->err_no);
-    if (has & AT_HAS_SCOPE)
-        numbers[(*n)++] = ev->n_scopes;
-    *first_text = *n;
-    if (ev->kind == AT_KIND_CALL)
-        err = add_word(e, numbers, n, ev->api);
-    if (!err && ev->kind == AT_KIND_RETURN)
-        err = add_word(e, numbers, n, ev->err_msg);
-    for (size_t i = 0; has & AT_HAS_SCOPE && i < ev->n_scopes && !err; i++)
-        err = add_word(e, numbers, n, ev->scopes[i]);
+    numbers[n++] = shape->kind;
+    numbers[n++] = shape->has;
+    if (shape->kind == AT_KIND_DECISION)
+        numbers[n++] = shape->answer;
+    if (shape->kind == AT_KIND_SETTINGS)
+        numbers[n++] = shape->granted;
+    if (shape->has & AT_HAS_FRESH)
+        numbers[n++] = shape->fresh;
+    if (shape->has & AT_HAS_OBSERVES)
+        numbers[n++] = observes_number(shape);
+    if (shape->has & AT_HAS_ERRNO)
+        numbers[n++] = zigzag(shape->err_no);
+    if (shape->has & AT_HAS_SCOPE)
+        numbers[n++] = shape->n_scopes;
+    for (unsigned i = 0; i < n && !err; i++)
+        err = put_number(e, COL_SHAPE_NEW, numbers[i]);
+    if (!err && shape->kind == AT_KIND_CALL)
+        err = put_text(e, COL_SHAPE_NEW, WORDS, shape->api);
+    if (!err && shape->kind == AT_KIND_RETURN)
+        err = put_text(e, COL_SHAPE_NEW, WORDS, shape->err_msg);
+    for (size_t i = 0; i < shape->n_scopes && !err; i++)
+        err = put_text(e, COL_SHAPE_NEW, WORDS, shape->scopes[i]);
     return err;
 }
 
-static enum at_err put_shape(struct at_tape_encoder *e, const struct at_event *ev, struct source *source)
+static enum at_err put_shape(struct at_tape_encoder *e, const struct at_event *ev, struct dict_place *place)
 {
-    uint64_t numbers[SHAPE_WORDS];
-    uint32_t n = 0, first_text = 0, id = 0;
-    bool is_new = false;
-    enum at_err err = shape_numbers(e, ev, numbers, &n, &first_text);
-    if (!err)
-        err = intern_numbers(e->shapes, numbers, n * sizeof *numbers, &id, &is_new);
-    if (!err) /* [0] and one for each shape */
-        err = grow((void **)&e->follow, &e->cap_follow, (size_t)id + 2, sizeof *e->follow);
+    bool is_new = place->shape == AT_DICT_NEW;
+    enum at_err err = is_new ? at_dict_add_shape(&e->dict, ev, place) : AT_OK;
+    if (!err && is_new) /* [0] and one for each shape */
+        err = at_columns_grow((void **)&e->follow, &e->cap_follow, e->dict.n_shapes + 1, sizeof *e->follow);
     if (!err && is_new)
         err = at_indexer_shape(e->index, ev);
     if (err)
         return err;
-    at_indexer_event(e->index, id);
-    uint32_t mark = id + 1;
+    at_indexer_event(e->index, place->shape);
+    struct source *source = &e->source[place->source];
+    uint32_t mark = place->shape + 1;
     struct follow *f = &e->follow[source->shape];
     source->shape = mark;
     if (f->first == mark)
         return put_number(e, COL_SHAPE, SHAPE_FIRST);
-    uint64_t code = f->second == mark ? SHAPE_SECOND : is_new ? SHAPE_NEW : (uint64_t)SHAPE_KNOWN + id;
+    uint64_t code = f->second == mark ? SHAPE_SECOND : is_new ? SHAPE_NEW : (uint64_t)SHAPE_KNOWN + place->shape;
     f->second = f->first;
     f->first = mark;
     err = put_number(e, COL_SHAPE, code);
-    for (uint32_t i = 0; is_new && i < n && !err; i++)
-        err = i < first_text ? put_number(e, COL_SHAPE_NEW, numbers[i])
-                             : put_text(e, COL_SHAPE_NEW, WORDS, (uint32_t)numbers[i]);
-    return err;
+    return err || !is_new ? err : put_definition(e, &e->dict.shapes[place->shape]);
 }
 
 /* ---- What is particular to an event */
 
+/* From a node of the tree to that of one more scope, which may be new. */
+static enum at_err step(struct at_tape_encoder *e, struct at_str scope, uint32_t *node)
+{
+    uint32_t pair[2] = {*node, 0}, id = 0;
+    const struct at_str key = {(const char *)pair, sizeof pair};
+    enum at_err err = AT_OK;
+    if (!at_intern_find(e->texts[WORDS], scope, &pair[1]) || !at_intern_find(e->nodes, key, &id)) {
+        id = at_intern_count(e->nodes);
+        err = at_indexer_scope(e->index, scope);
+        if (!err)
+            err = put_number(e, COL_SNAPSHOT, NODE_NEW);
+        if (!err)
+            err = put_number(e, COL_SNAPSHOT, (uint64_t)id - *node); /* the parent: how far back */
+        if (!err)
+            err = put_text(e, COL_SNAPSHOT, WORDS, scope);
+        if (!err && at_intern_find(e->texts[WORDS], scope, &pair[1]))
+            err = at_intern_add(e->nodes, key, &id);
+    }
+    *node = id + 1;
+    return err;
+}
+
+/* True if the node stands for the event's list of scopes. */
+static bool is_list(const struct at_tape_encoder *e, uint32_t node, const struct at_event *ev)
+{
+    size_t i = ev->n_settings;
+    uint32_t pair[2];
+    while (node && i-- > 0) {
+        memcpy(pair, at_intern_get(e->nodes, node - 1).ptr, sizeof pair);
+        if (!at_str_eq(at_intern_get(e->texts[WORDS], pair[1]), ev->settings[i].scope))
+            return false;
+        node = pair[0];
+    }
+    return !node && !i;
+}
+
 /* The list of scopes as a path in a tree: node 0 is the empty list, a child has one more scope. Values as bits. */
 static enum at_err put_snapshot(struct at_tape_encoder *e, const struct at_event *ev, struct source *source)
 {
-    uint32_t node = 0;
+    bool same = is_list(e, source->node, ev);
+    uint32_t node = same ? source->node : 0;
     enum at_err err = AT_OK;
-    for (size_t i = 0; i < ev->n_settings && !err; i++) {
-        uint32_t step[2] = {node, 0}, id = 0;
-        bool is_new = false;
-        err = at_intern_add(e->texts[WORDS], ev->settings[i].scope, &step[1]);
-        if (!err)
-            err = intern_numbers(e->nodes, step, sizeof step, &id, &is_new);
-        if (!err && is_new)
-            err = at_indexer_scope(e->index, ev->settings[i].scope);
-        if (!err && is_new)
-            err = put_number(e, COL_SNAPSHOT, NODE_NEW);
-        if (!err && is_new)
-            err = put_number(e, COL_SNAPSHOT, (uint64_t)id - node); /* the parent: how far back */
-        if (!err && is_new)
-            err = put_text(e, COL_SNAPSHOT, WORDS, step[1]);
-        node = id + 1;
-    }
+    for (size_t i = 0; i < ev->n_settings && !err && !same; i++)
+        err = step(e, ev->settings[i].scope, &node);
     if (!err)
         err = put_number(e, COL_SNAPSHOT, node == source->node ? NODE_SAME : (uint64_t)NODE_KNOWN + node);
     source->node = node;
@@ -383,7 +348,7 @@ static enum at_err put_snapshot(struct at_tape_encoder *e, const struct at_event
         uint8_t bits = 0;
         for (size_t j = i; j < i + 8 && j < ev->n_settings; j++)
             bits = (uint8_t)(bits | (unsigned)ev->settings[j].granted << (j - i));
-        err = at_buf_add(&e->columns[COL_MASK], &bits, 1);
+        err = put_byte(e, COL_MASK, bits);
     }
     return err;
 }
@@ -409,7 +374,6 @@ static enum at_err put_call(struct at_tape_encoder *e, const struct at_event *ev
 static enum at_err put_rest(struct at_tape_encoder *e, const struct at_event *ev, struct source *source)
 {
     enum at_err err = AT_OK;
-    uint32_t id = 0;
     if (ev->has & AT_HAS_CALL)
         err = put_call(e, ev, source);
     if (!err && ev->has & AT_HAS_AUTH_SETTING)
@@ -420,11 +384,8 @@ static enum at_err put_rest(struct at_tape_encoder *e, const struct at_event *ev
     }
     if (!err && ev->has & AT_HAS_LOST_BYTES)
         err = put_number(e, COL_LOST, ev->lost_bytes);
-    if (!err && ev->extra.ptr) {
-        err = at_intern_add(e->texts[EXTRAS], ev->extra, &id);
-        if (!err)
-            err = put_text(e, COL_EXTRA, EXTRAS, id);
-    }
+    if (!err && ev->extra.ptr)
+        err = put_text(e, COL_EXTRA, EXTRAS, ev->extra);
     return err;
 }
 
@@ -528,14 +489,16 @@ static enum at_err make_way(struct at_tape_encoder *e, const struct at_event *ev
     return AT_OK;
 }
 
-static enum at_err encode(struct at_tape_encoder *e, const struct at_event *ev, struct at_buf *out)
+static enum at_err encode(struct at_tape_encoder *e, const struct at_event *ev, struct dict_place *place,
+                          struct at_buf *out)
 {
-    uint32_t source = 0;
     enum at_err err = put_header(e, ev, out);
     if (!err)
         err = make_way(e, ev, out);
     if (err)
         return err;
+    if (e->segment_events == 0) /* nothing is known any more */
+        place->source = place->shape = AT_DICT_NEW;
     struct tape_frame *f = &e->frame;
     if (f->events == 0) {
         f->earliest_us = f->latest_us = e->frame_first_us = ev->t_us;
@@ -545,12 +508,14 @@ static enum at_err encode(struct at_tape_encoder *e, const struct at_event *ev, 
     f->earliest_us = ev->t_us < f->earliest_us ? ev->t_us : f->earliest_us;
     f->latest_us = ev->t_us > f->latest_us ? ev->t_us : f->latest_us;
     err = put_time(e, ev->t_us);
+    if (!err && place->source == AT_DICT_NEW)
+        err = put_new_source(e, ev, place);
+    else if (!err)
+        err = put_source_code(e, (uint32_t)e->dict.n_sources - place->source);
     if (!err)
-        err = put_source(e, ev, &source);
+        err = put_shape(e, ev, place);
     if (!err)
-        err = put_shape(e, ev, &e->source[source]);
-    if (!err)
-        err = put_rest(e, ev, &e->source[source]);
+        err = put_rest(e, ev, &e->source[place->source]);
     f->events++;
     e->segment_events++;
     e->events++;
@@ -561,9 +526,12 @@ enum at_err at_tape_encode(struct at_tape_encoder *e, const struct at_event *ev,
 {
     if (e->failed || e->finished)
         return e->failed ? e->failed : AT_BAD;
-    if (at_event_check(ev, NULL))
+    struct dict_place place;
+    at_dict_find(&e->dict, ev, &place);
+    bool known = place.source != AT_DICT_NEW && place.shape != AT_DICT_NEW;
+    if (known ? at_event_check_own(ev, NULL) : at_event_check(ev, NULL))
         return AT_BAD;
-    e->failed = encode(e, ev, out);
+    e->failed = encode(e, ev, &place, out);
     return e->failed;
 }
 

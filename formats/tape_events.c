@@ -80,8 +80,6 @@ enum at_err at_events_new(struct tape_events **out)
 
 static void clear_segment(struct tape_events *d)
 {
-    for (size_t i = 0; i < d->n_sources; i++)
-        at_calls_free(&d->states[i].calls);
     for (int i = 0; i < POOLS; i++)
         d->texts[i].n = 0;
     d->n_sources = d->n_shapes = 0;
