@@ -22,8 +22,8 @@ const char *at_kind_text(enum at_kind kind)
 /* The index of `text` among the texts, 0 where it is none of them. texts[0] is not looked at. */
 static size_t find_text(const char *const *texts, size_t n, struct at_str text)
 {
-    for (size_t i = 1; i < n; i++)
-        if (at_str_eq(text, at_str(texts[i])))
+    for (size_t i = 1; i < n && text.len; i++)
+        if (text.ptr[0] == texts[i][0] && at_str_eq(text, at_str(texts[i])))
             return i;
     return 0;
 }
@@ -86,10 +86,25 @@ const struct at_field at_fields[AT_FIELDS] = {
 
 size_t at_field_find(struct at_str name)
 {
-    size_t i = 0;
-    while (i < AT_FIELDS && !at_str_eq(name, at_str(at_fields[i].name)))
-        i++;
-    return i;
+    static const uint8_t by_length[][4] = {
+        [1] = {AT_FIELD_T + 1},
+        [3] = {AT_FIELD_APP + 1, AT_FIELD_API + 1},
+        [4] = {AT_FIELD_KIND + 1, AT_FIELD_USER + 1, AT_FIELD_CALL + 1},
+        [5] = {AT_FIELD_SCOPE + 1, AT_FIELD_ERRNO + 1, AT_FIELD_FRESH + 1},
+        [6] = {AT_FIELD_STREAM + 1, AT_FIELD_PACKET + 1, AT_FIELD_ERR_MSG + 1, AT_FIELD_ANSWER + 1},
+        [7] = {AT_FIELD_GRANTED + 1},
+        [8] = {AT_FIELD_PLATFORM + 1, AT_FIELD_OBSERVES + 1},
+        [10] = {AT_FIELD_LOST_BYTES + 1},
+        [11] = {AT_FIELD_AUTH_SETTING + 1},
+    };
+    if (name.len >= COUNT(by_length))
+        return AT_FIELDS;
+    for (size_t i = 0; i < COUNT(by_length[0]) && by_length[name.len][i]; i++) {
+        size_t field = by_length[name.len][i] - 1u;
+        if (!memcmp(name.ptr, at_fields[field].name, name.len))
+            return field;
+    }
+    return AT_FIELDS;
 }
 
 /* ---- The check */
@@ -115,6 +130,12 @@ bool at_text_valid(struct at_str s)
         memcpy(&v, s.ptr + i, 8);
         if ((v | (v - ones)) & high) /* not ASCII, or a zero byte among lower ones */
             break;
+    }
+    if (i && i + 8 > s.len) { /* the last eight, some of them once more */
+        uint64_t v;
+        memcpy(&v, s.ptr + s.len - 8, 8);
+        if (!((v | (v - ones)) & high))
+            return true;
     }
     for (; i < s.len; i++)
         if (s.ptr[i] == 0 || (unsigned char)s.ptr[i] >= 0x80)
@@ -205,15 +226,14 @@ static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
     CHECK(!memchr(ev->extra.ptr, '\n', ev->extra.len), "unknown fields hold a line end");
     /* Its members are written among the others: the brackets are the first and the last byte. */
     CHECK(ev->extra.ptr[ev->extra.len - 1] == '}', "unknown fields have white space behind them");
+    bool any = false;
     at_json_iter_begin(&it, ev->extra);
-    bool any = at_json_iter_next(&it, &key, &value);
-    CHECK(any || ev->extra.len == 2, "unknown fields are white space");
-    at_json_iter_begin(&it, ev->extra);
-    while (at_json_iter_next(&it, &key, &value)) {
+    for (; at_json_iter_next(&it, &key, &value); any = true) {
         size_t f = at_field_find((struct at_str){key.ptr + 1, key.len - 2});
         CHECK(f == AT_FIELDS || !(at_fields[f].kinds >> ev->kind & 1), "\"%s\" is among the unknown fields",
               at_fields[f].name);
     }
+    CHECK(any || ev->extra.len == 2, "unknown fields are white space");
     return AT_OK;
 }
 

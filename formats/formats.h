@@ -166,6 +166,8 @@ bool at_json_valid(struct at_str s);
 bool at_json_check(struct at_str s, bool *spaced);
 /* Appends the valid value `s` without white space between its tokens, so that it fits on a line. */
 AT_MUST_USE enum at_err at_json_compact(struct at_buf *out, struct at_str s);
+/* Behind the string that starts at `p`, in text that is known to be valid. */
+const char *at_json_string_end(const char *p, const char *end);
 /* The raw text (quotes included) of member `name` of the object in the valid text `s`; absent where there is none. */
 struct at_str at_json_member(struct at_str s, const char *name);
 
@@ -273,6 +275,16 @@ AT_MUST_USE enum at_err at_event_parser_new(struct at_event_parser **out);
 void at_event_parser_free(struct at_event_parser **p);
 AT_MUST_USE enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct at_event *ev,
                                        struct at_why *why);
+/*
+ * The same from the members of a JSON object, in their order: valid JSON texts, which must outlive the event. Without
+ * `defaults` (NULL) the object must have all that an event needs; else it may lack t, app, user and stream, and packet
+ * is always that of the defaults.
+ */
+struct at_json_member {
+    struct at_str key, value; /* raw: the key with its quotes and escapes */
+};
+AT_MUST_USE enum at_err at_event_from_members(struct at_event_parser *p, const struct at_json_member *list, size_t n,
+                                              const struct at_event *defaults, struct at_event *ev, struct at_why *why);
 
 /* A deep copy in one allocation. Free it with free(). NULL when out of memory. */
 struct at_event *at_event_clone(const struct at_event *ev);

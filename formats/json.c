@@ -252,16 +252,25 @@ bool at_json_valid(struct at_str s)
     return at_json_check(s, &spaced);
 }
 
-/* Behind the string that starts at `p`, in text that is known to be valid. */
-static const char *string_end(const char *p, const char *end)
+const char *at_json_string_end(const char *p, const char *end)
 {
-    for (p++; p < end; p++) {
-        p = skip_plain(p, end);
+    for (p++;; p += 2) { /* an escape is two bytes at least, and neither of them ends the string */
+#ifdef __SSE2__
+        const __m128i quotes = _mm_set1_epi8('"'), escapes = _mm_set1_epi8('\\');
+        unsigned hit = 0;
+        while (end - p >= 16 && !hit) {
+            __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+            hit = (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quotes), _mm_cmpeq_epi8(v, escapes)));
+            p += hit ? __builtin_ctz(hit) : 16;
+        }
+#endif
+        while (p < end && *p != '"' && *p != '\\')
+            p++;
         if (p < end && *p == '"')
             return p + 1;
-        p += p < end && *p == '\\';
+        if (end - p <= 2)
+            return end;
     }
-    return end;
 }
 
 enum at_err at_json_compact(struct at_buf *out, struct at_str s)
@@ -270,7 +279,7 @@ enum at_err at_json_compact(struct at_buf *out, struct at_str s)
     const char *p = s.ptr, *end = s.ptr + s.len, *from = p;
     while (p < end && !err) {
         if (*p == '"') {
-            p = string_end(p, end);
+            p = at_json_string_end(p, end);
         } else if (is_space(*p)) {
             err = at_buf_add(out, from, (size_t)(p - from));
             from = p = skip_space(p, end);

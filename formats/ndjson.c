@@ -17,21 +17,26 @@
     } while (0)
 
 #define NAMES_KEPT 1024u /* a table of names grown past this is made anew, so that clearing stays cheap */
+#define FEW_NAMES 16u    /* so many are compared one by one */
 
 struct member {
-    struct at_str raw_key, value; /* text */
-    size_t field;                 /* enum at_field_id, AT_FIELDS: unknown */
+    struct at_json_member text;
+    size_t field; /* enum at_field_id, AT_FIELDS: unknown */
 };
 
 struct at_event_parser {
     struct at_buf line, text, extra; /* the line; strings decoded from it; unknown fields */
+    struct at_json_member *list;     /* the members of the line */
+    size_t cap_list;
     struct member *members;
     size_t n_members, cap_members;
     struct at_str *scopes;
     size_t cap_scopes;
     struct at_setting *settings;
     size_t cap_settings;
-    struct at_intern *names; /* scratch, to find names given twice */
+    struct at_str few[FEW_NAMES]; /* scratch, to find names given twice */
+    size_t n_few;
+    struct at_intern *names; /* the same where there are more */
 };
 
 enum at_err at_event_parser_new(struct at_event_parser **out)
@@ -57,6 +62,7 @@ void at_event_parser_free(struct at_event_parser **parser)
     free(p->settings);
     free(p->scopes);
     free(p->members);
+    free(p->list);
     at_buf_free(&p->extra);
     at_buf_free(&p->text);
     at_buf_free(&p->line);
@@ -186,6 +192,9 @@ static enum at_err parse_scope(struct at_event_parser *p, struct at_event *ev, s
 /* Forgets the names seen. */
 static enum at_err clear_names(struct at_event_parser *p)
 {
+    p->n_few = 0;
+    if (at_intern_count(p->names) == 0)
+        return AT_OK;
     if (at_intern_count(p->names) <= NAMES_KEPT) {
         at_intern_clear(p->names);
         return AT_OK;
@@ -198,7 +207,21 @@ static enum at_err clear_names(struct at_event_parser *p)
 static enum at_err seen_again(struct at_event_parser *p, struct at_str name, bool *again)
 {
     uint32_t id = 0, before = at_intern_count(p->names);
-    enum at_err err = at_intern_add(p->names, name, &id);
+    enum at_err err = AT_OK;
+    *again = false;
+    if (before == 0) {
+        for (size_t i = 0; i < p->n_few && !*again; i++)
+            *again = at_str_eq(p->few[i], name);
+        if (p->n_few < FEW_NAMES) {
+            p->few[p->n_few++] = name;
+            return AT_OK;
+        }
+        for (size_t i = 0; i < p->n_few && !err; i++)
+            err = at_intern_add(p->names, p->few[i], &id);
+        before = at_intern_count(p->names);
+    }
+    if (!err)
+        err = at_intern_add(p->names, name, &id);
     *again = id < before;
     return err;
 }
@@ -271,47 +294,47 @@ static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, c
     const char *name = at_fields[m->field].name;
     switch ((enum at_field_id)m->field) {
     case AT_FIELD_T:
-        return integer(m->value, name, INT64_MIN, &ev->t_us, why);
+        return integer(m->text.value, name, INT64_MIN, &ev->t_us, why);
     case AT_FIELD_APP:
-        return decode(p, m->value, name, &ev->app, why);
+        return decode(p, m->text.value, name, &ev->app, why);
     case AT_FIELD_USER:
-        return decode(p, m->value, name, &ev->user, why);
+        return decode(p, m->text.value, name, &ev->user, why);
     case AT_FIELD_STREAM:
-        return decode(p, m->value, name, &ev->stream, why);
+        return decode(p, m->text.value, name, &ev->stream, why);
     case AT_FIELD_PLATFORM:
         ev->has |= AT_HAS_PLATFORM;
-        return decode(p, m->value, name, &ev->platform, why);
+        return decode(p, m->text.value, name, &ev->platform, why);
     case AT_FIELD_PACKET:
         ev->has |= AT_HAS_PACKET;
-        err = integer(m->value, name, 1, &number, why);
+        err = integer(m->text.value, name, 1, &number, why);
         ev->packet = (uint64_t)number;
         return err;
     case AT_FIELD_CALL:
         ev->has |= AT_HAS_CALL;
-        return decode(p, m->value, name, &ev->call, why);
+        return decode(p, m->text.value, name, &ev->call, why);
     case AT_FIELD_API:
-        return decode(p, m->value, name, &ev->api, why);
+        return decode(p, m->text.value, name, &ev->api, why);
     case AT_FIELD_SCOPE:
-        return parse_scope(p, ev, m->value, why);
+        return parse_scope(p, ev, m->text.value, why);
     case AT_FIELD_ERR_MSG:
-        return decode(p, m->value, name, &ev->err_msg, why);
+        return decode(p, m->text.value, name, &ev->err_msg, why);
     case AT_FIELD_ERRNO:
         ev->has |= AT_HAS_ERRNO;
-        return integer(m->value, name, INT64_MIN, &ev->err_no, why);
+        return integer(m->text.value, name, INT64_MIN, &ev->err_no, why);
     case AT_FIELD_AUTH_SETTING:
-        return parse_settings(p, ev, m->value, why);
+        return parse_settings(p, ev, m->text.value, why);
     case AT_FIELD_ANSWER:
-        return parse_answer(p, ev, m->value, why);
+        return parse_answer(p, ev, m->text.value, why);
     case AT_FIELD_GRANTED:
-        return boolean(m->value, name, &ev->granted, why);
+        return boolean(m->text.value, name, &ev->granted, why);
     case AT_FIELD_FRESH:
         ev->has |= AT_HAS_FRESH;
-        return boolean(m->value, name, &ev->fresh, why);
+        return boolean(m->text.value, name, &ev->fresh, why);
     case AT_FIELD_OBSERVES:
-        return parse_observes(p, ev, m->value, why);
+        return parse_observes(p, ev, m->text.value, why);
     case AT_FIELD_LOST_BYTES:
         ev->has |= AT_HAS_LOST_BYTES;
-        err = integer(m->value, name, 0, &number, why);
+        err = integer(m->text.value, name, 0, &number, why);
         ev->lost_bytes = (uint64_t)number;
         return err;
     case AT_FIELD_KIND: /* read before the others */
@@ -321,24 +344,22 @@ static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, c
     return AT_OK;
 }
 
-/* The members of the line, each name once. */
-static enum at_err split(struct at_event_parser *p, struct at_why *why)
+/* Which field each member is; each name once. *given gets a bit for each known one. */
+static enum at_err tell_apart(struct at_event_parser *p, const struct at_json_member *list, size_t n, uint32_t *given,
+                              struct at_why *why)
 {
-    struct at_json_iter it;
-    struct member m;
-    uint32_t seen = 0;
     enum at_err err = clear_names(p);
-    p->n_members = 0;
-    at_json_iter_begin(&it, at_buf_view(&p->line));
-    while (!err && at_json_iter_next(&it, &m.raw_key, &m.value)) {
+    *given = 0;
+    for (p->n_members = 0; p->n_members < n && !err;) {
         bool again = false;
-        struct at_str name = {m.raw_key.ptr + 1, m.raw_key.len - 2};
-        if (decode(p, m.raw_key, "", &name, NULL)) /* a name that no string holds is its own text */
-            name = m.raw_key;
+        struct member m = {.text = list[p->n_members]};
+        struct at_str name = {m.text.key.ptr + 1, m.text.key.len - 2};
+        if (decode(p, m.text.key, "", &name, NULL)) /* a name that no string holds is its own text */
+            name = m.text.key;
         m.field = at_field_find(name);
         if (m.field < AT_FIELDS) {
-            again = seen >> m.field & 1;
-            seen |= 1u << m.field;
+            again = *given >> m.field & 1;
+            *given |= 1u << m.field;
         } else {
             err = seen_again(p, name, &again);
         }
@@ -357,7 +378,7 @@ static enum at_err find_kind(struct at_event_parser *p, struct at_event *ev, str
     for (size_t i = 0; i < p->n_members; i++) {
         if (p->members[i].field != AT_FIELD_KIND)
             continue;
-        enum at_err err = decode(p, p->members[i].value, "kind", &text, why);
+        enum at_err err = decode(p, p->members[i].text.value, "kind", &text, why);
         if (err)
             return err;
         ev->kind = at_kind_find(text);
@@ -372,27 +393,54 @@ static enum at_err keep_unknown(struct at_event_parser *p, const struct member *
 {
     enum at_err err = at_buf_add(&p->extra, p->extra.len ? "," : "{", 1);
     if (!err)
-        err = at_buf_str(&p->extra, m->raw_key);
+        err = at_buf_str(&p->extra, m->text.key);
     if (!err)
         err = at_buf_add(&p->extra, ":", 1);
-    return err ? err : at_json_compact(&p->extra, m->value);
+    return err ? err : at_json_compact(&p->extra, m->text.value);
 }
 
-enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct at_event *ev, struct at_why *why)
+#define F(name) (1u << AT_FIELD_##name)
+#define FROM_ELSEWHERE (F(T) | F(APP) | F(USER) | F(STREAM))
+
+/* What the members lack; where they come from is not for them to say. */
+static enum at_err take_defaults(const struct at_event *defaults, uint32_t given, struct at_event *ev,
+                                 struct at_why *why)
 {
-    uint32_t missing;
+    const struct {
+        uint32_t bit;
+        const struct at_str *from;
+        struct at_str *to;
+        const char *name;
+    } texts[] = {{F(APP), &defaults->app, &ev->app, "app"},
+                 {F(USER), &defaults->user, &ev->user, "user"},
+                 {F(STREAM), &defaults->stream, &ev->stream, "stream"}};
+    if (!(given & F(T)))
+        ev->t_us = defaults->t_us;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (given & texts[i].bit)
+            continue;
+        *texts[i].to = *texts[i].from;
+        CHECK(texts[i].from->ptr && texts[i].from->len <= AT_TEXT_MAX_BYTES && at_text_valid(*texts[i].from),
+              "\"%s\" is no text", texts[i].name);
+    }
+    ev->packet = defaults->packet;
+    ev->has = (ev->has & ~(uint32_t)AT_HAS_PACKET) | (defaults->has & AT_HAS_PACKET);
+    return AT_OK;
+}
+
+enum at_err at_event_from_members(struct at_event_parser *p, const struct at_json_member *list, size_t n,
+                                  const struct at_event *defaults, struct at_event *ev, struct at_why *why)
+{
+    size_t bytes = 0;
+    uint32_t given = 0;
     *ev = (struct at_event){0};
-    p->line.len = p->text.len = p->extra.len = 0;
-    if (line.len > AT_LINE_MAX_BYTES)
-        return at_fail(why, AT_BAD, "the line is longer than %u bytes", AT_LINE_MAX_BYTES);
-    enum at_err err = at_buf_str(&p->line, line);
-    if (!err) /* decoded strings are no longer than the line, names and values together; they must not move */
-        err = at_buf_reserve(&p->text, 2 * line.len);
-    if (err)
-        return at_fail(why, err, "%s", at_err_text(err));
-    CHECK(at_json_valid(line), "not JSON");
-    CHECK(line.ptr[strspn(line.ptr, " \t\r\n")] == '{', "not a JSON object");
-    err = split(p, why);
+    p->text.len = p->extra.len = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += list[i].key.len + list[i].value.len;
+    /* Decoded strings are no longer than the texts, names and values together; they must not move. */
+    enum at_err err = at_buf_reserve(&p->text, 2 * bytes);
+    if (!err)
+        err = tell_apart(p, list, n, &given, why);
     if (!err)
         err = find_kind(p, ev, why);
     for (size_t i = 0; i < p->n_members && !err; i++) {
@@ -408,15 +456,37 @@ enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct
         ev->extra = at_buf_view(&p->extra);
     CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
     CHECK(at_event_lists_fit(ev), "a list is longer than %u bytes", AT_LIST_MAX_BYTES);
-    missing = 0;
+    if (defaults) {
+        err = take_defaults(defaults, given, ev, why);
+        if (err)
+            return err;
+        given |= FROM_ELSEWHERE;
+    }
     for (size_t i = 0; i < AT_FIELDS; i++)
-        missing |= (at_fields[i].required >> ev->kind & 1) << i;
-    for (size_t i = 0; i < p->n_members; i++)
-        if (p->members[i].field < AT_FIELDS)
-            missing &= ~(1u << p->members[i].field);
-    for (size_t i = 0; i < AT_FIELDS; i++)
-        CHECK(!(missing >> i & 1), "\"%s\" is missing", at_fields[i].name);
+        CHECK(given >> i & 1 || !(at_fields[i].required >> ev->kind & 1), "\"%s\" is missing", at_fields[i].name);
     return AT_OK;
+}
+
+enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct at_event *ev, struct at_why *why)
+{
+    struct at_json_iter it;
+    struct at_json_member m;
+    size_t n = 0;
+    p->line.len = 0;
+    if (line.len > AT_LINE_MAX_BYTES)
+        return at_fail(why, AT_BAD, "the line is longer than %u bytes", AT_LINE_MAX_BYTES);
+    enum at_err err = at_buf_str(&p->line, line);
+    if (err)
+        return at_fail(why, err, "%s", at_err_text(err));
+    CHECK(at_json_valid(line), "not JSON");
+    CHECK(line.ptr[strspn(line.ptr, " \t\r\n")] == '{', "not a JSON object");
+    at_json_iter_begin(&it, at_buf_view(&p->line));
+    while (!err && at_json_iter_next(&it, &m.key, &m.value)) {
+        err = grow((void **)&p->list, n, &p->cap_list, sizeof *p->list);
+        if (!err)
+            p->list[n++] = m;
+    }
+    return err ? at_fail(why, err, "%s", at_err_text(err)) : at_event_from_members(p, p->list, n, NULL, ev, why);
 }
 
 /* ---- Writing */

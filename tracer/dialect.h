@@ -51,6 +51,7 @@ struct at_doc {
     struct at_str text;
     struct at_doc_node *nodes;
     uint32_t n, cap;
+    bool escapes; /* there are backslashes in the text */
 };
 /* Indexes `valid`, which must be one valid JSON value (at_json_valid). The text must outlive the index. */
 AT_MUST_USE enum at_err at_doc_index(struct at_doc *d, struct at_str valid);
@@ -63,10 +64,12 @@ AT_MUST_USE enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struc
 struct at_pointer {
     struct at_str *tokens;
     size_t n;
+    uint32_t place; /* in a dialect: see dialect_place.c; 0: none */
 };
 AT_MUST_USE enum at_err at_pointer_compile(struct at_arena *arena, struct at_str text, struct at_pointer *out);
 #define AT_NO_NODE UINT32_MAX
 uint32_t at_pointer_find(const struct at_pointer *p, const struct at_doc *d, uint32_t from); /* AT_NO_NODE */
+uint32_t at_doc_child(const struct at_doc *d, uint32_t node, struct at_str token);
 
 /* Indexes of JSON texts inside of strings, as a stack: whoever takes some sets `used` back when done with them. */
 #define AT_DOCS 64u
@@ -146,6 +149,7 @@ struct at_value {
     /* authSetting as an array of records */
     struct at_value *key, *value;
     struct at_when *when; /* there only if this holds; NULL: always */
+    bool plain;           /* the source alone */
 };
 
 enum at_test_op { AT_TEST_IS, AT_TEST_EXISTS, AT_TEST_STARTS, AT_TEST_TYPE };
@@ -155,6 +159,7 @@ struct at_test {
     bool negate;
     struct at_map_entry *any; /* is: one of these (type, to); starts, type: one of these texts */
     size_t n_any;
+    uint64_t texts; /* is: bits of the texts of the place; 0: `any` is compared */
 };
 /* Any of these groups, all tests of which hold. n == 0: always. */
 struct at_when {
@@ -205,6 +210,7 @@ struct at_reply {
     struct at_when drop_if; /* the request's event does not count then; it waits for the answer */
     bool has_drop_if;
     const struct at_value *fields[AT_FIELDS]; /* of the `return`; api and scope: of the call, known only now */
+    uint32_t given_fields;                    /* 1u << enum at_field */
 };
 
 struct at_rule {
@@ -215,26 +221,42 @@ struct at_rule {
     size_t n_steps;
     struct at_rule *rules; /* group */
     size_t n_rules;
-    uint32_t gate;               /* of the rules at the top: see dialect_gate.c */
+    uint64_t gate; /* of the rules at the top: see dialect_gate.c */
+    uint32_t key;  /* a place where one of the texts has to be; 0: not known */
+    uint64_t key_texts;
     int makes;                   /* enum at_kind or AT_RULE_… */
     const struct at_value *kind; /* AT_RULE_BY_VALUE */
     const struct at_value *fields[AT_FIELDS];
+    uint32_t given;            /* 1u << enum at_field */
     const struct at_value *id; /* pairs the message with its answer */
     struct at_reply reply;
 };
 
+/* A step of some JSON Pointer from the item on: see dialect_place.c. */
+struct at_place {
+    uint32_t parent; /* 0: the item */
+    struct at_str token;
+    struct at_str *texts; /* what conditions ask for here */
+    uint8_t n_texts;
+};
+#define AT_PLACE_TEXTS 63u
+
 struct at_dialect {
     struct at_arena arena; /* holds all below */
+    struct at_place *places;
+    uint32_t n_places;
     struct at_str name, title;
     uint8_t observes; /* mask of enum at_sight */
     bool own_times;   /* some rule gives `t` */
     const struct at_value *id, *reply_id;
     const struct at_value *fields[AT_FIELDS]; /* app, user, platform, stream for all rules */
+    uint32_t given;                           /* of them, 1u << enum at_field */
     struct at_step *steps;
     size_t n_steps;
     struct at_rule *rules;
     size_t n_rules;
-    uint32_t reply_gate; /* see dialect_gate.c */
+    uint64_t reply_gate;      /* see dialect_gate.c */
+    struct at_str reply_name; /* a message answers by this member alone; absent: by more than that */
 };
 
 #define AT_DIALECT_BYTES ((size_t)1024 * 1024) /* cap on a mapping file */
@@ -265,11 +287,25 @@ AT_MUST_USE enum at_err at_apis_named(const struct at_apis *a, const struct at_f
 
 /* ---- Evaluation */
 
-/* The node that a condition looked at last: many rules look at the same place. */
-struct at_memo {
-    const struct at_str *tokens;
-    uint32_t from, node;
+/* What was found in the item at hand, by places: see dialect_place.c. */
+struct at_spot {
+    uint32_t turn, node;
+    uint8_t number; /* of the text there */
+    bool compared;
 };
+struct at_finder {
+    struct at_spot *spots;
+    size_t cap;
+    uint32_t turn, node;
+    const struct at_doc *doc;
+    const struct at_place *places;
+};
+AT_MUST_USE enum at_err at_place_add(struct at_dialect *d, struct at_pointer *p);
+void at_place_ask(struct at_dialect *d, struct at_test *t);
+AT_MUST_USE enum at_err at_finder_room(struct at_finder *f, size_t n_places);
+void at_finder_free(struct at_finder *f);
+/* A new message, or a text that was not indexed before: nothing is known. */
+void at_finder_begin(struct at_finder *f, const struct at_dialect *d);
 
 /* What evaluation looks at. */
 struct at_scene {
@@ -281,8 +317,11 @@ struct at_scene {
     struct at_arena *arena; /* for this message */
     struct at_docs *docs;
     struct at_str request_api, request_call; /* in a reply */
-    struct at_memo *memo;                    /* may be NULL */
+    struct at_finder *finder;                /* may be NULL */
 };
+uint32_t at_scene_find(const struct at_scene *s, const struct at_pointer *p); /* AT_NO_NODE */
+/* The number of the text that is at a place, among those asked for there; 0: none of them. The scene has a finder. */
+unsigned at_scene_number(const struct at_scene *s, uint32_t place);
 AT_MUST_USE enum at_err at_value_get(const struct at_value *v, const struct at_scene *s, struct at_found *out);
 bool at_when_holds(const struct at_when *w, const struct at_scene *s);
 /* The value of a query parameter (percent-decoded, '+' is a space) or a header line; absent where there is none. */
@@ -290,9 +329,10 @@ struct at_str at_target_query(struct at_str target, struct at_str name, struct a
 struct at_str at_header_value(struct at_str headers, struct at_str name);
 struct at_str at_target_path(struct at_str target);
 
-/* Fills an event from a rule's fields. AT_BAD: the event lacks something that its kind needs, or has nonsense. */
-AT_MUST_USE enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], const struct at_scene *s,
-                                      struct at_event *ev);
+/* Fills an event from the `given` ones (1u << enum at_field) of a rule's fields. AT_BAD: the event lacks something that
+ * its kind needs, or has nonsense. */
+AT_MUST_USE enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32_t given,
+                                      const struct at_scene *s, struct at_event *ev);
 
 /* ---- Holding events back until their order is certain: hold.c */
 
@@ -340,6 +380,7 @@ struct at_pending {
 struct at_pairs {
     struct at_pending **buckets;
     uint32_t n_buckets, n[2]; /* open, answered */
+    uint32_t asked[2];        /* by enum at_dir of the request */
     struct at_pending *oldest[2], *newest[2];
 };
 #define AT_PAIRS_OPEN 4096u /* requests remembered per connection and dialect */
@@ -372,6 +413,8 @@ struct at_last_reports { /* of a connection */
 /* True if the event was reported before: see authtape-dialect(5), "Repeats". `dialect` tells dialects apart. */
 bool at_seen_again(struct at_seen *s, struct at_last_reports *last, uint64_t dialect, const struct at_event *ev,
                    bool own_time, int64_t now_us);
+/* The same for an event with a number that counts the events of its stream; own_time: its t is what it said itself. */
+bool at_seen_number(struct at_seen *s, uint64_t dialect, const struct at_event *ev, uint64_t number, bool own_time);
 /* An event that is no report, such as a tap or an answer: what comes after it is no repeat of what came before. */
 void at_seen_other(struct at_last_reports *last, const struct at_event *ev);
 
@@ -423,6 +466,7 @@ struct at_run {
     const struct at_apis *apis;
     struct at_arena *arena;
     struct at_docs *docs;
+    struct at_finder *finder;
     struct at_hold *hold;
     struct at_seen *seen;
     struct at_event_parser *parser;
@@ -435,6 +479,8 @@ struct at_run {
     struct at_taken *check;       /* not NULL: nothing is done, only said what would be */
     const struct at_message *m;   /* set by at_run_message */
     const struct at_scene *scene; /* of the event at hand; likewise */
+    /* The request that the message answers, where the gate found it already. */
+    struct at_pending *answered;
 };
 AT_MUST_USE enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc);
 
@@ -451,21 +497,28 @@ void at_take_look(const struct at_doc *doc, bool only, size_t max_events, struct
 
 /* ---- Messages that need not be looked into: dialect_gate.c */
 
-#define AT_NEEDLES 32u
-struct at_needles { /* names that rules want, over all dialects */
-    struct at_str list[AT_NEEDLES];
-    uint8_t rare[AT_NEEDLES]; /* where in them the least common character is */
-    size_t n;
+#define AT_NEEDLES 64u
+struct at_needles { /* what rules want among the members of a message, over all dialects */
+    struct at_needle {
+        struct at_str text; /* the value; absent: any */
+    } list[AT_NEEDLES];
+    struct {
+        struct at_str name;
+        uint64_t mask; /* of the needles of that name */
+    } names[AT_NEEDLES];
+    unsigned n, n_names;
 };
 struct at_gate { /* which of them a message has; only `body` is set at first */
     struct at_str body;
-    uint32_t known, there;
-    bool looked_for_escapes, escapes;
+    const char *at; /* as far as was looked */
+    uint64_t there;
+    bool begun, done, any; /* any: the message may have everything */
 };
 void at_gate_set_up(struct at_needles *needles, struct at_dialect *d);
 /* False: nothing of the dialect can apply to the message, by any rule or as an answer. */
+/* *answered: the request that the message is known to answer, or NULL. */
 bool at_gate_open(const struct at_needles *needles, const struct at_dialect *d, const struct at_message *m,
-                  const struct at_pairs *pairs, struct at_gate *gate);
+                  const struct at_pairs *pairs, struct at_gate *gate, struct at_pending **answered);
 bool at_rule_concerns(const struct at_rule *r, const struct at_message *m);
 
 #endif

@@ -52,6 +52,8 @@ enum at_err at_compile_pointer(struct at_compiler *c, const cJSON *j, struct at_
     if (!cJSON_IsString(j))
         return at_compile_fail(c, "a JSON Pointer is needed");
     enum at_err err = at_pointer_compile(&c->d->arena, at_str(j->valuestring), out);
+    if (!err)
+        err = at_place_add(c->d, out);
     return err == AT_BAD ? at_compile_fail(c, "a JSON Pointer is needed: \"\" or \"/name/0/…\" with ~0 and ~1") : err;
 }
 
@@ -222,22 +224,6 @@ static enum at_err compile_test(struct at_compiler *c, const cJSON *j, struct at
     return err;
 }
 
-/* `text` lives as long as the compiler. */
-static enum at_err condition_pointer(struct at_compiler *c, const char *text, struct at_pointer *out)
-{
-    for (size_t i = 0; i < c->n_known; i++)
-        if (!strcmp(c->known_texts[i], text)) {
-            *out = c->known[i];
-            return AT_OK;
-        }
-    enum at_err err = at_pointer_compile(&c->d->arena, at_str(text), out);
-    if (!err && c->n_known < AT_KNOWN_POINTERS) {
-        c->known_texts[c->n_known] = text;
-        c->known[c->n_known++] = *out;
-    }
-    return err;
-}
-
 static enum at_err compile_group(struct at_compiler *c, const cJSON *j, struct at_when_group *g)
 {
     if (!cJSON_IsObject(j))
@@ -248,12 +234,15 @@ static enum at_err compile_group(struct at_compiler *c, const cJSON *j, struct a
     for (const cJSON *m = j->child; m; m = m->next) {
         struct at_test *t = &g->tests[g->n];
         size_t mark = at_compile_enter(c, m->string, 0);
-        enum at_err err = condition_pointer(c, m->string, &t->ptr);
+        enum at_err err = at_pointer_compile(&c->d->arena, at_str(m->string), &t->ptr);
+        if (!err)
+            err = at_place_add(c->d, &t->ptr);
         if (err)
             return err == AT_BAD ? at_compile_fail(c, "the name of a condition is a JSON Pointer") : err;
         err = compile_test(c, m, t);
         if (err)
             return err;
+        at_place_ask(c->d, t);
         at_compile_leave(c, mark);
         g->n++;
     }
@@ -300,7 +289,8 @@ static const char *const field_names[AT_FIELDS] = {
 };
 
 /* The first `n` fields of the table. */
-static enum at_err compile_fields(struct at_compiler *c, const cJSON *object, const struct at_value **fields, size_t n)
+static enum at_err compile_fields(struct at_compiler *c, const cJSON *object, const struct at_value **fields, size_t n,
+                                  uint32_t *given)
 {
     for (size_t f = 0; f < n; f++) {
         const cJSON *j = cJSON_GetObjectItemCaseSensitive(object, field_names[f]);
@@ -319,6 +309,7 @@ static enum at_err compile_fields(struct at_compiler *c, const cJSON *object, co
             return at_compile_fail(c, "'scope' and 'granted' belong to 'authSetting'");
         at_compile_leave(c, mark);
         fields[f] = v;
+        *given |= 1u << f;
     }
     if (fields[AT_FIELD_T])
         c->d->own_times = true;
@@ -408,7 +399,7 @@ static enum at_err compile_reply(struct at_compiler *c, const cJSON *object, str
     if (!err)
         err = compile_when(c, j, "drop-if", &r->reply.drop_if);
     if (!err)
-        err = compile_fields(c, j, r->reply.fields, AT_FIELDS);
+        err = compile_fields(c, j, r->reply.fields, AT_FIELDS, &r->reply.given_fields);
     if (err)
         return err;
     r->reply.given = true;
@@ -446,6 +437,21 @@ static enum at_err check_rule(struct at_compiler *c, const struct at_rule *r)
     return AT_OK;
 }
 
+/* Most rules begin with what kind of message they want: that is looked at before anything else. */
+static void find_key(struct at_rule *r)
+{
+    const struct at_when *w = &r->when;
+    for (size_t g = 0; g < w->n; g++) {
+        const struct at_test *t = w->groups[g].tests;
+        if (w->groups[g].n == 0 || !t->texts || t->negate || (g && t->ptr.place != r->key)) {
+            r->key = 0;
+            return;
+        }
+        r->key = t->ptr.place;
+        r->key_texts |= t->texts;
+    }
+}
+
 static enum at_err compile_rules(struct at_compiler *c, const cJSON *object, struct at_rule **out, size_t *n,
                                  unsigned depth);
 
@@ -478,6 +484,8 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
     if (!err)
         err = compile_when(c, j, "when", &r->when);
     if (!err)
+        find_key(r);
+    if (!err)
         err = compile_steps(c, j, &r->steps, &r->n_steps);
     if (err)
         return err;
@@ -488,7 +496,7 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
     }
     err = compile_makes(c, j, r);
     if (!err)
-        err = compile_fields(c, j, r->fields, AT_FIELDS);
+        err = compile_fields(c, j, r->fields, AT_FIELDS, &r->given);
     if (!err)
         err = compile_one_value(c, j, "id", &r->id);
     if (!err && r->id && !c->d->reply_id)
@@ -563,7 +571,7 @@ static enum at_err compile_top(struct at_compiler *c, const cJSON *top)
     if (!err)
         err = compile_observes(c, top);
     if (!err)
-        err = compile_fields(c, top, c->d->fields, AT_FIELD_T);
+        err = compile_fields(c, top, c->d->fields, AT_FIELD_T, &c->d->given);
     if (!err)
         err = compile_one_value(c, top, "id", &c->d->id);
     c->d->reply_id = c->d->id;

@@ -7,15 +7,10 @@
 
 #include "tracer/dialect.h"
 
-#define AT_KNOWN_POINTERS 32u
-
 struct at_compiler {
     struct at_dialect *d;
     struct at_why *why;
-    char place[200];                            /* JSON Pointer of what is being read */
-    struct at_pointer known[AT_KNOWN_POINTERS]; /* of conditions: the same text gives the same tokens */
-    const char *known_texts[AT_KNOWN_POINTERS];
-    size_t n_known;
+    char place[200]; /* JSON Pointer of what is being read */
 };
 
 enum at_err at_compile_fail(struct at_compiler *c, const char *what);

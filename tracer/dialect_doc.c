@@ -72,37 +72,19 @@ void at_arena_free(struct at_arena *a)
 
 /* The text is known to be valid: the scanners below look only for where tokens end. */
 
-static const char *string_end(const char *p, const char *end)
-{
-    for (p++;;) {
-        const char *quote = memchr(p, '"', (size_t)(end - p));
-        if (!quote)
-            return end;
-        const char *back = quote;
-        while (back > p && back[-1] == '\\')
-            back--;
-        if ((quote - back) % 2 == 0)
-            return quote + 1;
-        p = quote + 1;
-    }
-}
-
 static bool ends_scalar(char c)
 {
     return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static enum at_err add_node(struct at_doc *d, struct at_doc_node node)
+static enum at_err more_nodes(struct at_doc *d)
 {
-    if (d->n == d->cap) {
-        uint32_t cap = d->cap ? d->cap * 2 : 64;
-        struct at_doc_node *nodes = realloc(d->nodes, cap * sizeof *nodes);
-        if (!nodes)
-            return AT_NOMEM;
-        d->nodes = nodes;
-        d->cap = cap;
-    }
-    d->nodes[d->n++] = node;
+    uint32_t cap = d->cap ? d->cap * 2 : 64;
+    struct at_doc_node *nodes = realloc(d->nodes, cap * sizeof *nodes);
+    if (!nodes)
+        return AT_NOMEM;
+    d->nodes = nodes;
+    d->cap = cap;
     return AT_OK;
 }
 
@@ -126,41 +108,45 @@ enum at_err at_doc_index(struct at_doc *d, struct at_str valid)
     size_t depth = 0;
     d->text = valid;
     d->n = 0;
+    d->escapes = memchr(base, '\\', valid.len) != NULL;
     if (valid.len >= UINT32_MAX / 2)
         return AT_LIMIT;
     while (p < end) {
-        char c = *p;
+        const char *from = p;
+        char c = *p++;
+        if (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r')
+            continue;
+        if (c == ':') {
+            d->nodes[d->n - 1].type = AT_J_KEY;
+            continue;
+        }
         if (c == '}' || c == ']') {
             if (depth == 0)
                 return AT_BAD;
             struct at_doc_node *o = &d->nodes[open[--depth]];
-            o->end = (uint32_t)(++p - base);
+            o->end = (uint32_t)(p - base);
             o->next = d->n;
-        } else if (c == '{' || c == '[') {
+            continue;
+        }
+        if (d->n == d->cap && more_nodes(d))
+            return AT_NOMEM;
+        struct at_doc_node *node = &d->nodes[d->n++];
+        node->start = (uint32_t)(from - base);
+        if (c == '{' || c == '[') {
             if (depth == AT_JSON_DEPTH)
                 return AT_BAD;
-            open[depth++] = d->n;
-            enum at_err err = add_node(d, (struct at_doc_node){.start = (uint32_t)(p - base), .type = (uint8_t)c});
-            if (err)
-                return err;
-            p++;
-        } else if (c == ':') {
-            d->nodes[d->n - 1].type = AT_J_KEY;
-            p++;
-        } else if (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r') {
-            p++;
-        } else {
-            const char *from = p;
-            if (c == '"')
-                p = string_end(p, end);
-            else
-                while (p < end && !ends_scalar(*p))
-                    p++;
-            struct at_doc_node node = {(uint32_t)(from - base), (uint32_t)(p - base), d->n + 1, scalar_type(c)};
-            enum at_err err = add_node(d, node);
-            if (err)
-                return err;
+            open[depth++] = d->n - 1;
+            node->type = (uint8_t)c;
+            continue;
         }
+        if (c == '"')
+            p = at_json_string_end(from, end);
+        else
+            while (p < end && !ends_scalar(*p))
+                p++;
+        node->end = (uint32_t)(p - base);
+        node->next = d->n;
+        node->type = scalar_type(c);
     }
     return depth == 0 && d->n > 0 ? AT_OK : AT_BAD;
 }
@@ -251,7 +237,7 @@ enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *
     if (d->nodes[node].type != AT_J_STRING && d->nodes[node].type != AT_J_KEY)
         return AT_OK;
     *out = (struct at_str){out->ptr + 1, out->len - 2};
-    if (!memchr(out->ptr, '\\', out->len))
+    if (!d->escapes || !memchr(out->ptr, '\\', out->len))
         return AT_OK;
     char *room = at_arena_get(arena, out->len);
     if (!room)
@@ -305,14 +291,13 @@ enum at_err at_pointer_compile(struct at_arena *arena, struct at_str text, struc
 }
 
 /* Keys with escapes are rare: they are taken apart into a small room, longer ones match nothing. */
-static bool key_is(const struct at_doc *d, uint32_t key, struct at_str name)
+static bool key_is(const struct at_doc *d, const struct at_doc_node *key, struct at_str name)
 {
-    struct at_str raw = at_doc_raw(d, key);
-    raw = (struct at_str){raw.ptr + 1, raw.len - 2};
-    if (at_str_eq(raw, name))
-        return true;
+    struct at_str raw = {d->text.ptr + key->start + 1, key->end - key->start - 2};
     char room[512];
-    if (raw.len <= name.len || raw.len > sizeof room || !memchr(raw.ptr, '\\', raw.len))
+    if (raw.len == name.len && !memcmp(raw.ptr, name.ptr, name.len))
+        return true;
+    if (!d->escapes || raw.len <= name.len || raw.len > sizeof room || !memchr(raw.ptr, '\\', raw.len))
         return false;
     return at_str_eq(unescape(raw, room), name);
 }
@@ -330,13 +315,13 @@ static bool index_of(struct at_str token, uint32_t *out)
     return true;
 }
 
-static uint32_t child(const struct at_doc *d, uint32_t node, struct at_str token)
+uint32_t at_doc_child(const struct at_doc *d, uint32_t node, struct at_str token)
 {
     const struct at_doc_node *o = &d->nodes[node];
     uint32_t i = node + 1, wanted;
     if (o->type == AT_J_OBJECT) {
         for (; i < o->next; i = d->nodes[i + 1].next)
-            if (key_is(d, i, token))
+            if (key_is(d, &d->nodes[i], token))
                 return i + 1;
     } else if (o->type == AT_J_ARRAY && index_of(token, &wanted)) {
         for (; i < o->next; i = d->nodes[i].next)
@@ -349,7 +334,7 @@ static uint32_t child(const struct at_doc *d, uint32_t node, struct at_str token
 uint32_t at_pointer_find(const struct at_pointer *p, const struct at_doc *d, uint32_t from)
 {
     for (size_t i = 0; i < p->n && from != AT_NO_NODE; i++)
-        from = child(d, from, p->tokens[i]);
+        from = at_doc_child(d, from, p->tokens[i]);
     return from;
 }
 

@@ -166,7 +166,7 @@ static void from_flow(const struct at_value *v, const struct at_scene *s, struct
 /* The first member of a name, or the first text that starts so, at any depth. */
 static enum at_err from_find(const struct at_value *v, const struct at_scene *s, struct at_found *out)
 {
-    uint32_t top = at_pointer_find(&v->ptr, s->doc, s->node);
+    uint32_t top = at_scene_find(s, &v->ptr);
     if (top == AT_NO_NODE)
         return AT_OK;
     for (uint32_t i = top; i < s->doc->nodes[top].next; i++) {
@@ -221,7 +221,7 @@ static enum at_err from_source(const struct at_value *v, const struct at_scene *
 {
     switch (v->source) {
     case AT_FROM_ITEM:
-        return found_at(s->doc, at_pointer_find(&v->ptr, s->doc, s->node), s->arena, out);
+        return found_at(s->doc, at_scene_find(s, &v->ptr), s->arena, out);
     case AT_FROM_ROOT:
         return found_at(s->root, at_pointer_find(&v->ptr, s->root, 0), s->arena, out);
     case AT_FROM_TEXT:
@@ -257,6 +257,8 @@ static enum at_err apply_json(const struct at_value *v, const struct at_scene *s
     struct at_str text = f->type == AT_J_STRING ? f->text : (struct at_str){0};
     *f = (struct at_found){0};
     enum at_err err = at_docs_take(s->docs, text, &d);
+    if (s->finder)
+        s->finder->doc = NULL; /* the index may be one that was used before */
     return err || !d ? err : found_at(d, at_pointer_find(&v->json, d, 0), s->arena, f);
 }
 
@@ -282,6 +284,12 @@ static void apply_map(const struct at_value *v, struct at_found *f)
 enum at_err at_value_get(const struct at_value *v, const struct at_scene *s, struct at_found *out)
 {
     *out = (struct at_found){0};
+    if (v->plain) {
+        enum at_err plain_err = from_source(v, s, out);
+        if (out->type == AT_J_NULL)
+            *out = (struct at_found){0};
+        return plain_err;
+    }
     enum at_err err = v->when && !at_when_holds(v->when, s) ? AT_OK : from_source(v, s, out);
     if (!err && out->type && v->has_json)
         err = apply_json(v, s, out);
@@ -337,20 +345,11 @@ static bool is_one_of(const struct at_test *t, uint8_t type, struct at_str text)
     return false;
 }
 
-static uint32_t place_of(const struct at_test *t, const struct at_scene *s)
-{
-    struct at_memo *memo = s->doc == s->root && t->ptr.n ? s->memo : NULL;
-    if (memo && memo->tokens == t->ptr.tokens && memo->from == s->node)
-        return memo->node;
-    uint32_t node = at_pointer_find(&t->ptr, s->doc, s->node);
-    if (memo)
-        *memo = (struct at_memo){t->ptr.tokens, s->node, node};
-    return node;
-}
-
 static bool test_holds(const struct at_test *t, const struct at_scene *s)
 {
-    uint32_t node = place_of(t, s);
+    if (t->texts && s->finder)
+        return (t->texts >> at_scene_number(s, t->ptr.place) & 1) != t->negate;
+    uint32_t node = at_scene_find(s, &t->ptr);
     if (t->op == AT_TEST_EXISTS)
         return (node != AT_NO_NODE) != t->negate;
     struct at_str text = {0};

@@ -268,10 +268,12 @@ static enum at_err fill_field(enum at_field field, const struct at_value *v, con
     return AT_OK;
 }
 
-enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], const struct at_scene *s, struct at_event *ev)
+enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32_t given, const struct at_scene *s,
+                          struct at_event *ev)
 {
-    for (int i = 0; i < AT_FIELDS; i++) {
-        enum at_err err = fields[i] ? fill_field((enum at_field)i, fields[i], s, ev) : AT_OK;
+    for (; given; given &= given - 1) {
+        unsigned i = (unsigned)__builtin_ctz(given);
+        enum at_err err = fill_field((enum at_field)i, fields[i], s, ev);
         if (err)
             return err;
     }

@@ -1,74 +1,54 @@
 /*
  * dialect_gate.c: which messages a dialect need not look into.
  *
- * A rule that wants something at a JSON Pointer wants a member of that name in the text. Where the name does not occur
- * anywhere in a message, also not with escapes, the rule cannot apply, and the message need not be indexed for it.
+ * A rule that wants something at a JSON Pointer wants a member of that name in the message, often with one of a few
+ * texts. And an answer has an id that was asked with. So the members of a message are walked until one of them is
+ * wanted; where none is, the message need not be indexed.
  */
 #include <string.h>
 
 #include "tracer/dialect.h"
 
-/* The place of the character that is seen least in JSON texts: looking for that one alone is fast. */
-static uint8_t rarest(struct at_str name)
-{
-    static const char common[] = "\":,{}eatoinsrldcufpmhg1023456789bAyS._vwIT-PxkEjNCqz";
-    size_t best = 0, best_rank = 0;
-    for (size_t i = 0; i < name.len && i < UINT8_MAX; i++) {
-        const char *at = strchr(common, name.ptr[i]);
-        size_t rank = at ? (size_t)(at - common) : sizeof common;
-        if (rank > best_rank) {
-            best_rank = rank;
-            best = i;
-        }
-    }
-    return (uint8_t)best;
-}
+#define TEXTS_MAX 4u /* more texts than that for one member: its presence will do */
 
-static bool find(struct at_str body, struct at_str name, size_t rare)
-{
-    if (body.len < name.len)
-        return false;
-    const char *p = body.ptr + rare, *end = body.ptr + body.len - name.len + rare + 1;
-    while ((p = memchr(p, name.ptr[rare], (size_t)(end - p)))) {
-        if (!memcmp(p - rare, name.ptr, name.len))
-            return true;
-        p++;
-    }
-    return false;
-}
+/* ---- Setting up */
 
-/* The mask of a member's name, 0 (always open) where nothing can be said. */
-static uint32_t needle(struct at_needles *needles, const struct at_pointer *p)
+/* The mask of a member with a text (absent: any), 0 (always open) where there is no room for it. */
+static uint64_t needle(struct at_needles *needles, struct at_str name, struct at_str text)
 {
-    size_t i = p->n;
-    while (i > 0 && (p->tokens[i - 1].len < 2 || (p->tokens[i - 1].ptr[0] >= '0' && p->tokens[i - 1].ptr[0] <= '9')))
-        i--;
-    if (i == 0)
-        return 0;
-    struct at_str name = p->tokens[i - 1];
-    for (size_t k = 0; k < name.len; k++)
-        if (name.ptr[k] < ' ' || name.ptr[k] > '~' || strchr("\"\\/", name.ptr[k]))
-            return 0;
-    size_t k = 0;
-    while (k < needles->n && !at_str_eq(needles->list[k], name))
+    unsigned i = 0, k = 0;
+    while (i < needles->n_names && !at_str_eq(needles->names[i].name, name))
+        i++;
+    const uint64_t same = i < needles->n_names ? needles->names[i].mask : 0;
+    while (k < needles->n &&
+           !(same >> k & 1 && !needles->list[k].text.ptr == !text.ptr && at_str_eq(needles->list[k].text, text)))
         k++;
     if (k == AT_NEEDLES)
         return 0;
-    needles->list[k] = name;
-    needles->rare[k] = rarest(name);
-    needles->n += k == needles->n;
-    return 1u << k;
+    if (k == needles->n)
+        needles->list[needles->n++].text = text;
+    if (i == needles->n_names)
+        needles->names[needles->n_names++].name = name;
+    needles->names[i].mask |= UINT64_C(1) << k;
+    return UINT64_C(1) << k;
 }
 
-/* One name for each of the alternatives; all of them have to be known. */
-static uint32_t of_when(struct at_needles *needles, const struct at_when *w)
+/* Of a pointer into the whole message; 0 for the message itself. */
+static uint64_t of_pointer(struct at_needles *needles, const struct at_pointer *p)
 {
-    uint32_t mask = 0;
-    for (size_t g = 0; g < w->n; g++) {
-        uint32_t one = 0;
-        for (size_t i = 0; i < w->groups[g].n && !one; i++)
-            if (!w->groups[g].tests[i].negate)
-                one = needle(needles, &w->groups[g].tests[i].ptr);
+    return p->n ? needle(needles, p->tokens[0], (struct at_str){0}) : 0;
+}
+
+static uint64_t of_test(struct at_needles *needles, const struct at_test *t)
+{
+    uint64_t mask = 0;
+    bool texts = t->ptr.n == 1 && t->op == AT_TEST_IS && t->n_any > 0 && t->n_any <= TEXTS_MAX;
+    for (size_t i = 0; i < t->n_any && texts; i++)
+        texts = t->any[i].type == AT_J_STRING;
+    if (!texts)
+        return of_pointer(needles, &t->ptr);
+    for (size_t i = 0; i < t->n_any; i++) {
+        uint64_t one = needle(needles, t->ptr.tokens[0], t->any[i].to);
         if (!one)
             return 0;
         mask |= one;
@@ -76,59 +56,211 @@ static uint32_t of_when(struct at_needles *needles, const struct at_when *w)
     return mask;
 }
 
-static uint32_t of_rule(struct at_needles *needles, const struct at_rule *r)
+/* One test for each of the alternatives; all of them have to be known. */
+static uint64_t of_when(struct at_needles *needles, const struct at_when *w)
 {
-    uint32_t mask = 0;
-    for (size_t i = 0; i < r->n_rules; i++) {
-        uint32_t one = of_rule(needles, &r->rules[i]);
-        if (!one) {
-            mask = 0;
-            break;
-        }
+    uint64_t mask = 0;
+    for (size_t g = 0; g < w->n; g++) {
+        uint64_t one = 0;
+        for (size_t i = 0; i < w->groups[g].n && !one; i++)
+            if (!w->groups[g].tests[i].negate)
+                one = of_test(needles, &w->groups[g].tests[i]);
+        if (!one)
+            return 0;
         mask |= one;
     }
-    if (!mask)
-        mask = of_when(needles, &r->when);
-    for (size_t i = 0; i < r->n_steps && !mask; i++)
-        if (r->steps[i].op == AT_STEP_GO)
-            mask = needle(needles, &r->steps[i].ptr);
+    return mask;
+}
+
+/* The first step into the message that needs a member; NULL: there is none. An array stays as it is up to there: its
+ * elements are not looked at here, see begin(). */
+static const struct at_pointer *first_step(const struct at_step *steps, size_t n)
+{
+    return n && steps[0].op == AT_STEP_GO ? &steps[0].ptr : NULL;
+}
+
+/* True if the steps lead from a message that is an object to that object alone. */
+static bool stays(const struct at_step *steps, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (steps[i].op == AT_STEP_GO)
+            return false;
+    return true;
+}
+
+static uint64_t of_rule(struct at_needles *needles, const struct at_rule *r)
+{
+    const struct at_pointer *step = first_step(r->steps, r->n_steps);
+    uint64_t mask = of_when(needles, &r->when);
+    if (!mask && step)
+        mask = of_pointer(needles, step);
+    if (mask || !stays(r->steps, r->n_steps))
+        return mask;
+    for (size_t i = 0; i < r->n_rules; i++) {
+        uint64_t one = of_rule(needles, &r->rules[i]);
+        if (!one)
+            return 0;
+        mask |= one;
+    }
     return mask;
 }
 
 void at_gate_set_up(struct at_needles *needles, struct at_dialect *d)
 {
-    for (size_t i = 0; i < d->n_rules; i++)
-        d->rules[i].gate = of_rule(needles, &d->rules[i]);
     const struct at_value *id = d->reply_id;
-    d->reply_gate = id && id->source == AT_FROM_ITEM && !id->default_type ? needle(needles, &id->ptr) : 0;
+    const struct at_pointer *step = first_step(d->steps, d->n_steps);
+    const bool whole = stays(d->steps, d->n_steps);
+    const uint64_t below = step ? of_pointer(needles, step) : 0;
+    for (size_t i = 0; i < d->n_rules; i++)
+        d->rules[i].gate = whole ? of_rule(needles, &d->rules[i]) : below;
+    d->reply_gate = below;
+    d->reply_name = (struct at_str){0};
+    if (whole && id && id->source == AT_FROM_ITEM && !id->default_type) {
+        d->reply_gate = of_pointer(needles, &id->ptr);
+        if (d->n_steps == 0 && id->plain && id->ptr.n == 1)
+            d->reply_name = id->ptr.tokens[0];
+    }
 }
 
-static bool occurs(const struct at_needles *needles, struct at_gate *gate, uint32_t mask)
+/* ---- Looking at a message */
+
+/* Behind the value at `p`. The text is known to be valid. */
+static const char *value_end(const char *p, const char *end)
 {
-    for (uint32_t i = 0; mask >> i; i++) {
-        uint32_t bit = mask & 1u << i;
-        if (bit && !(gate->known & bit)) {
-            gate->known |= bit;
-            if (find(gate->body, needles->list[i], needles->rare[i]))
-                gate->there |= bit;
+    size_t depth = 0;
+    do {
+        switch (*p) {
+        case '"':
+            p = at_json_string_end(p, end);
+            break;
+        case '{':
+        case '[':
+            depth++;
+            p++;
+            break;
+        case '}':
+        case ']':
+            if (depth == 0)
+                return p; /* of a number or a word */
+            depth--;
+            p++;
+            break;
+        case ',':
+            if (depth == 0)
+                return p;
+            p++;
+            break;
+        default:
+            p++;
+            if (depth == 0) {
+                while (p < end && !strchr(",}] \t\n\r", *p))
+                    p++;
+                return p;
+            }
         }
-        if (gate->there & bit)
-            return true;
+    } while (p < end && depth > 0);
+    return p;
+}
+
+static const char *skip(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r' || *p == ',' || *p == ':'))
+        p++;
+    return p;
+}
+
+static void begin(struct at_gate *gate)
+{
+    const char *end = gate->body.ptr + gate->body.len;
+    gate->begun = true;
+    gate->at = skip(gate->body.ptr, end);
+    gate->any = gate->at == end || *gate->at != '{'; /* the items of an array may have anything */
+    gate->at += !gate->any;
+}
+
+/* The next member; false: there is none. */
+static bool next_member(struct at_gate *gate, struct at_str *key, struct at_str *value)
+{
+    const char *end = gate->body.ptr + gate->body.len, *p = skip(gate->at, end);
+    if (p == end || *p != '"') {
+        gate->done = true;
+        return false;
     }
-    if (!gate->looked_for_escapes) {
-        gate->looked_for_escapes = true;
-        gate->escapes = find(gate->body, AT_STR("\\u"), 0);
+    const char *after = at_json_string_end(p, end);
+    *key = (struct at_str){p + 1, (size_t)(after - p) - 2};
+    p = skip(after, end);
+    gate->at = value_end(p, end);
+    *value = (struct at_str){p, (size_t)(gate->at - p)};
+    return true;
+}
+
+static bool escaped(struct at_str s)
+{
+    return memchr(s.ptr, '\\', s.len) != NULL;
+}
+
+/* The needles that a member is. */
+static uint64_t met(const struct at_needles *needles, struct at_str key, struct at_str value)
+{
+    unsigned i = 0;
+    while (i < needles->n_names && !at_str_eq(needles->names[i].name, key))
+        i++;
+    uint64_t there = 0, left = i < needles->n_names ? needles->names[i].mask : 0;
+    const struct at_str text = {value.ptr + 1, value.len - 2};
+    for (; left; left &= left - 1) {
+        const struct at_str *wanted = &needles->list[__builtin_ctzll(left)].text;
+        if (!wanted->ptr || (value.ptr[0] == '"' && (at_str_eq(*wanted, text) || escaped(text))))
+            there |= left & ~(left - 1);
     }
-    return gate->escapes;
+    return there;
+}
+
+/* True if the message has one of the wanted members, or may have it. */
+static bool occurs(const struct at_needles *needles, struct at_gate *gate, uint64_t mask)
+{
+    struct at_str key, value;
+    if (!gate->begun)
+        begin(gate);
+    while (!gate->any && !(gate->there & mask) && !gate->done && next_member(gate, &key, &value)) {
+        gate->any = escaped(key);
+        gate->there |= met(needles, key, value);
+    }
+    return gate->any || gate->there & mask;
+}
+
+/* True if the message may be an answer to one of the requests. */
+static bool may_answer(const struct at_needles *needles, const struct at_dialect *d, const struct at_message *m,
+                       const struct at_pairs *pairs, struct at_gate *gate, struct at_pending **answered)
+{
+    struct at_gate again = {.body = gate->body};
+    struct at_str key, value;
+    const enum at_dir asked = m->dir == AT_DIR_CLIENT ? AT_DIR_SERVER : AT_DIR_CLIENT;
+    if (!pairs->asked[asked])
+        return false;
+    if (m->exchange || !d->reply_gate)
+        return true;
+    if (!d->reply_name.ptr || gate->any)
+        return occurs(needles, gate, d->reply_gate);
+    begin(&again); /* most often the id comes first */
+    while (!again.any && next_member(&again, &key, &value) && !at_str_eq(key, d->reply_name))
+        again.any = escaped(key);
+    if (again.any || again.done)
+        return again.any;
+    const bool text = value.ptr[0] == '"';
+    if (text)
+        value = (struct at_str){value.ptr + 1, value.len - 2};
+    if (text && escaped(value))
+        return true;
+    *answered = at_pairs_find(pairs, value, 0, asked);
+    return *answered;
 }
 
 bool at_gate_open(const struct at_needles *needles, const struct at_dialect *d, const struct at_message *m,
-                  const struct at_pairs *pairs, struct at_gate *gate)
+                  const struct at_pairs *pairs, struct at_gate *gate, struct at_pending **answered)
 {
-    if (at_pairs_any(pairs) && (m->exchange || !d->reply_gate || occurs(needles, gate, d->reply_gate)))
-        return true;
-    for (size_t i = 0; i < d->n_rules; i++)
-        if (at_rule_concerns(&d->rules[i], m) && (!d->rules[i].gate || occurs(needles, gate, d->rules[i].gate)))
-            return true;
-    return false;
+    *answered = NULL;
+    bool open = may_answer(needles, d, m, pairs, gate, answered);
+    for (size_t i = 0; i < d->n_rules && !open; i++)
+        open = at_rule_concerns(&d->rules[i], m) && (!d->rules[i].gate || occurs(needles, gate, d->rules[i].gate));
+    return open;
 }

@@ -116,6 +116,7 @@ enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, stru
     struct at_pending **bucket = &p->buckets[e->hash & (p->n_buckets - 1)];
     e->chain = *bucket;
     *bucket = e;
+    p->asked[e->dir]++;
     append(p, e);
     *added = e;
     return AT_OK;
@@ -136,6 +137,7 @@ void at_pairs_remove(struct at_pairs *p, struct at_pending *e)
     while (*at != e)
         at = &(*at)->chain;
     *at = e->chain;
+    p->asked[e->dir]--;
     unlink_aged(p, e);
     free(e);
     if (p->n[0] + p->n[1] == 0) {

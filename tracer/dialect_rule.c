@@ -22,8 +22,8 @@ static void note_unfit(const struct at_run *run, const struct at_why *why)
         at_take_refuse(run->check, run->scene, why->text);
 }
 
-/* What every event needs; false: it is not wanted or is no event. */
-static bool complete(const struct at_run *run, struct at_event *ev)
+/* Who an event is about, where the mapping does not say. */
+static void fill_names(const struct at_run *run, struct at_event *ev)
 {
     const struct at_names *names = &run->names;
     if (!ev->stream.ptr)
@@ -36,13 +36,30 @@ static bool complete(const struct at_run *run, struct at_event *ev)
         ev->platform = names->platform;
         ev->has |= AT_HAS_PLATFORM;
     }
+}
+
+/* A clock that is ahead: nothing is reported before it happens. */
+static void no_later(const struct at_run *run, struct at_event *ev)
+{
     if (ev->t_us > run->m->t_us)
-        ev->t_us = run->m->t_us; /* a clock that is ahead: nothing is reported before it happens */
-    if (!(run->kinds & 1u << ev->kind)) {
-        if (run->check)
-            run->check->left_out++;
+        ev->t_us = run->m->t_us;
+}
+
+static bool wants(const struct at_run *run, enum at_kind kind)
+{
+    if (run->kinds & 1u << kind)
+        return true;
+    if (run->check)
+        run->check->left_out++;
+    return false;
+}
+
+/* What every event needs; false: it is not wanted or is no event. */
+static bool complete(const struct at_run *run, struct at_event *ev)
+{
+    fill_names(run, ev);
+    if (!wants(run, ev->kind))
         return false;
-    }
     struct at_why why = {{0}};
     if (!at_event_check(ev, run->check ? &why : NULL))
         return true;
@@ -93,12 +110,11 @@ static const uint32_t fields_of_kind[] = {
 static enum at_err fill(const struct at_run *run, const struct at_rule *r, const struct at_scene *s,
                         struct at_event *ev)
 {
-    const struct at_value *fields[AT_FIELDS];
-    for (int i = 0; i < AT_FIELDS; i++)
-        fields[i] = ev->kind > AT_KIND_END || ev->kind == 0 || fields_of_kind[ev->kind] & 1u << i ? r->fields[i] : NULL;
-    enum at_err err = at_fill_event(run->dialect->fields, s, ev);
+    const struct at_dialect *d = run->dialect;
+    uint32_t wanted = ev->kind > AT_KIND_END || ev->kind == 0 ? UINT32_MAX : fields_of_kind[ev->kind];
+    enum at_err err = at_fill_event(d->fields, d->given, s, ev);
     if (!err)
-        err = at_fill_event(fields, s, ev);
+        err = at_fill_event(r->fields, r->given & wanted, s, ev);
     if (!err && ev->kind == AT_KIND_CALL && !at_str_eq(ev->api, AT_STR("authorize"))) {
         ev->scopes = NULL; /* other calls have a scope by the profile, not by what they say */
         ev->n_scopes = 0;
@@ -222,6 +238,7 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
     like.api = ev->api;
     struct at_event whole = *ev;
     whole.api = known ? ev->api : AT_STR("?"); /* only for the check below */
+    no_later(run, &whole);
     bool fit = r->makes >= AT_RULE_COPY || complete(run, &whole);
     if (!fit && !is_call)
         return AT_OK;
@@ -259,8 +276,7 @@ static void take_names(const struct at_pending *e, struct at_event *ev)
 static enum at_err late_call(const struct at_run *run, struct at_pending *e, const struct at_scene *s,
                              struct at_str *api)
 {
-    const struct at_value *fields[AT_FIELDS] = {
-        [AT_FIELD_API] = e->rule->reply.fields[AT_FIELD_API], [AT_FIELD_SCOPE] = e->rule->reply.fields[AT_FIELD_SCOPE]};
+    const struct at_reply *reply = &e->rule->reply;
     struct at_event ev = blank(run, AT_KIND_CALL);
     bool in_time = true;
     ev.t_us = e->t_us;
@@ -268,7 +284,7 @@ static enum at_err late_call(const struct at_run *run, struct at_pending *e, con
     ev.call = e->call;
     ev.has |= AT_HAS_CALL;
     take_names(e, &ev);
-    enum at_err err = at_fill_event(fields, s, &ev);
+    enum at_err err = at_fill_event(reply->fields, reply->given_fields & (F(API) | F(SCOPE)), s, &ev);
     if (err)
         return err;
     *api = ev.api;
@@ -280,6 +296,7 @@ static enum at_err late_call(const struct at_run *run, struct at_pending *e, con
         ev.n_scopes = 0;
         ev.has &= ~(uint32_t)(AT_HAS_SCOPE | AT_HAS_SCOPE_ARRAY);
     }
+    no_later(run, &ev);
     if (!complete(run, &ev))
         return at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
     err = run->note(run->ctx, &ev);
@@ -290,7 +307,8 @@ static enum at_err late_call(const struct at_run *run, struct at_pending *e, con
 
 static enum at_err answer_call(const struct at_run *run, struct at_pending *e, struct at_scene *s)
 {
-    const struct at_value *fields[AT_FIELDS];
+    const struct at_reply *reply = &e->rule->reply;
+    uint32_t given = reply->given_fields & ~(F(API) | F(SCOPE));
     struct at_event ev = blank(run, AT_KIND_RETURN);
     struct at_str api = e->api;
     enum at_err err = AT_OK;
@@ -304,19 +322,18 @@ static enum at_err answer_call(const struct at_run *run, struct at_pending *e, s
     } else if (e->ticket) {
         err = at_hold_keep(run->hold, &e->ticket);
     }
-    memcpy(fields, e->rule->reply.fields, sizeof fields);
-    fields[AT_FIELD_API] = fields[AT_FIELD_SCOPE] = NULL;
     if (api.ptr && !wants_authorization_list(api))
-        fields[AT_FIELD_AUTH_SETTING] = NULL;
+        given &= ~F(AUTH_SETTING);
     s->request_api = api;
     s->request_call = ev.call = e->call;
     ev.has |= AT_HAS_CALL;
     take_names(e, &ev);
     if (!err)
-        err = spoiled(run, at_fill_event(fields, s, &ev));
+        err = spoiled(run, at_fill_event(reply->fields, given, s, &ev));
     ev.api = (struct at_str){0};
     at_pairs_answered(&run->state->pairs, e);
     at_seen_other(run->last, &ev);
+    no_later(run, &ev);
     if (!err && complete(run, &ev))
         err = push(run, &ev, false);
     return err;
@@ -344,8 +361,8 @@ static enum at_err find_request(const struct at_run *run, const struct at_scene 
     const struct at_message *m = run->m;
     enum at_dir asked = m->dir == AT_DIR_CLIENT ? AT_DIR_SERVER : AT_DIR_CLIENT;
     struct at_str id;
-    *out = NULL;
-    if (!at_pairs_any(&run->state->pairs))
+    *out = run->answered;
+    if (*out || !at_pairs_any(&run->state->pairs))
         return AT_OK;
     enum at_err err = pair_id(run->dialect->reply_id, s, &id);
     if (err)
@@ -362,65 +379,70 @@ static enum at_err find_request(const struct at_run *run, const struct at_scene 
 /* An event that a rule gave at once, without an answer to wait for. */
 static enum at_err report(const struct at_run *run, struct at_event *ev, bool own_time)
 {
-    if (!complete(run, ev))
-        return AT_OK;
     if (run->check) {
         run->check->events++;
         return AT_OK;
     }
-    if (!at_seen_again(run->seen, run->last, run->number, ev, own_time, run->m->t_us))
-        return push(run, ev, own_time);
-    run->stats->repeats++;
+    if (at_seen_again(run->seen, run->last, run->number, ev, own_time, run->m->t_us)) {
+        run->stats->repeats++;
+        return AT_OK;
+    }
+    no_later(run, ev);
+    return push(run, ev, own_time);
+}
+
+/* The members of an object of the index. */
+static enum at_err members_of(const struct at_scene *s, struct at_json_member **out, size_t *n)
+{
+    const struct at_doc_node *nodes = s->doc->nodes;
+    const uint32_t end = nodes[s->node].next;
+    size_t count = 0;
+    for (uint32_t i = s->node + 1; i < end; i = nodes[i + 1].next)
+        count++;
+    *out = at_arena_get(s->arena, count * sizeof **out);
+    *n = 0;
+    if (!*out)
+        return AT_NOMEM;
+    for (uint32_t i = s->node + 1; i < end; i = nodes[i + 1].next)
+        (*out)[(*n)++] = (struct at_json_member){at_doc_raw(s->doc, i), at_doc_raw(s->doc, i + 1)};
     return AT_OK;
+}
+
+static struct at_str member(const struct at_json_member *list, size_t n, struct at_str raw_key)
+{
+    size_t i = 0;
+    while (i < n && !at_str_eq(list[i].key, raw_key))
+        i++;
+    return i < n ? list[i].value : (struct at_str){0};
 }
 
 /* An item that is an event of authtape(5) itself; what it lacks is filled in. */
 static enum at_err copy_event(const struct at_run *run, const struct at_rule *r, const struct at_scene *s)
 {
     struct at_event names = blank(run, 0), ev;
-    struct at_str raw = at_doc_raw(s->doc, s->node), have[4] = {{0}};
-    struct at_buf line = {0};
+    struct at_why why = {{0}};
+    struct at_json_member *list;
+    size_t n;
     if (s->doc->nodes[s->node].type != AT_J_OBJECT)
         return AT_OK;
     enum at_err err = fill(run, r, s, &names);
     if (err)
         return spoiled(run, err);
-    static const char *const needed[] = {"t", "app", "user", "stream"};
-    for (int i = 0; i < 4; i++)
-        have[i] = at_json_member(raw, needed[i]);
-    complete(&(struct at_run){.m = run->m, .names = run->names}, &names); /* of no kind: only its names are filled in */
-    struct at_str instead[] = {{0}, names.app, names.user, names.stream};
-    err = at_buf_add(&line, "{", 1);
-    if (!err && run->m->packet)
-        err = at_buf_printf(&line, "\"packet\":%llu", (unsigned long long)run->m->packet);
-    for (int i = 0; i < 4 && !err; i++) {
-        if (have[i].ptr)
-            continue;
-        err = at_buf_printf(&line, "%s\"%s\":", line.len > 1 ? "," : "", needed[i]);
-        if (!err)
-            err = i ? at_json_quote(&line, instead[i]) : at_buf_printf(&line, "%lld", (long long)names.t_us);
-    }
-    struct at_json_iter it;
-    struct at_str key, value;
-    at_json_iter_begin(&it, raw);
-    while (!err && at_json_iter_next(&it, &key, &value)) {
-        if (at_str_eq(key, AT_STR("\"packet\"")))
-            continue; /* where it came from is for us to say */
-        err = at_buf_printf(&line, "%s%.*s:", line.len > 1 ? "," : "", AT_STR_FMT(key));
-        if (!err)
-            err = at_json_compact(&line, value);
-    }
+    fill_names(run, &names);
+    err = members_of(s, &list, &n);
     if (!err)
-        err = at_buf_add(&line, "}", 1);
-    if (!err) {
-        struct at_why why = {{0}};
-        if (at_event_parse(run->parser, at_buf_view(&line), &ev, &why))
-            note_unfit(run, &why);
-        else
-            err = report(run, &ev, have[0].ptr || r->fields[AT_FIELD_T]);
+        err = at_event_from_members(run->parser, list, n, &names, &ev, run->check ? &why : NULL);
+    if (err == AT_BAD)
+        note_unfit(run, &why);
+    if (err)
+        return err == AT_BAD ? AT_OK : err;
+    if (!(ev.has & AT_HAS_PLATFORM) && run->names.platform.ptr) {
+        ev.platform = run->names.platform;
+        ev.has |= AT_HAS_PLATFORM;
     }
-    at_buf_free(&line);
-    return err;
+    if (!wants(run, ev.kind))
+        return AT_OK;
+    return report(run, &ev, r->fields[AT_FIELD_T] || member(list, n, AT_STR("\"t\"")).ptr);
 }
 
 static enum at_err kind_by_value(const struct at_rule *r, const struct at_scene *s, int *kind)
@@ -460,7 +482,7 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
         return request(run, r, s, &ev);
     if (kind == AT_KIND_CALL && ev.api.ptr && is_mocked(run, ev.api))
         return AT_OK;
-    return report(run, &ev, r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T]);
+    return complete(run, &ev) ? report(run, &ev, r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T]) : AT_OK;
 }
 
 bool at_rule_concerns(const struct at_rule *r, const struct at_message *m)
@@ -489,7 +511,7 @@ static enum at_err walk(const struct walk *w, size_t step, struct at_scene s)
     struct at_str text;
     switch (w->steps[step].op) {
     case AT_STEP_GO:
-        s.node = at_pointer_find(&w->steps[step].ptr, s.doc, from);
+        s.node = at_scene_find(&s, &w->steps[step].ptr);
         return s.node == AT_NO_NODE ? AT_OK : walk(w, step + 1, s);
     case AT_STEP_EACH:
         if (s.doc->nodes[from].type != AT_J_ARRAY)
@@ -510,8 +532,10 @@ static enum at_err walk(const struct walk *w, size_t step, struct at_scene s)
     if (!err)
         err = at_docs_take(s.docs, text, &s.doc);
     s.node = 0;
+    at_finder_begin(s.finder, w->run->dialect);
     if (!err && s.doc)
         err = walk(w, step + 1, s);
+    at_finder_begin(s.finder, w->run->dialect);
     s.docs->used = used;
     at_arena_release(s.arena, mark);
     return err;
@@ -530,7 +554,8 @@ static enum at_err apply_rules(struct at_run *run, const struct at_rule *rules, 
     enum at_err err = AT_OK;
     for (size_t i = 0; i < n && !err; i++) {
         const struct at_rule *r = &rules[i];
-        if (!at_rule_concerns(r, run->m))
+        if (!(run->m->dir == AT_DIR_CLIENT ? r->from_client : r->from_server) ||
+            (r->key && !(r->key_texts >> at_scene_number(s, r->key) & 1)) || !at_rule_concerns(r, run->m))
             continue;
         uint32_t used = s->docs->used;
         struct at_arena_mark mark = at_arena_mark(s->arena);
@@ -556,11 +581,16 @@ static enum at_err each_of_message(const struct walk *w, struct at_scene *s)
 enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc)
 {
     const struct at_dialect *d = run->dialect;
-    struct at_memo memo = {0};
-    struct at_scene s = {
-        .memo = &memo, .m = m, .doc = doc, .root = doc, .apis = run->apis, .arena = run->arena, .docs = run->docs};
+    struct at_scene s = {.finder = run->finder,
+                         .m = m,
+                         .doc = doc,
+                         .root = doc,
+                         .apis = run->apis,
+                         .arena = run->arena,
+                         .docs = run->docs};
     struct walk w = {run, d->steps, d->n_steps, each_of_message, d->rules, d->n_rules};
     run->m = m;
+    at_finder_begin(run->finder, d);
     return walk(&w, 0, s);
 }
 

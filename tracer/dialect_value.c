@@ -172,6 +172,7 @@ enum at_err at_compile_value(struct at_compiler *c, const cJSON *j, struct at_va
         return at_compile_fail(c, "values are nested too deep");
     if (cJSON_IsString(j)) {
         v->source = AT_FROM_ITEM;
+        v->plain = true;
         return at_compile_pointer(c, j, &v->ptr);
     }
     if (!cJSON_IsObject(j)) {
@@ -202,5 +203,7 @@ enum at_err at_compile_value(struct at_compiler *c, const cJSON *j, struct at_va
                                   "first, join, api-in or find");
     if (!err && !v->key != !v->value)
         return at_compile_fail(c, "'scope' and 'granted' go together");
+    v->plain =
+        !v->has_json && !v->n_strip && !v->before.ptr && !v->known_api && !v->has_map && !v->default_type && !v->when;
     return err;
 }

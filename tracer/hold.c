@@ -1,10 +1,12 @@
 /*
  * hold.c: events come out in the order of their times.
  *
- * A heap by (time, order of arrival). An entry that is not decided yet blocks what is later, until it is decided, or
- * until its time limit. An entry is owned by the heap and by its ticket; the last of the two frees it.
+ * By (time, order of arrival). Most events come in that order, or nearly so: those stand in a line, sorted. What would
+ * have to go far to the front goes to a heap instead. An entry that is not decided yet blocks what is later, until it
+ * is decided, or until its time limit. An entry is owned by the queue and by its ticket; the last of the two frees it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tracer/dialect.h"
 
@@ -13,17 +15,28 @@ struct at_ticket {
     uint64_t order;
     struct at_event *ev; /* NULL: nothing comes out */
     size_t *waiting;     /* counts this event; may be NULL */
-    bool undecided, in_heap, has_owner;
+    bool undecided, in_queue, has_owner;
     bool own_time;
 };
+
+/* The time stands beside the entry: to compare is not to visit it. */
+struct place {
+    int64_t t_us;
+    uint64_t order;
+    struct at_ticket *entry;
+};
+
+#define NEAR 32u /* so far from the end of the line an entry finds its place there */
 
 struct at_hold {
     struct at_hold_options options;
     at_hold_out *event;
     void *ctx;
-    size_t *waiting; /* of the events being pushed */
-    struct at_ticket **heap;
-    size_t n, cap;
+    size_t *waiting;    /* of the events being pushed */
+    struct place *line; /* from `first` on, n_line of them */
+    size_t first, n_line, cap_line;
+    struct place *heap;
+    size_t n_heap, cap_heap;
     uint64_t next_order;
     int64_t now_us;
 };
@@ -39,82 +52,144 @@ enum at_err at_hold_new(const struct at_hold_options *options, at_hold_out *even
 
 static void release(struct at_ticket *e)
 {
-    if (e->in_heap || e->has_owner)
+    if (e->in_queue || e->has_owner)
         return;
     free(e->ev);
     free(e);
+}
+
+static void drop(struct at_ticket *e)
+{
+    e->in_queue = false;
+    release(e);
 }
 
 void at_hold_free(struct at_hold **h)
 {
     if (!*h)
         return;
-    for (size_t i = 0; i < (*h)->n; i++) {
-        (*h)->heap[i]->in_heap = false;
-        release((*h)->heap[i]);
-    }
+    for (size_t i = 0; i < (*h)->n_line; i++)
+        drop((*h)->line[(*h)->first + i].entry);
+    for (size_t i = 0; i < (*h)->n_heap; i++)
+        drop((*h)->heap[i].entry);
+    free((*h)->line);
     free((*h)->heap);
     free(*h);
     *h = NULL;
 }
 
-/* ---- The heap */
+/* ---- The queue */
 
-static bool earlier(const struct at_ticket *a, const struct at_ticket *b)
+static bool earlier(const struct place *a, const struct place *b)
 {
     return a->t_us != b->t_us ? a->t_us < b->t_us : a->order < b->order;
 }
 
+/* Makes room for one more place behind `used` ones. */
+static enum at_err room_for_one(struct place **list, size_t used, size_t *cap)
+{
+    if (used < *cap)
+        return AT_OK;
+    size_t more = *cap ? *cap * 2 : 64;
+    struct place *moved = realloc(*list, more * sizeof *moved);
+    if (!moved)
+        return AT_NOMEM;
+    *list = moved;
+    *cap = more;
+    return AT_OK;
+}
+
+static enum at_err insert_in_heap(struct at_hold *h, const struct place *p)
+{
+    enum at_err err = room_for_one(&h->heap, h->n_heap, &h->cap_heap);
+    if (err)
+        return err;
+    size_t i = h->n_heap++;
+    for (; i > 0 && earlier(p, &h->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        h->heap[i] = h->heap[(i - 1) / 2];
+    h->heap[i] = *p;
+    return AT_OK;
+}
+
+static void take_from_heap(struct at_hold *h)
+{
+    struct place last = h->heap[--h->n_heap];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < h->n_heap; i = child) {
+        if (child + 1 < h->n_heap && earlier(&h->heap[child + 1], &h->heap[child]))
+            child++;
+        if (!earlier(&h->heap[child], &last))
+            break;
+        h->heap[i] = h->heap[child];
+    }
+    if (h->n_heap)
+        h->heap[i] = last;
+}
+
 static enum at_err insert(struct at_hold *h, struct at_ticket *e)
 {
-    if (h->n == h->cap) {
-        size_t cap = h->cap ? h->cap * 2 : 64;
-        struct at_ticket **heap = realloc(h->heap, cap * sizeof *heap);
-        if (!heap)
-            return AT_NOMEM;
-        h->heap = heap;
-        h->cap = cap;
+    const struct place p = {e->t_us, e->order, e};
+    size_t back = 0;
+    while (back < h->n_line && back < NEAR && earlier(&p, &h->line[h->first + h->n_line - 1 - back]))
+        back++;
+    enum at_err err;
+    if (back == NEAR) {
+        err = insert_in_heap(h, &p);
+    } else {
+        if (h->first > h->cap_line / 2) { /* what went out in front makes room */
+            memmove(h->line, h->line + h->first, h->n_line * sizeof *h->line);
+            h->first = 0;
+        }
+        err = room_for_one(&h->line, h->first + h->n_line, &h->cap_line);
+        if (!err) {
+            struct place *at = h->line + h->first + h->n_line++ - back;
+            memmove(at + 1, at, back * sizeof *at);
+            *at = p;
+        }
     }
-    size_t i = h->n++;
-    for (; i > 0 && earlier(e, h->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        h->heap[i] = h->heap[(i - 1) / 2];
-    h->heap[i] = e;
-    e->in_heap = true;
-    return AT_OK;
+    e->in_queue = !err;
+    return err;
+}
+
+/* The earliest of all; NULL: there is none. */
+static const struct place *earliest(const struct at_hold *h)
+{
+    const struct place *line = h->n_line ? &h->line[h->first] : NULL, *heap = h->n_heap ? h->heap : NULL;
+    return !heap || (line && earlier(line, heap)) ? line : heap;
 }
 
 static struct at_ticket *take_first(struct at_hold *h)
 {
-    struct at_ticket *first = h->heap[0], *last = h->heap[--h->n];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < h->n; i = child) {
-        if (child + 1 < h->n && earlier(h->heap[child + 1], h->heap[child]))
-            child++;
-        if (!earlier(h->heap[child], last))
-            break;
-        h->heap[i] = h->heap[child];
+    const struct place *p = earliest(h);
+    struct at_ticket *e = p->entry;
+    if (p == h->heap) {
+        take_from_heap(h);
+    } else {
+        h->n_line--;
+        h->first = h->n_line ? h->first + 1 : 0;
     }
-    if (h->n)
-        h->heap[i] = last;
-    first->in_heap = false;
-    return first;
+    e->in_queue = false;
+    return e;
 }
 
 /* ---- In and out */
 
-/* True if `e` is `ms` old by now. */
-static bool older_than(const struct at_hold *h, const struct at_ticket *e, uint32_t ms)
+/* True if t_us is `ms` ago by now. */
+static bool older_than(const struct at_hold *h, int64_t t_us, uint32_t ms)
 {
-    return h->now_us >= e->t_us && (uint64_t)h->now_us - (uint64_t)e->t_us >= (uint64_t)ms * 1000;
+    return h->now_us >= t_us && (uint64_t)h->now_us - (uint64_t)t_us >= (uint64_t)ms * 1000;
 }
 
 static enum at_err let_go(struct at_hold *h, bool all)
 {
-    while (h->n > 0) {
-        const struct at_ticket *first = h->heap[0];
-        uint32_t ms = first->undecided ? h->options.hold_ms : h->options.lag_ms;
-        if (!all && h->n <= h->options.hold_events && (first->undecided || ms > 0) && !older_than(h, first, ms))
-            return AT_OK;
+    const struct at_hold_options *o = &h->options;
+    for (const struct place *first; (first = earliest(h));) {
+        if (!all && h->n_line + h->n_heap <= o->hold_events && !older_than(h, first->t_us, o->hold_ms)) {
+            if (!older_than(h, first->t_us, o->lag_ms) && o->lag_ms > 0)
+                return AT_OK;
+            if (first->entry->undecided)
+                return AT_OK;
+        }
         struct at_ticket *e = take_first(h);
         enum at_err err = e->ev ? h->event(h->ctx, e->ev, e->own_time) : AT_OK;
         if (e->waiting)
@@ -146,7 +221,7 @@ static enum at_err add(struct at_hold *h, int64_t t_us, const struct at_event *e
 enum at_err at_hold_push(struct at_hold *h, const struct at_event *ev, bool own_time)
 {
     struct at_ticket *e;
-    if (h->n == 0 && h->options.lag_ms == 0)
+    if (h->n_line + h->n_heap == 0 && h->options.lag_ms == 0)
         return h->event(h->ctx, ev, own_time);
     enum at_err err = add(h, ev->t_us, ev, &e);
     if (err)
@@ -178,10 +253,10 @@ enum at_err at_hold_settle(struct at_hold *h, struct at_ticket **ticket, const s
     struct at_ticket *e = *ticket;
     enum at_err err = AT_OK;
     *ticket = NULL;
-    *in_time = e && e->in_heap;
+    *in_time = e && e->in_queue;
     if (!e)
         return AT_OK;
-    if (e->in_heap) {
+    if (e->in_queue) {
         free(e->ev);
         e->ev = ev ? at_event_clone(ev) : NULL;
         err = ev && !e->ev ? AT_NOMEM : AT_OK;

@@ -130,7 +130,8 @@ enum at_err at_ident_look(const struct at_ident *i, const struct at_scene *s, st
         }
         if (err)
             return err;
-        if (names[k]->ptr && (names[k]->len == 0 || names[k]->len > NAME_MAX_BYTES || !at_utf8_valid(*names[k])))
+        if (names[k]->ptr && (names[k]->len == 0 || names[k]->len > NAME_MAX_BYTES || !at_utf8_valid(*names[k]) ||
+                              memchr(names[k]->ptr, 0, names[k]->len)))
             *names[k] = (struct at_str){0};
     }
     return AT_OK;

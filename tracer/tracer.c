@@ -39,6 +39,7 @@ struct at_tracer {
     struct at_arena arena, names_arena;
     struct at_docs docs;
     struct at_doc doc;
+    struct at_finder finder;
     struct at_needles needles;
     struct at_buf key, extra;
     struct conn *conns;
@@ -48,6 +49,7 @@ struct at_tracer {
     void *ctx;
     /* of the message at hand */
     struct conn *conn;
+    struct at_pending *answered[DIALECTS_MAX];
     const struct at_stream *stream;
 };
 
@@ -105,7 +107,7 @@ static enum at_err add_dialect(struct at_tracer *t, const char *given, struct at
     t->observes |= sights_of(c);
     at_gate_set_up(&t->needles, c->dialect);
     t->n_dialects++;
-    return AT_OK;
+    return at_finder_room(&t->finder, c->dialect->n_places);
 }
 
 static enum at_err read_observes(struct at_tracer *t, const char *list, struct at_why *why)
@@ -205,6 +207,7 @@ void at_tracer_free(struct at_tracer **tracer)
     at_arena_free(&t->names_arena);
     at_docs_free(&t->docs);
     at_doc_free(&t->doc);
+    at_finder_free(&t->finder);
     at_buf_free(&t->key);
     at_buf_free(&t->extra);
     free(t);
@@ -226,12 +229,29 @@ static enum at_err give(struct at_tracer *t, const struct at_event *ev)
     return t->event(t->ctx, ev);
 }
 
+/* True if the key consists of these parts, each with a NUL behind it. */
+static bool key_is(struct at_str key, const struct at_str *parts, size_t n)
+{
+    const char *p = key.ptr;
+    size_t bytes = n;
+    for (size_t i = 0; i < n; i++)
+        bytes += parts[i].len;
+    if (bytes != key.len)
+        return false;
+    for (size_t i = 0; i < n; p += parts[i++].len + 1)
+        if (memcmp(p, parts[i].ptr, parts[i].len) || p[parts[i].len])
+            return false;
+    return true;
+}
+
 /* `last` is the key added last: mostly it is the same again. */
 static enum at_err add_key(struct at_tracer *t, struct at_intern *table, struct at_str *last,
                            const struct at_str *parts, size_t n, bool *is_new)
 {
     uint32_t before = at_intern_count(table), id;
     *is_new = false;
+    if (last->ptr && key_is(*last, parts, n))
+        return AT_OK;
     t->key.len = 0;
     enum at_err err = AT_OK;
     for (size_t i = 0; i < n && !err; i++) {
@@ -239,9 +259,8 @@ static enum at_err add_key(struct at_tracer *t, struct at_intern *table, struct 
         if (!err)
             err = at_buf_add(&t->key, "", 1);
     }
-    if (err || (last->ptr && at_str_eq(*last, at_buf_view(&t->key))))
-        return err;
-    err = at_intern_add(table, at_buf_view(&t->key), &id);
+    if (!err)
+        err = at_intern_add(table, at_buf_view(&t->key), &id);
     if (!err)
         *last = at_intern_get(table, id);
     *is_new = at_intern_count(table) > before;
@@ -459,6 +478,7 @@ static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m,
     struct at_run run = {.apis = t->apis,
                          .arena = &t->arena,
                          .docs = &t->docs,
+                         .finder = &t->finder,
                          .hold = t->hold,
                          .seen = t->seen,
                          .parser = t->parser,
@@ -480,17 +500,18 @@ static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m,
         run.number = i;
         run.kinds = t->dialects[i].kinds;
         run.state = &t->conn->states[i];
+        run.answered = t->answered[i];
         err = at_run_message(&run, m, &t->doc);
     }
     return err;
 }
 
-static uint32_t open_dialects(const struct at_tracer *t, const struct at_message *m)
+static uint32_t open_dialects(struct at_tracer *t, const struct at_message *m)
 {
     struct at_gate gate = {.body = m->body};
     uint32_t open = 0;
     for (size_t i = 0; i < t->n_dialects; i++)
-        if (at_gate_open(&t->needles, t->dialects[i].dialect, m, &t->conn->states[i].pairs, &gate))
+        if (at_gate_open(&t->needles, t->dialects[i].dialect, m, &t->conn->states[i].pairs, &gate, &t->answered[i]))
             open |= 1u << i;
     return open;
 }
@@ -567,6 +588,7 @@ enum at_err at_tracer_take(struct at_tracer *t, const struct at_message *m, size
         at_take_refuse(taken, NULL, "too large or nested too deep");
         return AT_OK;
     }
+    memset(t->answered, 0, sizeof t->answered);
     at_hold_count(t->hold, waiting);
     err = take(t, m, max_events, taken);
     at_hold_count(t->hold, NULL);

@@ -43,6 +43,7 @@ static void work(struct at_dialect *d)
     struct at_arena arena = {0};
     static struct at_docs docs;
     struct at_doc doc = {0};
+    static struct at_finder finder;
     struct at_dialect_state state = {0};
     struct at_last_reports last = {0};
     struct at_tracer_stats stats = {0};
@@ -56,6 +57,7 @@ static void work(struct at_dialect *d)
                          .apis = apis,
                          .arena = &arena,
                          .docs = &docs,
+                         .finder = &finder,
                          .stats = &stats,
                          .note = note,
                          .ctx = &noted,
@@ -64,8 +66,8 @@ static void work(struct at_dialect *d)
                                .target = AT_STR("/log?openid=a%41+"),
                                .headers = AT_STR("X-App-Id: x\r\n")};
     at_gate_set_up(&needles, d);
-    if (at_hold_new(&hold_options, count, &events, &run.hold) || at_seen_new(&run.seen) ||
-        at_event_parser_new(&run.parser))
+    if (at_finder_room(&finder, d->n_places) || at_hold_new(&hold_options, count, &events, &run.hold) ||
+        at_seen_new(&run.seen) || at_event_parser_new(&run.parser))
         abort();
     for (unsigned i = 0; i < 24; i++) {
         struct at_message m = {.t_us = 1000 * i,
@@ -78,7 +80,7 @@ static void work(struct at_dialect *d)
         struct at_gate gate = {.body = m.body};
         size_t before = noted;
         uint64_t unfit = stats.unfit;
-        bool open = at_gate_open(&needles, d, &m, &state.pairs, &gate);
+        bool open = at_gate_open(&needles, d, &m, &state.pairs, &gate, &run.answered);
         if (at_doc_index(&doc, m.body) || at_run_message(&run, &m, &doc) || at_hold_tick(run.hold, m.t_us))
             abort();
         if (!open && (noted > before || stats.unfit > unfit))
