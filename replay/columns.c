@@ -327,23 +327,119 @@ static uint8_t seen_by(const struct at_checker *c, const struct column *col, uns
     return (uint8_t)mask;
 }
 
-/* An answer to the call of a slot, where there is one lane. */
-static enum at_err answer(struct at_checker *c, struct column *col, unsigned slot, uint8_t wanted,
-                          struct op_result *out)
+/* known_refresh: whether it was certain, and is not. */
+static bool grew_uncertain(const struct at_checker *c, struct column *col)
+{
+    unsigned states = 0;
+    bool was = col->certain;
+    for (unsigned lane = 0; lane < col->n; lane++)
+        states |= sets_states(c->sets, col->sets[lane]);
+    col->certain = was && single(states);
+    return was && !col->certain;
+}
+
+static enum at_kind kind_of(enum step_kind step)
+{
+    switch (step) {
+    case STEP_OUTCOME:
+    case STEP_SNAPSHOT:
+        return AT_KIND_RETURN;
+    case STEP_PROMPT:
+        return AT_KIND_PROMPT;
+    case STEP_DECISION:
+        return AT_KIND_DECISION;
+    case STEP_SETTINGS:
+        return AT_KIND_SETTINGS;
+    case STEP_CLOSE:
+    case STEP_ADD_SLOT:
+    case STEP_DROP_SLOT:
+    case STEP_SEE:
+    case STEP_FORGET:
+    case STEP_RESET:
+    case STEP_PAGE:
+    default:
+        return AT_KIND_END;
+    }
+}
+
+/* What is left when the event is allowed by one lane. */
+static enum at_err event_on(struct at_checker *c, struct column *col, const struct step *a, uint8_t before,
+                            struct op_result *out)
 {
     const uint8_t ok = SLOT_OK_STATE | SLOT_OK_PROMPT, denied = SLOT_DENIED_STATE | SLOT_DENIED_PROMPT;
     const uint8_t by_state = SLOT_OK_STATE | SLOT_DENIED_STATE | SLOT_UNAUTHORIZED;
-    uint8_t before = outcomes(c, col, slot), dropped;
-    const struct step settle = {.kind = STEP_OUTCOME, .slot = (uint8_t)slot, .value = wanted};
-    enum at_err err = all_lanes(c, col, &settle, &out->lanes);
-    if (err || !out->lanes)
-        return err;
-    uint8_t how = outcomes(c, col, slot) & wanted;
-    err = all_lanes(c, col, &(struct step){.kind = STEP_DROP_SLOT, .slot = (uint8_t)slot}, &dropped);
+    uint8_t how = 0, dropped, flags = 0;
+    enum at_err err = AT_OK;
+    select_lanes(col, (uint32_t)__builtin_ctz(out->lanes));
+    if (a->kind == STEP_OUTCOME) {
+        how = outcomes(c, col, a->slot) & a->value;
+        err = all_lanes(c, col, &(struct step){.kind = STEP_DROP_SLOT, .slot = a->slot}, &dropped);
+    }
     if (!err)
-        err = leave_known(c, col, AT_KIND_RETURN, &out->flags);
-    out->flags |= (before & ok) && (before & denied) ? RETURN_UNCLEAR : 0;
+        err = leave_known(c, col, kind_of(a->kind), &flags);
+    out->flags |= flags | ((before & ok) && (before & denied) ? RETURN_UNCLEAR : 0);
     out->flags |= how & by_state ? RETURN_BY_STATE : 0;
+    return err;
+}
+
+static enum at_err event(struct at_checker *c, struct column *col, const struct step *a, struct op_result *out)
+{
+    const struct column from = *col;
+    enum at_err err = close_lanes(c, col, (1u << LANES) - 1, 0);
+    if (err)
+        return err;
+    out->flags = grew_uncertain(c, col) ? KNOWN_UNSURE : 0;
+    uint8_t before = a->kind == STEP_OUTCOME ? outcomes(c, col, a->slot) : 0;
+    err = all_lanes(c, col, a, &out->lanes);
+    if (!err && single(out->lanes))
+        return event_on(c, col, a, before, out);
+    *col = from;
+    return err;
+}
+
+static enum at_err quiet(struct at_checker *c, struct column *col, bool flips, struct op_result *out)
+{
+    const struct step reset = {.kind = STEP_RESET};
+    uint8_t covered, again;
+    enum at_err err = close_lanes(c, col, 1, flips);
+    if (!err)
+        err = fork_lane(c, col, 0, &reset, flips, &covered);
+    if (err)
+        return err;
+    struct column more = *col;
+    err = fork_lane(c, &more, 1, &reset, flips, &again);
+    out->lanes = (uint8_t)((covered & 1 ? QUIET_RESET_COVERED : 0) | (lane_covers(c, col, 1, 0) ? QUIET_COVERED : 0) |
+                           (again & 2 ? QUIET_AGAIN : 0));
+    out->flags = grew_uncertain(c, col) ? KNOWN_UNSURE : 0;
+    return err;
+}
+
+static enum at_err list(struct at_checker *c, struct column *col, uint8_t fits, bool flips, bool seen_flips,
+                        struct op_result *out)
+{
+    const struct column from = *col;
+    uint8_t lanes;
+    enum at_err err = all_lanes(c, col, &(struct step){.kind = STEP_ADD_SLOT, .value = 1}, &lanes);
+    if (!err)
+        err = close_lanes(c, col, 1, flips);
+    if (!err)
+        err = fork_lane(c, col, 0, &(struct step){.kind = STEP_SEE}, seen_flips, &lanes);
+    if (err)
+        return err;
+    out->flags = grew_uncertain(c, col) ? KNOWN_UNSURE : 0;
+    err = all_lanes(c, col, &(struct step){.kind = STEP_SNAPSHOT, .value = fits}, &lanes);
+    if (!err && !(lanes & 2)) {
+        *col = from;
+        return AT_OK;
+    }
+    uint8_t flags = 0;
+    select_lanes(col, 1);
+    if (!err)
+        err = all_lanes(c, col, &(struct step){.kind = STEP_DROP_SLOT}, &lanes);
+    if (!err)
+        err = leave_known(c, col, AT_KIND_RETURN, &flags);
+    out->lanes = 1;
+    out->flags |= flags;
     return err;
 }
 
@@ -383,8 +479,13 @@ static enum at_err work_out(struct at_checker *c, struct column *col, uint32_t o
     case OP_OUTCOMES:
         out->lanes = outcomes(c, col, payload);
         return AT_OK;
-    case OP_RETURN:
-        return answer(c, col, slot, value, out);
+    case OP_EVENT:
+        a = (struct step){.kind = (enum step_kind)(payload >> 16), .slot = slot, .value = value};
+        return event(c, col, &a, out);
+    case OP_QUIET:
+        return quiet(c, col, payload, out);
+    case OP_LIST:
+        return list(c, col, value, payload >> 8 & 1, payload >> 9 & 1, out);
     default:
         return AT_BAD;
     }

@@ -28,7 +28,22 @@ enum op_kind {
     OP_REFRESH,    /* known_refresh */
     OP_SEEN,       /* Result: the lanes in which the call of a slot has read the settings */
     OP_OUTCOMES,   /* Result: the outcomes that the call of a slot may have, over all lanes */
-    OP_RETURN,     /* of a column of one lane: OP_STEP with STEP_OUTCOME, OP_DROP and OP_KNOWN in one */
+    /*
+     * Several in one, for what is frequent.
+     * An event of the scope: closing, OP_REFRESH, OP_STEP, the one lane that allows it, OP_DROP of an answered call,
+     * OP_KNOWN. Result: the lanes that allow it; where that is not one, it leads nowhere.
+     */
+    OP_EVENT,
+    /*
+     * A quiet window of a key without open calls and of one lane, in which a reset may have happened. Result: QUIET_…,
+     * what covers what.
+     */
+    OP_QUIET,
+    /*
+     * The only open call, which reads the settings, from its OP_ADD to its answer, on one lane. Result: 1 where the
+     * listing fits.
+     */
+    OP_LIST,
 };
 
 #define OP(kind, payload) ((uint32_t)(kind) << 27 | (uint32_t)(payload))
@@ -37,7 +52,15 @@ enum op_kind {
 #define OP_OF_FORK_SEE(lane, flips, slot) OP(OP_FORK_SEE, (lane) | (uint32_t)(flips) << 3 | (uint32_t)(slot) << 4)
 #define OP_OF_STEP(step, slot, value) OP(OP_STEP, (uint32_t)(step) << 16 | (uint32_t)(slot) << 8 | (uint32_t)(value))
 #define OP_OF_START(fresh, observes) OP(OP_START, (uint32_t)(fresh) | (uint32_t)(observes) << 1)
-#define OP_OF_RETURN(slot, wanted) OP(OP_RETURN, (uint32_t)(slot) << 8 | (uint32_t)(wanted))
+#define OP_OF_EVENT(step, slot, value) OP(OP_EVENT, (uint32_t)(step) << 16 | (uint32_t)(slot) << 8 | (uint32_t)(value))
+#define OP_OF_LIST(fits, flips, seen_flips)                                                                            \
+    OP(OP_LIST, (uint32_t)(fits) | (uint32_t)(flips) << 8 | (uint32_t)(seen_flips) << 9)
+
+enum {
+    QUIET_RESET_COVERED = 1, /* the lane covers what a reset leaves */
+    QUIET_COVERED = 2,       /* which covers the lane */
+    QUIET_AGAIN = 4,         /* and a reset of it */
+};
 
 /* What an operation says besides the column that it leads to. */
 enum {

@@ -196,6 +196,40 @@ static bool barriers(struct work *w, unsigned lane)
            fork_lanes(w, lane, true, UINT32_MAX);
 }
 
+static void note_known(struct work *w, size_t s, unsigned flags)
+{
+    w->cause |= flags & KNOWN_CAUSE ? bit(s) : 0;
+    w->sure |= flags & KNOWN_SURE ? bit(s) : 0;
+    w->forgotten |= flags & KNOWN_FORGOTTEN ? bit(s) : 0;
+    w->unsure |= flags & KNOWN_UNSURE ? bit(s) : 0;
+}
+
+/* A quiet window as it is most often: no call is open, and both what was and a reset are possible after it. */
+static bool quiet_at_rest(struct work *w)
+{
+    uint32_t to[AT_SCOPES_MAX];
+    unsigned common = QUIET_RESET_COVERED | QUIET_COVERED | QUIET_AGAIN;
+    bool flips = hidden(w->c, w->k, AT_SEES_SETTINGS);
+    uint64_t unsure = 0;
+    struct op_result r;
+    for (size_t s = 0; s < w->n_scopes; s++) {
+        if (!op(w, s, OP(OP_QUIET, flips), &r))
+            return false;
+        to[s] = r.to;
+        common &= r.lanes;
+        unsure |= r.flags & KNOWN_UNSURE ? bit(s) : 0;
+    }
+    if (common != QUIET_AGAIN)
+        return false;
+    for (size_t s = 0; s < w->n_scopes; s++)
+        w->col[s] = to[s];
+    w->n = 2;
+    w->unsure |= unsure;
+    w->open_ended = 0;
+    w->moved = true;
+    return true;
+}
+
 /* As key_advance. */
 static bool advance(struct work *w, int64_t t_us)
 {
@@ -204,6 +238,8 @@ static bool advance(struct work *w, int64_t t_us)
     unsigned flips = 0;
     w->quiet = key_was_quiet(w->c, k, t_us);
     if (!w->quiet && !w->open_ended)
+        return true;
+    if (w->quiet && w->n == 1 && !w->seen && !k->n_calls && hidden(w->c, k, AT_SEES_RESETS) && quiet_at_rest(w))
         return true;
     w->moved = true;
     if (w->seen && hidden(w->c, k, AT_SEES_DECISIONS))
@@ -237,14 +273,6 @@ static bool advance(struct work *w, int64_t t_us)
 
 /* ------------------------------------------------------------------------------------------------ Events ---- */
 
-static void note_known(struct work *w, size_t s, unsigned flags)
-{
-    w->cause |= flags & KNOWN_CAUSE ? bit(s) : 0;
-    w->sure |= flags & KNOWN_SURE ? bit(s) : 0;
-    w->forgotten |= flags & KNOWN_FORGOTTEN ? bit(s) : 0;
-    w->unsure |= flags & KNOWN_UNSURE ? bit(s) : 0;
-}
-
 /* What the event leaves known of a scope. False: there is something to tell. */
 static bool leave_known(struct work *w, size_t s, enum at_kind kind)
 {
@@ -253,6 +281,29 @@ static bool leave_known(struct work *w, size_t s, enum at_kind kind)
         return false;
     note_known(w, s, r.flags);
     return true;
+}
+
+/* How an event can be done. */
+enum by { IN_ONE, BY_STEPS, ON_BRANCHES };
+
+/* An event of one scope that one lane allows. */
+static enum by event_in_one(struct work *w, size_t s, uint32_t o, struct op_result *r)
+{
+    struct op_result of_lane;
+    if (!op(w, s, o, r) || !r->lanes || (r->flags & KNOWN_LOUD))
+        return ON_BRANCHES;
+    if (r->lanes & (r->lanes - 1))
+        return BY_STEPS;
+    unsigned lane = (unsigned)__builtin_ctz(r->lanes);
+    w->col[s] = r->to;
+    for (size_t other = 0; other < w->n_scopes && w->n > 1; other++)
+        if (other != s && !apply(w, other, OP(OP_SELECT, lane), &of_lane))
+            return ON_BRANCHES;
+    w->seen = w->seen >> lane & 1;
+    w->n = 1;
+    w->open_ended |= bit(s);
+    note_known(w, s, r->flags);
+    return IN_ONE;
 }
 
 static bool do_call(struct work *w, struct stream *st, const struct happening *h, struct call **made)
@@ -314,12 +365,11 @@ static bool settle_by_steps(struct work *w, uint32_t i, size_t s, uint8_t wanted
 static bool settle(struct work *w, uint32_t i, size_t s, uint8_t wanted, struct outcome *o)
 {
     struct op_result r;
-    if (w->n != 1 || w->c->sink.settled)
+    if (w->c->sink.settled)
         return settle_by_steps(w, i, s, wanted, o);
-    if (!apply(w, s, OP_OF_RETURN(slot_of(w->k, i, s), wanted), &r) || !r.lanes || (r.flags & KNOWN_LOUD))
-        return false;
-    w->open_ended |= bit(s);
-    note_known(w, s, r.flags);
+    enum by by = event_in_one(w, s, OP_OF_EVENT(STEP_OUTCOME, slot_of(w->k, i, s), wanted), &r);
+    if (by != IN_ONE)
+        return by == BY_STEPS && settle_by_steps(w, i, s, wanted, o);
     o->unclear = r.flags & RETURN_UNCLEAR;
     o->by_state = r.flags & RETURN_BY_STATE;
     return true;
@@ -399,6 +449,11 @@ static bool do_prompt(struct work *w, struct stream *st, const struct happening 
             return false;
         slot = slot_of(w->k, i, s);
     }
+    enum by by = event_in_one(w, s, OP_OF_EVENT(STEP_PROMPT, slot, 0), &r);
+    if (by == IN_ONE)
+        w->seen = 1;
+    if (by != BY_STEPS)
+        return by == IN_ONE;
     if (!apply(w, s, OP_OF_STEP(STEP_PROMPT, slot, 0), &r) || !r.lanes)
         return false;
     look_up_seen(w);
@@ -425,7 +480,14 @@ static bool decided_scope(const struct work *w, const struct meaning *m, size_t 
 static bool do_decision(struct work *w, const struct meaning *m, size_t *scope)
 {
     struct op_result r;
-    if (!decided_scope(w, m, scope) || !apply(w, *scope, OP_OF_STEP(STEP_DECISION, 0, m->value), &r) || !r.lanes)
+    if (!decided_scope(w, m, scope))
+        return false;
+    enum by by = event_in_one(w, *scope, OP_OF_EVENT(STEP_DECISION, 0, m->value), &r);
+    if (by == IN_ONE)
+        look_up_seen(w);
+    if (by != BY_STEPS)
+        return by == IN_ONE;
+    if (!apply(w, *scope, OP_OF_STEP(STEP_DECISION, 0, m->value), &r) || !r.lanes)
         return false;
     look_up_seen(w);
     w->open_ended |= bit(*scope);
@@ -436,6 +498,9 @@ static bool do_settings(struct work *w, const struct meaning *m)
 {
     struct op_result r;
     size_t s = m->scope;
+    enum by by = event_in_one(w, s, OP_OF_EVENT(STEP_SETTINGS, 0, m->value), &r);
+    if (by != BY_STEPS)
+        return by == IN_ONE;
     if (!apply(w, s, OP_OF_STEP(STEP_SETTINGS, 0, m->value), &r) || !r.lanes)
         return false;
     w->open_ended |= bit(s);
