@@ -41,6 +41,7 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
         err = sets_new(&policies, &c->sets);
     if (!err)
         err = columns_new(&c->columns);
+    memset(c->starts, 0xff, sizeof c->starts);
     c->collect_at = SETS_BYTES;
     if (err)
         at_checker_free(&c);
@@ -188,6 +189,7 @@ static enum at_err collect(struct at_checker *c)
             err = columns_keep(c, &k->columns[s]);
     }
     columns_keep_end(c->columns);
+    memset(c->starts, 0xff, sizeof c->starts);
     sets_keep_end(c->sets);
     c->collect_at = 2 * (sets_bytes(c->sets) + columns_bytes(c->columns)) + SETS_BYTES;
     return err;
@@ -242,7 +244,7 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
     struct happening h = {.meaning = &meaning,
                           .at = {.event = index, .t_us = ev->t_us, .packet = ev->has & AT_HAS_PACKET ? ev->packet : 0},
                           .call = ev->call,
-        .call_hash = id_hash(ev->call),
+                          .call_hash = id_hash(ev->call),
                           .platform = ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0},
                           .err_msg = ev->err_msg,
                           .ev = ev};
@@ -265,6 +267,8 @@ static enum at_err finish_key(struct at_checker *c, struct key *k)
 {
     struct at_event none = {.kind = AT_KIND_END, .t_us = k->last.t_us};
     int64_t grace_us = (int64_t)c->options.grace_ms * 1000;
+    if (k->folded && !k->n_calls)
+        return AT_OK; /* nothing to tell */
     enum at_err err = key_unfold(c, k);
     if (!err)
         err = key_advance(c, k, k->last.t_us);

@@ -65,12 +65,40 @@ static void unfold_known(struct key *k, size_t s, const struct column *col)
         known_settle(k, s);
 }
 
+static enum at_err give_slots(struct at_checker *c, struct key *k)
+{
+    struct op_result r;
+    enum at_err err = AT_OK;
+    for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
+        err = columns_op(c, c->columns, k->columns[s], OP(OP_ADD, 1), &r);
+        if (!err)
+            k->columns[s] = r.to;
+    }
+    return err;
+}
+
+/* The silent steps that were put off: those before the end of the stream, and those that on_end looks for. */
+static enum at_err go_on_to_end(struct at_checker *c, struct key *k)
+{
+    const struct at_place end = k->last;
+    k->last = k->before_end;
+    enum at_err err = key_advance(c, k, end.t_us);
+    if (!err)
+        err = key_advance(c, k, end.t_us);
+    k->last = end;
+    k->ended = false;
+    return err;
+}
+
 enum at_err key_unfold(struct at_checker *c, struct key *k)
 {
     size_t n = c->profile->n_scopes;
     enum at_err err = AT_OK;
     if (!k->folded)
         return AT_OK;
+    if (k->waits)
+        err = give_slots(c, k);
+    k->waits = false;
     for (unsigned lane = 0; lane < k->lanes && !err; lane++) {
         struct branch *b = calloc(1, sizeof *b + n * sizeof b->sets[0]);
         err = b ? key_add_branch(k, b) : AT_NOMEM;
@@ -86,5 +114,5 @@ enum at_err key_unfold(struct at_checker *c, struct key *k)
     for (size_t s = 0; s < n && !err; s++)
         unfold_known(k, s, column_at(c->columns, k->columns[s]));
     k->folded = false;
-    return err;
+    return err || !k->ended ? err : go_on_to_end(c, k);
 }

@@ -9,6 +9,7 @@ struct work {
     struct key *k;
     size_t n_scopes;
     bool quiet, moved;
+    bool waits;                              /* see struct key */
     uint8_t n, seen;                         /* lanes; mask of those where a prompt that was seen is up */
     uint64_t open_ended;                     /* masks of scopes: not closed under silent steps; */
     uint64_t cause, sure, forgotten, unsure; /* as KNOWN_… has it */
@@ -313,7 +314,8 @@ static bool do_call(struct work *w, struct stream *st, const struct happening *h
     struct op_result r;
     if (w->k->n_calls >= CALLS_MAX)
         return false;
-    for (size_t s = 0; s < w->n_scopes; s++) {
+    w->waits = reads_settings(&like) && !w->k->n_calls && w->n == 1 && !w->seen;
+    for (size_t s = 0; s < w->n_scopes && !w->waits; s++) {
         if (!has_slot(&like, s))
             continue;
         if (!apply(w, s, OP(OP_ADD, reads_settings(&like)), &r))
@@ -390,6 +392,63 @@ static bool settle_otherwise(struct work *w, uint32_t i, struct outcome *o)
     return drop_slots(w, i);
 }
 
+static bool right_api(const struct at_checker *c, const struct call *call, struct meaning *m)
+{
+    if (!m->named.ptr || m->same_as == call->api.ptr)
+        return true;
+    if (!at_profile_same_api(c->profile, call->api, m->named))
+        return false;
+    m->same_as = call->api.ptr;
+    return true;
+}
+
+/* Gives the call that reads the settings its slots. */
+static bool give_slots(struct work *w)
+{
+    struct op_result r;
+    for (size_t s = 0; s < w->n_scopes; s++)
+        if (!apply(w, s, OP(OP_ADD, 1), &r))
+            return false;
+    w->open_ended = all_scopes(w);
+    return true;
+}
+
+/*
+ * What the only open call lists, which has no slots yet; no quiet window lies between. What it saw can only be seen
+ * between the two events: one snapshot.
+ */
+static bool list_at_once(struct work *w, const struct happening *h, const struct at_event *ev)
+{
+    uint8_t fits[AT_SCOPES_MAX];
+    uint32_t to[AT_SCOPES_MAX];
+    bool page = w->k->calls[0]->kind == AT_API_OPEN_SETTING;
+    bool quiet = key_was_quiet(w->c, w->k, h->at.t_us), hides = hidden(w->c, w->k, AT_SEES_SETTINGS);
+    struct op_result r;
+    if ((quiet && hidden(w->c, w->k, AT_SEES_RESETS)) || !right_api(w->c, w->k->calls[0], h->meaning) ||
+        !listing_fits(w->c, ev, page, fits))
+        return false;
+    uint64_t cause = 0, sure = 0, forgotten = 0, unsure = 0;
+    for (size_t s = 0; s < w->n_scopes; s++) {
+        if (!op(w, s, OP_OF_LIST(fits[s], hides && (page || quiet), hides && quiet), &r) || !r.lanes ||
+            (r.flags & KNOWN_LOUD))
+            return false;
+        to[s] = r.to;
+        cause |= r.flags & KNOWN_CAUSE ? bit(s) : 0;
+        sure |= r.flags & KNOWN_SURE ? bit(s) : 0;
+        forgotten |= r.flags & KNOWN_FORGOTTEN ? bit(s) : 0;
+        unsure |= r.flags & KNOWN_UNSURE ? bit(s) : 0;
+    }
+    for (size_t s = 0; s < w->n_scopes; s++)
+        w->col[s] = to[s];
+    w->cause = cause;
+    w->sure = sure;
+    w->forgotten = forgotten;
+    w->unsure = unsure;
+    w->moved = true;
+    w->open_ended = all_scopes(w);
+    return true;
+}
+
 /* What getSetting or openSetting lists. */
 static bool do_listing(struct work *w, uint32_t i, const struct at_event *ev)
 {
@@ -411,16 +470,6 @@ static bool do_listing(struct work *w, uint32_t i, const struct at_event *ev)
     for (size_t s = 0; s < w->n_scopes; s++)
         if (!leave_known(w, s, AT_KIND_RETURN))
             return false;
-    return true;
-}
-
-static bool right_api(const struct at_checker *c, const struct call *call, struct meaning *m)
-{
-    if (!m->named.ptr || m->same_as == call->api.ptr)
-        return true;
-    if (!at_profile_same_api(c->profile, call->api, m->named))
-        return false;
-    m->same_as = call->api.ptr;
     return true;
 }
 
@@ -507,6 +556,26 @@ static bool do_settings(struct work *w, const struct meaning *m)
     return keep_allowed(w, r.lanes) && prune(w) && leave_known(w, s, AT_KIND_SETTINGS);
 }
 
+/* What a start leaves of a scope where no call is open: nothing that was before. */
+static bool start_afresh(struct work *w, const struct meaning *m)
+{
+    struct op_result r;
+    for (size_t s = 0; s < w->n_scopes; s++) {
+        uint32_t *start = &w->c->starts[m->value & 15][m->fresh][w->c->profile->scopes[s].prompts];
+        if (*start == NO_SCOPE) {
+            if (!apply(w, s, OP(OP_SELECT, 0), &r) || !apply(w, s, OP_OF_START(m->fresh, m->value), &r))
+                return false;
+            *start = r.to;
+        }
+        w->col[s] = *start;
+    }
+    w->n = 1;
+    w->seen = 0;
+    w->cause = w->sure = w->forgotten = w->open_ended = all_scopes(w);
+    w->unsure = 0;
+    return true;
+}
+
 static bool do_start(struct work *w, const struct meaning *m)
 {
     struct op_result r;
@@ -520,10 +589,20 @@ static bool do_start(struct work *w, const struct meaning *m)
     return prune(w);
 }
 
-/* The stream ends. One that has open calls, or other users, is left to on_end. */
+/*
+ * The stream ends. One that has open calls, or other users, is left to on_end. Without any open call the silent steps
+ * until then are put off: mostly what comes next is a start.
+ */
 static bool do_end(struct work *w, const struct stream *st, int64_t t_us)
 {
     if (st->n_keys != 1)
+        return false;
+    if (!w->k->n_calls) {
+        w->k->ended = true;
+        w->k->before_end = w->k->last;
+        return true;
+    }
+    if (!advance(w, t_us))
         return false;
     for (uint32_t i = 0; i < w->k->n_calls; i++)
         if (w->k->calls[i]->stream == st && !w->k->calls[i]->over)
@@ -562,6 +641,7 @@ static void take(struct work *w, const struct happening *h, struct at_str api)
     take_known(w, h, api);
     for (size_t s = 0; s < w->n_scopes; s++)
         k->columns[s] = w->col[s];
+    k->waits = w->waits;
     k->lanes = w->n;
     k->seen_lanes = w->seen;
     k->open_ended = w->open_ended;
@@ -620,6 +700,17 @@ static bool answer(struct work *w, struct stream *st, struct happening *h, enum 
     return true;
 }
 
+/* The only open call is answered, and it listed the settings. */
+static bool answered_at_once(struct work *w, struct stream *st, struct happening *h, enum at_err *err)
+{
+    const struct outcome o = {0};
+    if (h->meaning->kind != AT_KIND_RETURN || !h->meaning->lists ||
+        find_call(w->k, st, h->call, h->call_hash) == UINT32_MAX || !list_at_once(w, h, whole_event(h)))
+        return false;
+    *err = end_return(w, st, 0, h, &o);
+    return true;
+}
+
 static bool make_call(struct work *w, struct stream *st, const struct happening *h)
 {
     struct call *call;
@@ -662,9 +753,10 @@ static bool do_event(struct work *w, struct stream *st, struct happening *h, enu
             return false;
         break;
     case AT_KIND_START:
-        if (!do_start(w, m))
+        if (w->k->n_calls ? !do_start(w, m) : !start_afresh(w, m))
             return false;
         w->k->observes = m->value;
+        w->k->ended = false;
         break;
     case AT_KIND_END:
         if (!do_end(w, st, h->at.t_us))
@@ -680,13 +772,19 @@ static bool do_event(struct work *w, struct stream *st, struct happening *h, enu
     return true;
 }
 
+/* Events to which the silent steps before them do not matter, or matter only later. */
+static bool advances_itself(const struct key *k, enum at_kind kind)
+{
+    return !k->n_calls && (kind == AT_KIND_START || (kind == AT_KIND_END && !k->ended));
+}
+
 bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err)
 {
     struct work w;
     w.c = c;
     w.k = k;
     w.n_scopes = c->profile->n_scopes;
-    w.quiet = w.moved = false;
+    w.quiet = w.moved = w.waits = false;
     w.n = k->lanes;
     w.seen = k->seen_lanes;
     w.open_ended = k->open_ended;
@@ -696,5 +794,13 @@ bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct 
         return false;
     for (size_t s = 0; s < w.n_scopes; s++)
         w.col[s] = k->columns[s];
-    return advance(&w, h->at.t_us) && do_event(&w, st, h, err);
+    if (advances_itself(k, h->meaning->kind))
+        return do_event(&w, st, h, err);
+    if (k->waits) {
+        if (answered_at_once(&w, st, h, err))
+            return true;
+        if (*err || !give_slots(&w))
+            return false;
+    }
+    return !k->ended && advance(&w, h->at.t_us) && do_event(&w, st, h, err);
 }

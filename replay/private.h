@@ -108,7 +108,10 @@ struct key {
     uint64_t open_ended; /* scopes with a set that is not closed under silent steps */
     uint8_t lanes;       /* branches */
     uint8_t seen_lanes;  /* mask of those where a prompt was seen and is up */
-    bool moved;          /* silent steps were looked for while folded: what is certain was so until `moved_at` */
+    bool ended;          /* its stream ended after `before_end`; silent steps were not looked for since */
+    bool waits;          /* its one call, which reads the settings, has no slots yet: since its last event */
+    struct at_place before_end;
+    bool moved; /* silent steps were looked for while folded: what is certain was so until `moved_at` */
     struct at_place moved_at;
     uint32_t *columns; /* per scope */
 };
@@ -133,6 +136,8 @@ struct at_checker {
     uint32_t n_spare_calls;
     struct set_table *sets;
     struct column_table *columns;
+    uint32_t starts[16][2]
+                   [2];    /* columns after a start: what it observes, fresh, the scope prompts; UINT32_MAX: unknown */
     struct views *views;   /* what at_checker_batch has looked up */
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
