@@ -42,6 +42,7 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
     if (!err)
         err = columns_new(&c->columns);
     memset(c->starts, 0xff, sizeof c->starts);
+    memset(c->begins, 0xff, sizeof c->begins);
     c->collect_at = SETS_BYTES;
     if (err)
         at_checker_free(&c);
@@ -190,6 +191,7 @@ static enum at_err collect(struct at_checker *c)
     }
     columns_keep_end(c->columns);
     memset(c->starts, 0xff, sizeof c->starts);
+    memset(c->begins, 0xff, sizeof c->begins);
     sets_keep_end(c->sets);
     c->collect_at = 2 * (sets_bytes(c->sets) + columns_bytes(c->columns)) + SETS_BYTES;
     return err;

@@ -400,16 +400,25 @@ static enum at_err event(struct at_checker *c, struct column *col, const struct 
 static enum at_err quiet(struct at_checker *c, struct column *col, bool flips, struct op_result *out)
 {
     const struct step reset = {.kind = STEP_RESET};
-    uint8_t covered, again;
-    enum at_err err = close_lanes(c, col, 1, flips);
-    if (!err)
+    uint8_t covered = 0, again;
+    bool one = col->n == 1;
+    struct column more;
+    enum at_err err = close_lanes(c, col, 3, flips ? 3 : 0);
+    if (!err && one)
         err = fork_lane(c, col, 0, &reset, flips, &covered);
+    more = *col;
+    if (!err && !one)
+        err = fork_lane(c, &more, 0, &reset, flips, &covered);
+    out->lanes = one || covered & 2 ? QUIET_AGAIN : 0;
+    more = *col;
+    if (!err)
+        err = fork_lane(c, &more, 1, &reset, flips, &again);
     if (err)
         return err;
-    struct column more = *col;
-    err = fork_lane(c, &more, 1, &reset, flips, &again);
-    out->lanes = (uint8_t)((covered & 1 ? QUIET_RESET_COVERED : 0) | (lane_covers(c, col, 1, 0) ? QUIET_COVERED : 0) |
-                           (again & 2 ? QUIET_AGAIN : 0));
+    if (!(again & 2))
+        out->lanes = 0;
+    out->lanes |= (uint8_t)((lane_covers(c, col, 0, 1) ? QUIET_RESET_COVERED : 0) |
+                            (lane_covers(c, col, 1, 0) ? QUIET_COVERED : 0));
     out->flags = grew_uncertain(c, col) ? KNOWN_UNSURE : 0;
     return err;
 }

@@ -35,8 +35,8 @@ enum op_kind {
      */
     OP_EVENT,
     /*
-     * A quiet window of a key without open calls and of one lane, in which a reset may have happened. Result: QUIET_…,
-     * what covers what.
+     * A quiet window of a key without open calls, in which a reset may have happened. Of one lane: it gets a second
+     * one, after the reset; of two: the second is that already. Result: QUIET_…, what covers what.
      */
     OP_QUIET,
     /*
@@ -57,9 +57,9 @@ enum op_kind {
     OP(OP_LIST, (uint32_t)(fits) | (uint32_t)(flips) << 8 | (uint32_t)(seen_flips) << 9)
 
 enum {
-    QUIET_RESET_COVERED = 1, /* the lane covers what a reset leaves */
-    QUIET_COVERED = 2,       /* which covers the lane */
-    QUIET_AGAIN = 4,         /* and a reset of it */
+    QUIET_RESET_COVERED = 1, /* the first lane covers the second */
+    QUIET_COVERED = 2,       /* the second lane covers the first */
+    QUIET_AGAIN = 4,         /* and what a reset leaves of either of those that were there */
 };
 
 /* What an operation says besides the column that it leads to. */

@@ -28,6 +28,27 @@ enum at_err intern_word(struct at_checker *c, struct at_str word, struct at_str 
     return err;
 }
 
+/* Nothing is known yet. */
+static enum at_err begin_key(struct at_checker *c, struct key *k)
+{
+    uint32_t *begin = c->begins;
+    enum at_err err = AT_OK;
+    if (begin[0] == UINT32_MAX && begin[1] == UINT32_MAX) {
+        err = key_restart(c, k, false);
+        if (!err)
+            key_fold(c, k);
+        for (size_t s = 0; s < c->profile->n_scopes && k->folded; s++)
+            begin[c->profile->scopes[s].prompts] = k->columns[s];
+        return err;
+    }
+    for (size_t s = 0; s < c->profile->n_scopes; s++)
+        k->columns[s] = begin[c->profile->scopes[s].prompts];
+    k->folded = true;
+    k->lanes = 1;
+    k->open_ended = UINT64_MAX >> (AT_SCOPES_MAX - c->profile->n_scopes);
+    return AT_OK;
+}
+
 static enum at_err new_key(struct at_checker *c, const struct at_event *ev, struct key **out)
 {
     struct key *k = calloc(1, sizeof *k);
@@ -41,9 +62,7 @@ static enum at_err new_key(struct at_checker *c, const struct at_event *ev, stru
     if (!err)
         err = intern_word(c, ev->user, &k->user);
     if (!err)
-        err = key_restart(c, k, false);
-    if (!err)
-        key_fold(c, k);
+        err = begin_key(c, k);
     if (err) {
         free(k->known);
         free(k->columns);

@@ -240,7 +240,7 @@ static bool advance(struct work *w, int64_t t_us)
     w->quiet = key_was_quiet(w->c, k, t_us);
     if (!w->quiet && !w->open_ended)
         return true;
-    if (w->quiet && w->n == 1 && !w->seen && !k->n_calls && hidden(w->c, k, AT_SEES_RESETS) && quiet_at_rest(w))
+    if (w->quiet && w->n <= 2 && !w->seen && !k->n_calls && hidden(w->c, k, AT_SEES_RESETS) && quiet_at_rest(w))
         return true;
     w->moved = true;
     if (w->seen && hidden(w->c, k, AT_SEES_DECISIONS))

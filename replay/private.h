@@ -138,6 +138,7 @@ struct at_checker {
     struct column_table *columns;
     uint32_t starts[16][2]
                    [2];    /* columns after a start: what it observes, fresh, the scope prompts; UINT32_MAX: unknown */
+    uint32_t begins[2];    /* columns of a new key: the scope prompts; likewise */
     struct views *views;   /* what at_checker_batch has looked up */
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
@@ -203,9 +204,14 @@ AT_MUST_USE enum at_err stream_add_key(struct stream *st, struct key *k);
 /* For second answers: the last ANSWERED_MAX of a stream are remembered. */
 AT_MUST_USE enum at_err remember_answer(struct stream *st, uint64_t hash);
 bool was_answered(const struct stream *st, uint64_t hash);
+/* Most ids are short. */
 static inline uint64_t id_hash(struct at_str id)
 {
-    return at_hash(id.ptr, id.len, 0);
+    const unsigned char *p = (const unsigned char *)id.ptr;
+    if (id.len == 0 || id.len > 3)
+        return at_hash(id.ptr, id.len, 0);
+    uint64_t all = (uint64_t)p[0] << 24 | (uint64_t)p[id.len / 2] << 16 | (uint64_t)p[id.len - 1] << 8 | id.len;
+    return all * 0x9fb21c651e98df25u;
 }
 /* Tells once of a scope that the profile does not know. */
 AT_MUST_USE enum at_err hint_unknown(struct at_checker *c, struct at_str word);
