@@ -223,37 +223,6 @@ struct at_str at_collect_allowed_origin(const struct at_collector *c, struct at_
     return (struct at_str){0};
 }
 
-void at_collect_hide_token(char *target)
-{
-    struct at_str value = at_target_parameter(at_str(target), AT_STR("token"));
-    if (value.len)
-        memset(target + (value.ptr - target), '*', value.len);
-}
-
-enum at_err at_collect_answer(struct at_buf *out, const struct at_taken *taken, uint64_t number)
-{
-    const char *word = taken->refused ? "refused" : "ack";
-    enum at_err err = at_buf_printf(out, "{\"authtape\":1");
-    if (!err && taken->id[0])
-        err = at_buf_printf(out, ",\"%s\":%s", word, taken->id);
-    else if (!err && number)
-        err = at_buf_printf(out, ",\"%s\":%llu", word, (unsigned long long)number);
-    if (!err && !taken->refused)
-        err = at_buf_printf(out, ",\"events\":%zu,\"doubles\":%zu", taken->events, taken->repeats);
-    if (!err && taken->left_out)
-        err = at_buf_printf(out, ",\"left_out\":%zu", taken->left_out);
-    if (!err && taken->refused)
-        err = at_buf_printf(out, ",\"error\":");
-    if (!err && taken->refused)
-        err = at_json_quote(out, at_str(taken->why.text));
-    if (!err && taken->refused && taken->place[0]) {
-        err = at_buf_printf(out, ",\"place\":");
-        if (!err)
-            err = at_json_quote(out, at_str(taken->place));
-    }
-    return err ? err : at_buf_add(out, "}", 1);
-}
-
 void at_collect_poke(struct at_collector *c)
 {
     uint64_t one = 1;

@@ -40,6 +40,13 @@ struct at_str at_target_parameter(struct at_str target, struct at_str name)
     return (struct at_str){0};
 }
 
+void at_target_hide(char *target, struct at_str name)
+{
+    struct at_str value = at_target_parameter(at_str(target), name);
+    if (value.len)
+        memset(target + (value.ptr - target), '*', value.len);
+}
+
 /* ---- The handshake: SHA-1 (RFC 3174) and base64 (RFC 4648) of one short text */
 
 static uint32_t rotl(uint32_t v, unsigned n)

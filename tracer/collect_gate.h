@@ -11,6 +11,9 @@ struct at_str at_bearer_token(struct at_str authorization);
 /* The value of the first parameter `name` of a request target, as it is written; absent where there is none. */
 struct at_str at_target_parameter(struct at_str target, struct at_str name);
 
+/* Writes stars over that value. */
+void at_target_hide(char *target, struct at_str name);
+
 /* The value of Sec-WebSocket-Accept for a key (RFC 6455, section 4.2.2). `out` holds 29 bytes. */
 void at_ws_accept_key(struct at_str key, char out[29]);
 /* True for a key of 16 bytes in base64. */

@@ -112,7 +112,7 @@ static void say(struct exchange *x, unsigned status, const char *reason)
     at_fail(&taken.why, AT_BAD, "%s", reason);
     x->status = status;
     x->answer.len = 0;
-    if (at_collect_answer(&x->answer, &taken, 0))
+    if (at_taken_json(&x->answer, &taken, 0))
         x->status = 0; /* out of memory: the connection is closed */
 }
 
@@ -125,7 +125,7 @@ static enum MHD_Result refuse(struct exchange *x, unsigned status, const char *r
 void at_collect_request_kept(struct exchange *x)
 {
     x->status = MHD_HTTP_OK;
-    if (at_collect_answer(&x->answer, &x->pledge->taken, 0))
+    if (at_taken_json(&x->answer, &x->pledge->taken, 0))
         x->status = 0;
     x->pledge = NULL;
     x->state = EXCHANGE_ANSWERED;
@@ -182,7 +182,7 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
     bool post = !strcmp(method, "POST"), get = !strcmp(method, "GET") || !strcmp(method, "HEAD");
     bool known = at_collect_is_known(c, header(x, "Authorization"), at_str(x->target));
     struct at_str key = header(x, "Sec-WebSocket-Key");
-    at_collect_hide_token(x->target);
+    at_target_hide(x->target, AT_STR("token"));
     if (!strcmp(method, "OPTIONS")) {
         x->status = MHD_HTTP_NO_CONTENT;
         x->state = EXCHANGE_BODY; /* answered before its end, a request would cost the connection */
@@ -326,7 +326,7 @@ static enum at_err take_body(struct exchange *x)
         return err;
     if (!x->pledge) {
         x->status = taken.too_many ? TOO_LARGE : MHD_HTTP_BAD_REQUEST;
-        return at_collect_answer(&x->answer, &taken, 0);
+        return at_taken_json(&x->answer, &taken, 0);
     }
     x->pledge->request = x;
     at_rates_take(c->rates, x->peer->address, (uint32_t)(taken.events + taken.repeats), c->mono_us);

@@ -97,10 +97,6 @@ AT_MUST_USE enum at_err at_collect_message(struct at_collector *c, struct peer *
 bool at_collect_is_known(const struct at_collector *c, struct at_str authorization, struct at_str target);
 /* The value for Access-Control-Allow-Origin; absent where the origin may not send. */
 struct at_str at_collect_allowed_origin(const struct at_collector *c, struct at_str origin);
-/* Puts the value of "token" in a target out of sight. */
-void at_collect_hide_token(char *target);
-/* The text that says what became of a message. `number`: of a socket's message, 0: none. */
-AT_MUST_USE enum at_err at_collect_answer(struct at_buf *out, const struct at_taken *taken, uint64_t number);
 /* There is something to do before anything becomes readable. */
 void at_collect_poke(struct at_collector *c);
 

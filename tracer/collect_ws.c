@@ -77,7 +77,7 @@ static void tell(struct peer *p, const struct at_taken *taken, uint64_t number)
 {
     struct at_buf *text = &p->c->answer;
     text->len = 0;
-    if (at_collect_answer(text, taken, number))
+    if (at_taken_json(text, taken, number))
         p->over = p->broken = true;
     else
         send_frame(p, AT_WS_TEXT, at_buf_view(text));

@@ -495,6 +495,9 @@ void at_take_refuse(struct at_taken *taken, const struct at_scene *s, const char
  */
 void at_take_look(const struct at_doc *doc, bool only, size_t max_events, struct at_taken *taken);
 
+/* The JSON text that tells the sender what became of its message; `number`: that of the message, 0: it has none. */
+AT_MUST_USE enum at_err at_taken_json(struct at_buf *out, const struct at_taken *taken, uint64_t number);
+
 /* ---- Messages that need not be looked into: dialect_gate.c */
 
 #define AT_NEEDLES 64u

@@ -148,3 +148,29 @@ void at_take_look(const struct at_doc *doc, bool only, size_t max_events, struct
     for (uint32_t i = 1; i < doc->nodes[0].next && !taken->refused; i = doc->nodes[i].next)
         look_at_one(&l, i);
 }
+
+/* ---- In words */
+
+enum at_err at_taken_json(struct at_buf *out, const struct at_taken *taken, uint64_t number)
+{
+    const char *word = taken->refused ? "refused" : "ack";
+    enum at_err err = at_buf_printf(out, "{\"authtape\":1");
+    if (!err && taken->id[0])
+        err = at_buf_printf(out, ",\"%s\":%s", word, taken->id);
+    else if (!err && number)
+        err = at_buf_printf(out, ",\"%s\":%llu", word, (unsigned long long)number);
+    if (!err && !taken->refused)
+        err = at_buf_printf(out, ",\"events\":%zu,\"doubles\":%zu", taken->events, taken->repeats);
+    if (!err && taken->left_out)
+        err = at_buf_printf(out, ",\"left_out\":%zu", taken->left_out);
+    if (!err && taken->refused)
+        err = at_buf_printf(out, ",\"error\":");
+    if (!err && taken->refused)
+        err = at_json_quote(out, at_str(taken->why.text));
+    if (!err && taken->refused && taken->place[0]) {
+        err = at_buf_printf(out, ",\"place\":");
+        if (!err)
+            err = at_json_quote(out, at_str(taken->place));
+    }
+    return err ? err : at_buf_add(out, "}", 1);
+}
