@@ -14,7 +14,7 @@ struct conn {
     struct at_intern *keys; /* stream NUL app NUL user of its events */
     struct at_str last_key;
     bool lost; /* something, before or between its events */
-    uint64_t lost_bytes;
+    uint64_t gaps, lost_bytes; /* in all */
     struct at_last_reports last;
     struct at_dialect_state states[]; /* one per dialect */
 };
@@ -41,7 +41,7 @@ struct at_tracer {
     struct at_doc doc;
     struct at_finder finder;
     struct at_needles needles;
-    struct at_buf key, extra;
+    struct at_buf key, extra, total;
     struct conn *conns;
     int64_t last_us;
     struct at_tracer_stats stats;
@@ -210,6 +210,7 @@ void at_tracer_free(struct at_tracer **tracer)
     at_finder_free(&t->finder);
     at_buf_free(&t->key);
     at_buf_free(&t->extra);
+    at_buf_free(&t->total);
     free(t);
     *tracer = NULL;
 }
@@ -343,6 +344,16 @@ static enum at_err hand_on(void *ctx, const struct at_event *given, bool own_tim
 
 /* ---- Streams */
 
+/* What the connection lost in all, as an unknown field; valid until the next call. */
+static enum at_err put_total(struct at_tracer *t, const struct conn *c, struct at_event *ev)
+{
+    t->total.len = 0;
+    enum at_err err = at_buf_printf(&t->total, "{\"total\":{\"gaps\":%llu,\"lost_bytes\":%llu}}",
+                                    (unsigned long long)c->gaps, (unsigned long long)c->lost_bytes);
+    ev->extra = at_buf_view(&t->total);
+    return err;
+}
+
 static enum at_err gap_event(struct at_tracer *t, struct conn *c, const struct at_event *like)
 {
     struct at_event gap = {.t_us = like->t_us,
@@ -355,7 +366,8 @@ static enum at_err gap_event(struct at_tracer *t, struct conn *c, const struct a
                            .lost_bytes = c->lost_bytes};
     if (gap.lost_bytes)
         gap.has |= AT_HAS_LOST_BYTES;
-    return at_hold_push(t->hold, &gap, false);
+    enum at_err err = put_total(t, c, &gap);
+    return err ? err : at_hold_push(t->hold, &gap, false);
 }
 
 /* Remembers whose events a connection carries. A key that appears after a loss begins with a gap. */
@@ -418,8 +430,11 @@ static enum at_err on_gap(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
     if (err)
         return err;
     c->lost = true;
+    c->gaps++;
     c->lost_bytes += lost_bytes;
     err = at_hold_tick(t->hold, t_us);
+    if (!err)
+        err = put_total(t, c, &ev);
     return err ? err : for_all_keys(t, c, s, &ev, false);
 }
 
@@ -438,6 +453,8 @@ static enum at_err on_end(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
     }
     if (!err)
         err = at_hold_tick(t->hold, t_us);
+    if (!err && c->lost)
+        err = put_total(t, c, &ev);
     if (!err && clean)
         err = for_all_keys(t, c, s, &ev, true);
     s->user = NULL;

@@ -217,9 +217,14 @@ static void keys_and_streams(void **state)
     feed(&f, 5, S, "{\"id\":2,\"result\":{}}");
     assert_int_equal(f.sink.gap(f.sink.ctx, &f.stream, 6, 9, 0), AT_OK);
     assert_int_equal(f.sink.stream_end(f.sink.ctx, &f.stream, 7, 10, true), AT_OK);
-    feed_expect(&f, "2 start unknown/10.0.0.1:5000>10.0.0.2:9420 fresh +decisions +resets\n2 gap lost=7\n"
-                    "2 call 1 login\n3 start unknown/bob fresh +decisions +resets\n3 gap lost=7\n3 call 2 login\n"
-                    "4 return 1 'login:ok'\n5 return 2 'login:ok'\n6 gap\n6 gap\n7 end\n7 end\n");
+#define TOTAL(gaps) " {\"total\":{\"gaps\":" #gaps ",\"lost_bytes\":7}}\n"
+    feed_expect(&f, "2 start unknown/10.0.0.1:5000>10.0.0.2:9420 fresh +decisions +resets\n"
+                    "2 gap lost=7" TOTAL(1) "2 call 1 login\n"
+                                            "3 start unknown/bob fresh +decisions +resets\n"
+                                            "3 gap lost=7" TOTAL(
+                                                1) "3 call 2 login\n4 return 1 'login:ok'\n5 return 2 'login:ok'\n"
+                                                   "6 gap" TOTAL(2) "6 gap" TOTAL(2) "7 end" TOTAL(2) "7 end" TOTAL(2));
+#undef TOTAL
 }
 
 static void wrong_options(void **state)
