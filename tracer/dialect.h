@@ -130,6 +130,7 @@ struct at_value {
     uint8_t type;          /* text: of the literal */
     struct at_str text;    /* text, query and header name, member to find */
     struct at_str starts;  /* find: what a text starts with; absent */
+    bool quoted;           /* find: it is in quotes inside of a text, the only one that starts so */
     int which;             /* flow, request */
     struct at_value *list; /* first, join, names */
     size_t n_list;
@@ -227,8 +228,9 @@ struct at_rule {
     int makes;                   /* enum at_kind or AT_RULE_… */
     const struct at_value *kind; /* AT_RULE_BY_VALUE */
     const struct at_value *fields[AT_FIELDS];
-    uint32_t given;            /* 1u << enum at_field */
-    const struct at_value *id; /* pairs the message with its answer */
+    uint32_t given;              /* 1u << enum at_field */
+    const struct at_value *id;   /* pairs the message with its answer */
+    const struct at_value *part; /* of the app: calls, mocks */
     struct at_reply reply;
 };
 
@@ -270,6 +272,12 @@ void at_dialect_free(struct at_dialect **d);
 size_t at_dialect_builtin_count(void);
 const char *at_dialect_builtin_name(size_t i);
 struct at_str at_dialect_builtin_text(size_t i);
+
+/* A letter, a digit, '_' or '$': part of a name in a program. */
+static inline bool at_is_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
+}
 
 /* ---- APIs that ask for permission, by all built-in profiles */
 
@@ -375,7 +383,7 @@ struct at_pending {
     uint32_t uses; /* how often this id was used on the connection */
     enum at_dir dir;
     bool answered;
-    struct at_str id, call, api, app, user, platform, stream; /* behind the struct */
+    struct at_str id, call, api, part, app, user, platform, stream; /* behind the struct */
 };
 struct at_pairs {
     struct at_pending **buckets;
@@ -450,7 +458,7 @@ bool at_ident_every_message(const struct at_ident *i); /* a pointer is among the
 
 struct at_dialect_state { /* of a connection and dialect */
     struct at_pairs pairs;
-    struct at_str *mocked; /* APIs whose answers are made up; each allocated */
+    struct at_str *mocked; /* part NUL api whose answers are made up; each allocated */
     size_t n_mocked;
 };
 void at_dialect_state_free(struct at_dialect_state *state, struct at_hold *hold);

@@ -57,11 +57,6 @@ bool at_apis_has(const struct at_apis *a, struct at_str name)
     return name.ptr && at_intern_find(a->names, name, &id);
 }
 
-static bool is_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
-}
-
 static void note(const struct at_apis *a, struct at_str name, struct at_named *out)
 {
     if (!at_apis_has(a, name))
@@ -72,20 +67,32 @@ static void note(const struct at_apis *a, struct at_str name, struct at_named *o
         out->several = true;
 }
 
+/* Where the name begins after "wx" at `at`: behind ".", "?.", "[\"" or "['"; 0: this is no access to a member. */
+static size_t member_of(struct at_str text, size_t at)
+{
+    static const char *const ways[] = {"wx.", "wx?.", "wx[\"", "wx['"};
+    const struct at_str rest = {text.ptr + at, text.len - at};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+        if (at_str_starts(rest, at_str(ways[i])))
+            return at + strlen(ways[i]);
+    return 0;
+}
+
 static void look_in_text(const struct at_apis *a, struct at_str text, struct at_named *out)
 {
-    const struct at_str prefix = AT_STR("wx.");
     note(a, text, out);
     for (size_t from = 0; from < text.len;) {
-        size_t at = at_str_find((struct at_str){text.ptr + from, text.len - from}, prefix);
+        size_t at = at_str_find((struct at_str){text.ptr + from, text.len - from}, AT_STR("wx"));
         if (at == SIZE_MAX)
             return;
         at += from;
-        size_t end = at + prefix.len;
-        while (end < text.len && is_word(text.ptr[end]))
+        size_t begin = member_of(text, at), end = begin;
+        from = at + 2;
+        if (!begin || (at > 0 && at_is_word(text.ptr[at - 1])))
+            continue;
+        while (end < text.len && at_is_word(text.ptr[end]))
             end++;
-        if (at == 0 || !is_word(text.ptr[at - 1]))
-            note(a, (struct at_str){text.ptr + at + prefix.len, end - at - prefix.len}, out);
+        note(a, (struct at_str){text.ptr + begin, end - begin}, out);
         from = end;
     }
 }

@@ -469,6 +469,7 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
         "rules",
         "event",
         "id",
+        "part",
         "reply",
         "title"};
     if (!cJSON_IsObject(j))
@@ -499,6 +500,8 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
         err = compile_fields(c, j, r->fields, AT_FIELDS, &r->given);
     if (!err)
         err = compile_one_value(c, j, "id", &r->id);
+    if (!err)
+        err = compile_one_value(c, j, "part", &r->part);
     if (!err && r->id && !c->d->reply_id)
         return at_compile_fail(c, "'id' needs a 'reply-id' (or 'id') at the top, by which answers are known");
     if (!err)

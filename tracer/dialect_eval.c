@@ -163,10 +163,32 @@ static void from_flow(const struct at_value *v, const struct at_scene *s, struct
     }
 }
 
-/* The first member of a name, or the first text that starts so, at any depth. */
+/* What stands in quotes inside of a text and starts so; *out stays the first. False: there are different ones. */
+static bool only_quoted(struct at_str text, struct at_str start, struct at_str *out)
+{
+    for (size_t from = 0; from < text.len;) {
+        size_t at = at_str_find((struct at_str){text.ptr + from, text.len - from}, start);
+        if (at == SIZE_MAX)
+            return true;
+        at += from;
+        from = at + start.len;
+        while (from < text.len && at_is_word(text.ptr[from]))
+            from++;
+        struct at_str word = {text.ptr + at, from - at};
+        if (at == 0 || !memchr("\"'`", text.ptr[at - 1], 3))
+            continue;
+        if (out->ptr && !at_str_eq(*out, word))
+            return false;
+        *out = word;
+    }
+    return true;
+}
+
+/* The first member of a name, or the first text that starts so, or the only thing in quotes that does. */
 static enum at_err from_find(const struct at_value *v, const struct at_scene *s, struct at_found *out)
 {
     uint32_t top = at_scene_find(s, &v->ptr);
+    struct at_str word = {0};
     if (top == AT_NO_NODE)
         return AT_OK;
     for (uint32_t i = top; i < s->doc->nodes[top].next; i++) {
@@ -177,9 +199,14 @@ static enum at_err from_find(const struct at_value *v, const struct at_scene *s,
         enum at_err err = at_doc_text(s->doc, i, s->arena, &text);
         if (err)
             return err;
-        if (v->text.ptr ? at_str_eq(text, v->text) : at_str_starts(text, v->starts))
+        if (v->quoted) {
+            if (!only_quoted(text, v->starts, &word))
+                return AT_OK;
+        } else if (v->text.ptr ? at_str_eq(text, v->text) : at_str_starts(text, v->starts)) {
             return found_at(s->doc, v->text.ptr ? i + 1 : i, s->arena, out);
+        }
     }
+    found_text(word, out);
     return AT_OK;
 }
 

@@ -97,8 +97,8 @@ enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, stru
     enum at_err err = grow(p);
     if (err)
         return err;
-    size_t bytes = like->id.len + like->call.len + like->api.len + like->app.len + like->user.len + like->platform.len +
-                   like->stream.len;
+    size_t bytes = like->id.len + like->call.len + like->api.len + like->part.len + like->app.len + like->user.len +
+                   like->platform.len + like->stream.len;
     struct at_pending *e = malloc(sizeof *e + bytes + 1);
     if (!e)
         return AT_NOMEM;
@@ -107,6 +107,7 @@ enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, stru
     keep(&to, &e->id);
     keep(&to, &e->call);
     keep(&to, &e->api);
+    keep(&to, &e->part);
     keep(&to, &e->app);
     keep(&to, &e->user);
     keep(&to, &e->platform);

@@ -125,41 +125,78 @@ static enum at_err fill(const struct at_run *run, const struct at_rule *r, const
 
 /* ---- Mocked APIs */
 
-static size_t mock_index(const struct at_dialect_state *state, struct at_str api)
+/* What a mock concerns: an API as one part of the app calls it. */
+static enum at_err mock_key(const struct at_run *run, struct at_str part, struct at_str api, struct at_str *out)
+{
+    char *key = at_arena_get(run->arena, part.len + 1 + api.len);
+    if (!key)
+        return AT_NOMEM;
+    if (part.len)
+        memcpy(key, part.ptr, part.len);
+    key[part.len] = 0;
+    memcpy(key + part.len + 1, api.ptr, api.len);
+    *out = (struct at_str){key, part.len + 1 + api.len};
+    return AT_OK;
+}
+
+static size_t mock_index(const struct at_dialect_state *state, struct at_str key)
 {
     size_t i = 0;
-    while (i < state->n_mocked && !at_str_eq(state->mocked[i], api))
+    while (i < state->n_mocked && !at_str_eq(state->mocked[i], key))
         i++;
     return i;
 }
 
 #define MOCKED_MAX 1024u
 
-static enum at_err set_mocked(struct at_dialect_state *state, struct at_str api, bool on)
+/* *changed: it was not so before. */
+static enum at_err set_mocked(const struct at_run *run, struct at_str part, struct at_str api, bool on, bool *changed)
 {
-    size_t i = mock_index(state, api);
+    struct at_dialect_state *state = run->state;
+    struct at_str key;
+    *changed = false;
+    enum at_err err = mock_key(run, part, api, &key);
+    if (err)
+        return err;
+    size_t i = mock_index(state, key);
     if (i < state->n_mocked && !on) {
         free((void *)(uintptr_t)state->mocked[i].ptr);
         state->mocked[i] = state->mocked[--state->n_mocked];
+        *changed = true;
     } else if (i == state->n_mocked && on && i < MOCKED_MAX) {
         struct at_str *list = realloc(state->mocked, (i + 1) * sizeof *list);
         if (!list)
             return AT_NOMEM;
         state->mocked = list;
-        char *copy = strndup(api.ptr, api.len);
+        char *copy = malloc(key.len);
         if (!copy)
             return AT_NOMEM;
-        list[state->n_mocked++] = (struct at_str){copy, strlen(copy)};
+        memcpy(copy, key.ptr, key.len);
+        list[state->n_mocked++] = (struct at_str){copy, key.len};
+        *changed = true;
     }
     return AT_OK;
 }
 
-static bool is_mocked(const struct at_run *run, struct at_str api)
+static enum at_err is_mocked(const struct at_run *run, struct at_str part, struct at_str api, bool *out)
 {
-    if (!run->state->n_mocked || mock_index(run->state, api) == run->state->n_mocked)
-        return false;
-    run->stats->mocked++;
-    return true;
+    struct at_str key;
+    *out = false;
+    if (!run->state->n_mocked)
+        return AT_OK;
+    enum at_err err = mock_key(run, part, api, &key);
+    *out = !err && mock_index(run->state, key) < run->state->n_mocked;
+    run->stats->mocked += *out;
+    return err;
+}
+
+/* The part of the app that calls, where the rule tells; otherwise empty. */
+static enum at_err part_of(const struct at_rule *r, const struct at_scene *s, struct at_str *out)
+{
+    struct at_found f = {0};
+    enum at_err err = r->part ? at_value_get(r->part, s, &f) : AT_OK;
+    *out = f.text.ptr && f.text.len <= 1024 ? f.text : (struct at_str){"", 0};
+    return err;
 }
 
 /* ---- Requests */
@@ -221,6 +258,8 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
     struct at_pending like = {
         .rule = r, .t_us = ev->t_us, .packet = ev->packet, .dir = run->m->dir, .exchange = run->m->exchange, .uses = 1};
     enum at_err err = pair_id(r->id ? r->id : run->dialect->id, s, &like.id);
+    if (!err)
+        err = part_of(r, s, &like.part);
     if (err || (!like.id.len && !like.exchange))
         return err; /* it cannot be paired: nobody waits for an answer */
     struct at_pending *before = at_pairs_find(&run->state->pairs, like.id, like.exchange, like.dir);
@@ -231,7 +270,10 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
     bool is_call = r->makes == AT_KIND_CALL, known = !is_call || ev->api.ptr;
     if (!err && is_call)
         err = name_call(run, &like, &ev->call);
-    if (err || (is_call && known && is_mocked(run, ev->api)))
+    bool made_up = false;
+    if (!err && is_call && known)
+        err = is_mocked(run, like.part, ev->api, &made_up);
+    if (err || made_up)
         return err;
     ev->has |= is_call ? (uint32_t)AT_HAS_CALL : 0;
     like.call = ev->call;
@@ -288,7 +330,12 @@ static enum at_err late_call(const struct at_run *run, struct at_pending *e, con
     if (err)
         return err;
     *api = ev.api;
-    if (!api->ptr || is_mocked(run, *api)) {
+    bool made_up = false;
+    if (api->ptr)
+        err = is_mocked(run, e->part, *api, &made_up);
+    if (err)
+        return err;
+    if (!api->ptr || made_up) {
         *api = (struct at_str){0};
         return at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
     }
@@ -347,7 +394,7 @@ static enum at_err answer(const struct at_run *run, struct at_pending *e, struct
     if (r->makes == AT_KIND_CALL && !dropped)
         return answer_call(run, e, s);
     if (dropped && (r->makes == AT_RULE_MOCK || r->makes == AT_RULE_RESTORE))
-        err = set_mocked(run->state, e->api, r->makes == AT_RULE_RESTORE); /* it failed: as it was */
+        err = set_mocked(run, e->part, e->api, r->makes == AT_RULE_RESTORE, &in_time); /* it failed: as it was */
     else if (dropped)
         err = at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
     else
@@ -416,7 +463,7 @@ static struct at_str member(const struct at_json_member *list, size_t n, struct 
     return i < n ? list[i].value : (struct at_str){0};
 }
 
-/* An item that is an event of authtape(5) itself; what it lacks is filled in. */
+/* An item that is an event of authtape-events(5) itself; what it lacks is filled in. */
 static enum at_err copy_event(const struct at_run *run, const struct at_rule *r, const struct at_scene *s)
 {
     struct at_event names = blank(run, 0), ev;
@@ -475,13 +522,24 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
     if (kind == AT_RULE_MOCK || kind == AT_RULE_RESTORE) {
         if (!ev.api.ptr)
             return AT_OK;
-        err = set_mocked(run->state, ev.api, kind == AT_RULE_MOCK);
-        return err || !r->reply.given ? err : request(run, r, s, &ev);
+        struct at_str part;
+        bool changed = false;
+        err = part_of(r, s, &part);
+        if (!err)
+            err = set_mocked(run, part, ev.api, kind == AT_RULE_MOCK, &changed);
+        return err || !changed || !r->reply.given ? err : request(run, r, s, &ev);
     }
     if (r->reply.given)
         return request(run, r, s, &ev);
-    if (kind == AT_KIND_CALL && ev.api.ptr && is_mocked(run, ev.api))
-        return AT_OK;
+    if (kind == AT_KIND_CALL && ev.api.ptr) {
+        struct at_str part;
+        bool made_up = false;
+        err = part_of(r, s, &part);
+        if (!err)
+            err = is_mocked(run, part, ev.api, &made_up);
+        if (err || made_up)
+            return err;
+    }
     return complete(run, &ev) ? report(run, &ev, r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T]) : AT_OK;
 }
 

@@ -1,9 +1,9 @@
 /*
  * dialect_seq.c: which numbers of a stream were seen.
  *
- * A sender that counts its events can repeat them after any time. Numbers mostly come in order, so that those of a stream
- * are one range or a few. Streams are kept in sets of four; a new one takes the place of the one of its set that was heard
- * longest ago.
+ * A sender that counts its events can repeat them after any time. Numbers mostly come in order, so that those of a
+ * stream are one range or a few. Streams are kept in sets of four; a new one takes the place of the one of its set that
+ * was heard longest ago.
  */
 #include <stdlib.h>
 

@@ -34,21 +34,25 @@ static enum at_err compile_list(struct at_compiler *c, const cJSON *j, struct at
 
 static enum at_err compile_find(struct at_compiler *c, const cJSON *j, struct at_value *v)
 {
-    static const char *const names[] = {"below", "member", "starts"};
+    static const char *const names[] = {"below", "member", "starts", "quoted"};
     if (!cJSON_IsObject(j))
-        return at_compile_fail(c, "an object with 'below' and 'member' or 'starts' is needed");
+        return at_compile_fail(c, "an object with 'below' and 'member', 'starts' or 'quoted' is needed");
     const cJSON *below = cJSON_GetObjectItemCaseSensitive(j, "below");
     const cJSON *member = cJSON_GetObjectItemCaseSensitive(j, "member");
     const cJSON *starts = cJSON_GetObjectItemCaseSensitive(j, "starts");
-    enum at_err err = at_compile_unknown(c, j, names, 3);
-    if (!err && !member == !starts)
-        return at_compile_fail(c, "one of 'member' and 'starts' is needed");
+    const cJSON *quoted = cJSON_GetObjectItemCaseSensitive(j, "quoted");
+    enum at_err err = at_compile_unknown(c, j, names, 4);
+    if (!err && !!member + !!starts + !!quoted != 1)
+        return at_compile_fail(c, "one of 'member', 'starts' and 'quoted' is needed");
     if (!err && below)
         err = at_compile_pointer(c, below, &v->ptr);
     if (!err && member)
         err = at_compile_text(c, member, &v->text);
-    if (!err && starts)
-        err = at_compile_text(c, starts, &v->starts);
+    v->quoted = quoted;
+    if (!err && (starts || quoted))
+        err = at_compile_text(c, quoted ? quoted : starts, &v->starts);
+    if (!err && quoted && !v->starts.len)
+        return at_compile_fail(c, "what is in quotes begins with something");
     return err;
 }
 

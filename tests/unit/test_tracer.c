@@ -136,6 +136,60 @@ static void mocked(void **state)
                              "13 return 7 'getSetting:ok'\n16 call 9 login\n17 return 9 'login:ok'\n");
 }
 
+/* A mock concerns the part of the app that it was made for; one that fails changes nothing. */
+static void mocked_in_part(void **state)
+{
+    struct feed f;
+    (void)state;
+    feed_begin(&f, &plain);
+#define MOCK(t, id, plugin, result)                                                                                    \
+    feed(&f, t, C,                                                                                                     \
+         "{\"id\":\"" id "\",\"method\":\"App.mockWxMethod\",\"params\":{\"method\":\"login\"" plugin result "}}")
+#define PLUGIN ",\"pluginId\":\"p1\""
+    MOCK(1, "1", PLUGIN, ",\"result\":null");
+    CALL(2, "2", "login");
+    feed(&f, 4, C, "{\"id\":\"3\",\"method\":\"App.callWxMethod\",\"params\":{\"method\":\"login\"" PLUGIN "}}");
+    feed(&f, 5, S, "{\"id\":\"3\",\"result\":{\"result\":{\"errMsg\":\"login:ok\"}}}");
+    MOCK(6, "4", "", ",\"functionDeclaration\":\"()=>1\",\"args\":[]");
+    MOCK(7, "5", PLUGIN, "");
+    feed(&f, 8, C, "{\"id\":\"6\",\"method\":\"App.callWxMethod\",\"params\":{\"method\":\"login\"" PLUGIN "}}");
+    CALL(9, "7", "login");
+    MOCK(11, "8", "", ",\"result\":1"); /* mocked already: that it fails does not undo the mock */
+    feed(&f, 12, S, "{\"id\":\"8\",\"error\":{\"message\":\"no\"}}");
+    CALL(13, "9", "login");
+    MOCK(15, "10", "", "");
+    CALL(16, "11", "login");
+    feed_expect(&f, START(2) "2 call 2 login\n3 return 2 'login:ok'\n8 call 6 login\n16 call 11 login\n"
+                             "17 return 11 'login:ok'\n");
+}
+
+/* Ways to write a call in a function. */
+static void written_calls(void **state)
+{
+    static const struct {
+        const char *text, *api, *scope;
+    } ways[] = {
+        {"async () => await wx.authorize({ scope: 'scope.record' })", "authorize", " scope.record"},
+        {"() => wx[\\\"authorize\\\"]({scope:`scope.werun`})", "authorize", " scope.werun"},
+        {"function () { return wx?.getSetting() }", "getSetting", ""},
+        {"() => wx['getLocation']({type:'wgs84'}).then((r) => r)", "getLocation", ""},
+        {"(s) => wx.authorize({scope: s.scope.length ? 'scope.record' : 'scope.werun'})", "authorize", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        struct feed f;
+        char text[300], wanted[200];
+        feed_begin(&f, &plain);
+        snprintf(
+            text, sizeof text,
+            "{\"id\":\"1\",\"method\":\"App.callFunction\",\"params\":{\"functionDeclaration\":\"%s\",\"args\":[]}}",
+            ways[i].text);
+        feed(&f, 1, C, text);
+        snprintf(wanted, sizeof wanted, START(1) "1 call 1 %s%s\n", ways[i].api, ways[i].scope);
+        feed_expect(&f, wanted);
+    }
+}
+
 /* Nobody waits for ever: after hold_ms a tap counts; a call that is known too late keeps the order. */
 static void hold_limits(void **state)
 {
@@ -270,10 +324,11 @@ static void some_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(direct_calls),  cmocka_unit_test(look_alikes),   cmocka_unit_test(taps),
-        cmocka_unit_test(wrapped_calls), cmocka_unit_test(mocked),        cmocka_unit_test(hold_limits),
-        cmocka_unit_test(hold_bounded),  cmocka_unit_test(pairs_bounded), cmocka_unit_test(keys_and_streams),
-        cmocka_unit_test(wrong_options), cmocka_unit_test(some_kinds),
+        cmocka_unit_test(direct_calls),  cmocka_unit_test(look_alikes),      cmocka_unit_test(taps),
+        cmocka_unit_test(wrapped_calls), cmocka_unit_test(mocked_in_part),   cmocka_unit_test(written_calls),
+        cmocka_unit_test(mocked),        cmocka_unit_test(hold_limits),      cmocka_unit_test(hold_bounded),
+        cmocka_unit_test(pairs_bounded), cmocka_unit_test(keys_and_streams), cmocka_unit_test(wrong_options),
+        cmocka_unit_test(some_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
