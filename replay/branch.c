@@ -4,19 +4,6 @@
 
 #include "replay/private.h"
 
-bool has_slot(const struct call *call, size_t s)
-{
-    return !call->spare && (reads_settings(call) || (call->scopes >> s & 1));
-}
-
-uint8_t slot_of(const struct key *k, uint32_t i, size_t s)
-{
-    uint8_t slot = 0;
-    for (uint32_t j = 0; j < i; j++)
-        slot = (uint8_t)(slot + has_slot(k->calls[j], s));
-    return slot;
-}
-
 static struct steps steps_of(const struct at_checker *c, const struct key *k, const struct branch *b, size_t s,
                              bool flips)
 {
@@ -258,15 +245,6 @@ static enum at_err barriers(struct at_checker *c, struct key *k, uint32_t from, 
     if (!err && w->quiet && !k->branches[from]->seen_up && hidden(c, k, AT_SEES_RESETS))
         err = fork(c, k, k->branches[from], 0, c->profile->n_scopes, (struct step){.kind = STEP_RESET}, w);
     return err;
-}
-
-bool key_was_quiet(const struct at_checker *c, const struct key *k, int64_t t_us)
-{
-    uint64_t quiet_us = (c->options.has_quiet_ms ? c->options.quiet_ms : c->profile->quiet_ms) * UINT64_C(1000);
-    if (c->profile->other_devices && !c->options.has_quiet_ms)
-        quiet_us = 0;
-    uint64_t length_us = t_us > k->last.t_us ? (uint64_t)t_us - (uint64_t)k->last.t_us : 0;
-    return k->begun && length_us >= quiet_us && (hidden(c, k, AT_SEES_SETTINGS) || hidden(c, k, AT_SEES_RESETS));
 }
 
 enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us)

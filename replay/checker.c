@@ -44,6 +44,9 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
     memset(c->starts, 0xff, sizeof c->starts);
     memset(c->begins, 0xff, sizeof c->begins);
     c->collect_at = SETS_BYTES;
+    c->quiet_us = (c->options.has_quiet_ms ? c->options.quiet_ms : profile->quiet_ms) * UINT64_C(1000);
+    if (profile->other_devices && !c->options.has_quiet_ms)
+        c->quiet_us = 0;
     if (err)
         at_checker_free(&c);
     *out = c;

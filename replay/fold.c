@@ -41,9 +41,12 @@ void key_fold(struct at_checker *c, struct key *k)
         k->seen_lanes |= col.seen_up;
         k->open_ended |= (uint64_t)(col.open_ended != 0) << s;
     }
-    k->n_reading = 0;
-    for (uint32_t i = 0; i < k->n_calls; i++)
+    k->n_reading = k->n_pages = 0;
+    k->snapshot_covered = 0;
+    for (uint32_t i = 0; i < k->n_calls; i++) {
         k->n_reading += reads_settings(k->calls[i]) && !k->calls[i]->spare;
+        k->n_pages += k->calls[i]->kind == AT_API_OPEN_SETTING && !k->calls[i]->spare;
+    }
     k->lanes = (uint8_t)k->n_branches;
     k->moved = false;
     while (k->n_branches)

@@ -11,6 +11,7 @@ struct work {
     bool quiet, moved;
     bool waits;                              /* see struct key */
     uint8_t n, seen;                         /* lanes; mask of those where a prompt that was seen is up */
+    uint8_t covered, covered_lane;           /* see snapshot_covered of struct key */
     uint64_t open_ended;                     /* masks of scopes: not closed under silent steps; */
     uint64_t cause, sure, forgotten, unsure; /* as KNOWN_… has it */
     uint32_t col[AT_SCOPES_MAX];
@@ -74,6 +75,7 @@ static bool select_lanes(struct work *w, const uint8_t *order, unsigned n)
         if (!apply(w, s, OP(OP_SELECT, payload), &r))
             return false;
     w->n = (uint8_t)n;
+    w->covered = 0;
     look_up_seen(w);
     return true;
 }
@@ -144,7 +146,7 @@ static bool lanes_with_page(const struct work *w, uint32_t but, unsigned *lanes)
 {
     struct op_result r;
     *lanes = 0;
-    for (uint32_t i = 0; i < w->k->n_calls; i++) {
+    for (uint32_t i = 0; i < w->k->n_calls && w->k->n_pages; i++) {
         const struct call *call = w->k->calls[i];
         if (i == but || call->kind != AT_API_OPEN_SETTING || call->spare)
             continue;
@@ -173,14 +175,38 @@ static bool fork_lanes(struct work *w, unsigned lane, bool resets, uint32_t call
         to[s] = r.to;
         covered &= r.lanes;
     }
-    if (covered)
+    if (covered) {
+        w->covered = (uint8_t)covered;
+        w->covered_lane = (uint8_t)lane;
         return true;
+    }
     memcpy(w->col, to, w->n_scopes * sizeof to[0]);
     w->seen |= (uint8_t)((unsigned)seen << w->n);
     w->n++;
+    w->covered = 0;
     return true;
 }
 
+/* Nothing moved but in the scopes of the mask: whether the hidden snapshot still leads to nothing that is new. */
+static bool snapshot_is_covered(struct work *w, uint64_t moved)
+{
+    const struct key *k = w->k;
+    struct op_result r;
+    uint32_t i = 0;
+    if (!w->covered || w->quiet || k->n_reading != 1 || k->n_pages || k->spare_settings)
+        return false;
+    while (!reads_settings(k->calls[i]) || k->calls[i]->spare)
+        i++;
+    for (; moved; moved &= moved - 1) {
+        size_t s = first_of(moved);
+        if (!op(w, s, OP_OF_FORK_SEE(w->covered_lane, 0, slot_of(k, i, s)), &r))
+            return false;
+        w->covered &= r.lanes;
+    }
+    return w->covered;
+}
+
+/* All that can happen to a lane at one instant. `unread`: the lanes in which a call has not read the settings. */
 static bool barriers(struct work *w, unsigned lane)
 {
     const struct key *k = w->k;
@@ -203,6 +229,22 @@ static void note_known(struct work *w, size_t s, unsigned flags)
     w->sure |= flags & KNOWN_SURE ? bit(s) : 0;
     w->forgotten |= flags & KNOWN_FORGOTTEN ? bit(s) : 0;
     w->unsure |= flags & KNOWN_UNSURE ? bit(s) : 0;
+}
+
+/* Whether the one call that reads the settings has not read them in one lane only. */
+static bool one_lane_unread(const struct work *w)
+{
+    const struct key *k = w->k;
+    struct op_result r;
+    uint32_t i = 0;
+    if (k->n_reading != 1)
+        return false;
+    while (!reads_settings(k->calls[i]) || k->calls[i]->spare)
+        i++;
+    if (!op(w, 0, OP(OP_SEEN, slot_of(k, i, 0)), &r))
+        return false;
+    unsigned unread = all_of(w) & ~(unsigned)r.lanes;
+    return unread == 1u << w->covered_lane;
 }
 
 /* A quiet window as it is most often: no call is open, and both what was and a reset are possible after it. */
@@ -256,9 +298,15 @@ static bool advance(struct work *w, int64_t t_us)
             return false;
     w->open_ended = 0;
     bool forks = (w->quiet && hidden(w->c, k, AT_SEES_RESETS)) || k->n_reading;
+    if (forks && snapshot_is_covered(w, closing))
+        forks = false;
+    else
+        w->covered = 0;
     for (unsigned lane = 0; lane < w->n && forks; lane++)
         if (!barriers(w, lane))
             return false;
+    if (w->covered && !one_lane_unread(w))
+        w->covered = 0;
     if (!prune(w))
         return false;
     for (uint64_t left = forks ? all_scopes(w) : closing; left; left &= left - 1) {
@@ -301,10 +349,18 @@ static enum by event_in_one(struct work *w, size_t s, uint32_t o, struct op_resu
         if (other != s && !apply(w, other, OP(OP_SELECT, lane), &of_lane))
             return ON_BRANCHES;
     w->seen = w->seen >> lane & 1;
+    if (w->n > 1)
+        w->covered = 0;
     w->n = 1;
     w->open_ended |= bit(s);
     note_known(w, s, r->flags);
     return IN_ONE;
+}
+
+/* The scopes in which a call has a slot. */
+static uint64_t slots_of(const struct work *w, const struct call *call)
+{
+    return call->spare ? 0 : reads_settings(call) ? all_scopes(w) : call->scopes;
 }
 
 static bool do_call(struct work *w, struct stream *st, const struct happening *h, struct call **made)
@@ -315,13 +371,12 @@ static bool do_call(struct work *w, struct stream *st, const struct happening *h
     if (w->k->n_calls >= CALLS_MAX)
         return false;
     w->waits = reads_settings(&like) && !w->k->n_calls && w->n == 1 && !w->seen;
-    for (size_t s = 0; s < w->n_scopes && !w->waits; s++) {
-        if (!has_slot(&like, s))
-            continue;
-        if (!apply(w, s, OP(OP_ADD, reads_settings(&like)), &r))
+    for (uint64_t left = w->waits ? 0 : slots_of(w, &like); left; left &= left - 1)
+        if (!apply(w, first_of(left), OP(OP_ADD, reads_settings(&like)), &r))
             return false;
-        w->open_ended |= bit(s);
-    }
+    w->open_ended |= w->waits ? 0 : slots_of(w, &like);
+    if (reads_settings(&like))
+        w->covered = 0;
     return add_call(w->c, w->k, st, h, made) == AT_OK;
 }
 
@@ -330,13 +385,12 @@ static bool drop_slots(struct work *w, uint32_t i)
 {
     const struct call *call = w->k->calls[i];
     struct op_result r;
-    for (size_t s = 0; s < w->n_scopes; s++) {
-        if (!has_slot(call, s))
-            continue;
-        if (!apply(w, s, OP(OP_DROP, slot_of(w->k, i, s)), &r))
+    for (uint64_t left = slots_of(w, call); left; left &= left - 1)
+        if (!apply(w, first_of(left), OP(OP_DROP, slot_of(w->k, i, first_of(left))), &r))
             return false;
-        w->open_ended |= bit(s);
-    }
+    w->open_ended |= slots_of(w, call);
+    if (reads_settings(call))
+        w->covered = 0;
     return prune(w);
 }
 
@@ -644,6 +698,8 @@ static void take(struct work *w, const struct happening *h, struct at_str api)
     k->waits = w->waits;
     k->lanes = w->n;
     k->seen_lanes = w->seen;
+    k->snapshot_covered = w->covered;
+    k->snapshot_lane = w->covered_lane;
     k->open_ended = w->open_ended;
 }
 
@@ -676,6 +732,7 @@ static enum at_err end_return(struct work *w, struct stream *st, uint32_t i, con
     if (!err)
         err = tell_settled(w->c, w->k, call, h, o);
     w->k->n_reading -= reads_settings(call);
+    w->k->n_pages -= call->kind == AT_API_OPEN_SETTING;
     remove_call(w->c, w->k, i);
     return err;
 }
@@ -720,6 +777,7 @@ static bool make_call(struct work *w, struct stream *st, const struct happening 
     call->scopes = h->meaning->scopes;
     call->api = h->meaning->api;
     w->k->n_reading += reads_settings(call);
+    w->k->n_pages += call->kind == AT_API_OPEN_SETTING;
     return true;
 }
 
@@ -787,6 +845,8 @@ bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct 
     w.quiet = w.moved = w.waits = false;
     w.n = k->lanes;
     w.seen = k->seen_lanes;
+    w.covered = k->snapshot_covered;
+    w.covered_lane = k->snapshot_lane;
     w.open_ended = k->open_ended;
     w.cause = w.sure = w.forgotten = w.unsure = 0; /* the columns are many: `w` is not zeroed as a whole */
     *err = AT_OK;

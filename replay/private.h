@@ -99,7 +99,8 @@ struct key {
     bool spare_settings;   /* an openSetting without slots is open */
     struct call **calls;   /* open, in order of their slots */
     uint32_t n_calls, cap_calls;
-    uint32_t n_reading; /* of them: read the settings, and have slots */
+    uint32_t n_reading; /* of them: read the settings, and have slots; */
+    uint32_t n_pages;   /* and are openSetting */
     struct branch **branches;
     uint32_t n_branches, cap_branches;
     struct known *known; /* per scope */
@@ -111,6 +112,11 @@ struct key {
     bool ended;          /* its stream ended after `before_end`; silent steps were not looked for since */
     bool waits;          /* its one call, which reads the settings, has no slots yet: since its last event */
     struct at_place before_end;
+    /*
+     * A hidden snapshot from the one lane in which the one call that reads the settings has not read them: the lanes
+     * that cover what it would lead to, 0: not known.
+     */
+    uint8_t snapshot_covered, snapshot_lane;
     bool moved; /* silent steps were looked for while folded: what is certain was so until `moved_at` */
     struct at_place moved_at;
     uint32_t *columns; /* per scope */
@@ -140,6 +146,7 @@ struct at_checker {
                    [2];    /* columns after a start: what it observes, fresh, the scope prompts; UINT32_MAX: unknown */
     uint32_t begins[2];    /* columns of a new key: the scope prompts; likewise */
     struct views *views;   /* what at_checker_batch has looked up */
+    uint64_t quiet_us;     /* least length of a quiet window */
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
     struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
@@ -150,6 +157,11 @@ struct at_checker {
 /* One event of a key that is not inconclusive. */
 AT_MUST_USE enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h);
 void views_free(struct views **views);
+
+static inline bool hidden(const struct at_checker *c, const struct key *k, enum at_sight what)
+{
+    return !c->options.strict && !(k->observes & 1u << what);
+}
 
 /* ---- branch.c ---- */
 
@@ -174,22 +186,30 @@ AT_MUST_USE enum at_err key_add_branch(struct key *k, struct branch *b); /* take
 /* Removes and frees branch number i; the order of the others may change. */
 void key_drop_branch(struct key *k, uint32_t i);
 /* Whether the time since the last event of the key is a quiet window, in which something can happen unseen. */
-bool key_was_quiet(const struct at_checker *c, const struct key *k, int64_t t_us);
+static inline bool key_was_quiet(const struct at_checker *c, const struct key *k, int64_t t_us)
+{
+    uint64_t length_us = t_us > k->last.t_us ? (uint64_t)t_us - (uint64_t)k->last.t_us : 0;
+    return length_us >= c->quiet_us && k->begun && (hidden(c, k, AT_SEES_SETTINGS) || hidden(c, k, AT_SEES_RESETS));
+}
 /* Everything that can happen silently between the last event of the key and one at `t_us`. */
 AT_MUST_USE enum at_err key_advance(struct at_checker *c, struct key *k, int64_t t_us);
 /* Drops branches that others cover. */
 void key_prune(struct at_checker *c, struct key *k);
 /* The slot of call number `i` in scope `s`. */
-uint8_t slot_of(const struct key *k, uint32_t i, size_t s);
-bool has_slot(const struct call *call, size_t s);
+static inline bool has_slot(const struct call *call, size_t s)
+{
+    return !call->spare && (reads_settings(call) || (call->scopes >> s & 1));
+}
+static inline uint8_t slot_of(const struct key *k, uint32_t i, size_t s)
+{
+    unsigned slot = 0;
+    for (uint32_t j = 0; j < i; j++)
+        slot += has_slot(k->calls[j], s);
+    return (uint8_t)slot;
+}
 uint8_t key_states(const struct at_checker *c, const struct key *k, size_t s); /* over all branches */
 bool key_any_up(const struct at_checker *c, const struct key *k, size_t s);
 bool key_seen_up(const struct key *k, size_t s); /* in any branch */
-
-static inline bool hidden(const struct at_checker *c, const struct key *k, enum at_sight what)
-{
-    return !c->options.strict && !(k->observes & 1u << what);
-}
 
 /* ---- keys.c ---- */
 
