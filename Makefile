@@ -46,6 +46,12 @@ AT_CPPFLAGS += -DAT_MICROHTTPD
 LIBS += $(call pkg,--libs,libmicrohttpd)
 endif
 
+# So is libwebsockets, for `authtape redrive`.
+ifneq ($(shell $(PKG_CONFIG) --exists libwebsockets 2>/dev/null && echo yes),)
+AT_CPPFLAGS += -DAT_WEBSOCKETS $(patsubst -I%,-isystem %,$(call pkg,--cflags,libwebsockets))
+LIBS += -lwebsockets
+endif
+
 # ---- What there is
 
 FOLDERS := formats tracer replay analysis

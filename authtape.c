@@ -12,6 +12,7 @@ static const struct at_command *const commands[] = {
     &at_cmd_messages,
     &at_cmd_replay,
     &at_cmd_minimize,
+    &at_cmd_redrive,
     &at_cmd_report,
     &at_cmd_diff,
     &at_cmd_export,

@@ -46,6 +46,8 @@ void print_free(struct print *p);
 AT_MUST_USE enum at_err print_line(struct print *p);
 /* Appends `list` and "sep" where the list is not empty. */
 AT_MUST_USE enum at_err print_separator(struct at_buf *list, const char *sep);
+/* Appends a text as XML 1.0 has it, for an element or an attribute in double quotes. */
+AT_MUST_USE enum at_err print_xml_text(struct at_buf *out, struct at_str s);
 /* One divergence as the object of the JSON report; `known`: with "known":true. */
 AT_MUST_USE enum at_err print_divergence_object(struct at_buf *out, const struct at_divergence *d, bool known);
 

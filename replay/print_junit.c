@@ -4,7 +4,7 @@
 #include "replay/print.h"
 
 /* XML 1.0, section 2.2: bytes below 0x20 other than tab and line ends cannot be written at all. */
-static enum at_err escape(struct at_buf *out, struct at_str s)
+enum at_err print_xml_text(struct at_buf *out, struct at_str s)
 {
     enum at_err err = AT_OK;
     for (size_t i = 0; i < s.len && !err;) {
@@ -34,7 +34,7 @@ static enum at_err attribute(struct at_buf *out, const char *name, struct at_str
 {
     enum at_err err = at_buf_printf(out, " %s=\"", name);
     if (!err)
-        err = escape(out, value);
+        err = print_xml_text(out, value);
     return err ? err : at_buf_str(out, AT_STR("\""));
 }
 
@@ -43,11 +43,11 @@ static enum at_err begin_case(struct print *p, struct at_str app, struct at_str 
     struct at_buf *out = &p->findings;
     enum at_err err = at_buf_str(out, AT_STR("  <testcase classname=\""));
     if (!err)
-        err = escape(out, app);
+        err = print_xml_text(out, app);
     if (!err && user.len)
         err = at_buf_str(out, AT_STR("."));
     if (!err)
-        err = escape(out, user);
+        err = print_xml_text(out, user);
     if (!err)
         err = at_buf_str(out, AT_STR("\""));
     if (!err)
@@ -74,15 +74,15 @@ static enum at_err junit_divergence(struct print *p, const struct at_divergence 
         if (!err)
             err = at_buf_str(out, AT_STR(">expected: "));
         if (!err)
-            err = escape(out, at_str(d->expected));
+            err = print_xml_text(out, at_str(d->expected));
         if (!err)
             err = at_buf_str(out, AT_STR("\nobserved: "));
         if (!err)
-            err = escape(out, at_str(d->observed));
+            err = print_xml_text(out, at_str(d->observed));
         for (size_t i = 0; i < d->n_witness && !err; i++) {
             err = at_buf_printf(out, "\nbecause #%llu: ", (unsigned long long)d->witness[i].at.event);
             if (!err)
-                err = escape(out, at_str(d->witness[i].text));
+                err = print_xml_text(out, at_str(d->witness[i].text));
         }
         if (!err)
             err = at_buf_str(out, AT_STR("</failure>"));

@@ -206,6 +206,6 @@ AT_MUST_USE enum at_err at_minimize(const struct at_profile *profile, const stru
                                     bool *keep);
 
 /* Subcommands of this folder. */
-extern const struct at_command at_cmd_replay, at_cmd_minimize;
+extern const struct at_command at_cmd_replay, at_cmd_minimize, at_cmd_redrive;
 
 #endif
