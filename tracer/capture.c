@@ -1,9 +1,13 @@
 /* capture.c: packets from a file, a pipe or interfaces, by libpcap. */
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tracer/packet.h"
@@ -227,6 +231,26 @@ static enum at_err permission(const char *name, struct at_why *why)
                    name, n > 0 ? self : "authtape");
 }
 
+/*
+ * What goes over the loopback comes to a capture twice, as it leaves and as it arrives; libpcap drops the former, but
+ * they take half of the kernel's buffer, and count as drops when it is full. Where the kernel can, it leaves them out.
+ */
+static void ignore_outgoing(const struct device *d, const char *name)
+{
+#ifdef PACKET_IGNORE_OUTGOING
+    struct ifreq request = {0};
+    const int yes = 1;
+    int fd = pcap_fileno(d->pcap);
+    if (fd < 0 || strlen(name) >= sizeof request.ifr_name)
+        return;
+    memcpy(request.ifr_name, name, strlen(name));
+    if (!ioctl(fd, SIOCGIFFLAGS, &request) && request.ifr_flags & IFF_LOOPBACK)
+        (void)setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &yes, sizeof yes);
+#else
+    (void)d, (void)name;
+#endif
+}
+
 static enum at_err open_device(struct device *d, const char *name, const struct at_capture_options *o,
                                struct at_why *why)
 {
@@ -249,6 +273,7 @@ static enum at_err open_device(struct device *d, const char *name, const struct 
         const char *detail = pcap_geterr(d->pcap);
         return at_fail(why, AT_IO, "%s: %s%s%s", name, pcap_statustostr(rc), *detail ? ": " : "", detail);
     }
+    ignore_outgoing(d, name);
     enum at_err err = check_link(d, name, why);
     if (!err && o->filter) {
         struct bpf_program program;

@@ -157,9 +157,12 @@ enum at_err at_ledger_losses(const struct at_ledger *l, struct at_buf *out)
                 {l->tcp_gaps, "gaps in TCP streams"},
                 {l->tcp_gap_bytes, "bytes lost in them"},
                 {l->flows_evicted, "connections forgotten to save memory"},
+                {l->contexts_lost, "compression contexts lost"},
                 {l->messages_lost, "messages lost"},
                 {l->messages_too_large, "messages over a limit"},
-                {l->encodings_unknown, "bodies in an unknown encoding"}};
+                {l->encodings_unknown, "bodies in an unknown encoding"},
+                {l->tcp_conflict_bytes, "bytes sent twice with different content"},
+                {l->framing_conflicts, "HTTP messages with contradicting lengths"}};
     enum at_err err = AT_OK;
     for (size_t i = 0, n = 0; i < sizeof lost / sizeof lost[0] && !err; i++)
         if (lost[i].n)

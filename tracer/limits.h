@@ -59,7 +59,7 @@ AT_MUST_USE enum at_err at_ledger_json(const struct at_ledger *l, struct at_buf 
  * nothing is done. AT_IO with why.
  */
 AT_MUST_USE enum at_err at_ledger_write(const struct at_ledger *l, const char *path, struct at_why *why);
-/* Appends what was lost, in one line without its end; nothing where nothing was. */
+/* Appends what was lost or is doubtful, in one line without its end; nothing where nothing was. */
 AT_MUST_USE enum at_err at_ledger_losses(const struct at_ledger *l, struct at_buf *out);
 
 #endif

@@ -71,15 +71,7 @@ void at_recording_tell_summary(const struct at_recording *r)
     const struct {
         uint64_t n;
         const char *text;
-    } lost[] = {{ledger.kernel_drops, "packets dropped by the kernel"},
-                {ledger.interface_drops, "packets dropped by the interface"},
-                {ledger.packets_truncated, "packets cut by the snaplen"},
-                {ledger.fragments_dropped, "IP fragments never completed"},
-                {ledger.tcp_gaps, "gaps in TCP streams"},
-                {ledger.flows_evicted, "connections forgotten to save memory"},
-                {ledger.messages_lost, "messages lost"},
-                {ledger.messages_too_large, "messages over a limit"},
-                {s.events[AT_KIND_GAP], "gaps on the tape"},
+    } lost[] = {{s.events[AT_KIND_GAP], "gaps on the tape"},
                 {s.unfit, "reports that make no event"},
                 {s.forgotten, "requests forgotten before their answer"},
                 {s.skipped, "messages not looked into"},
@@ -89,16 +81,14 @@ void at_recording_tell_summary(const struct at_recording *r)
                 {collected.refused, "messages refused: no events"},
                 {collected.limited, "messages refused: over a limit"},
                 {collected.strangers, "requests refused: without the token"}};
-    bool first = true;
-    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) {
-        if (!lost[i].n)
-            continue;
-        fprintf(stderr, "%s%llu %s", first ? "authtape: lost or doubtful: " : ", ", (unsigned long long)lost[i].n,
-                lost[i].text);
-        first = false;
-    }
-    if (!first)
-        fputc('\n', stderr);
+    struct at_buf text = {0};
+    enum at_err err = at_ledger_losses(&ledger, &text);
+    for (size_t i = 0; i < sizeof lost / sizeof lost[0] && !err; i++)
+        if (lost[i].n)
+            err = at_buf_printf(&text, "%s%llu %s", text.len ? ", " : "", (unsigned long long)lost[i].n, lost[i].text);
+    if (!err && text.len)
+        fprintf(stderr, "authtape: lost or doubtful: %.*s\n", AT_STR_FMT(at_buf_view(&text)));
+    at_buf_free(&text);
 }
 
 int at_recording_source_trouble(const struct at_recording *r, const struct at_why *why)

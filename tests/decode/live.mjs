@@ -2,6 +2,8 @@
 //   node live.mjs WORK-FOLDER
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { AUTHTAPE, IDENTITY, compareWithTruth, events, good, same, skip, test } from '../wire/authtape.mjs';
 import { Listener, pause, startTcpdump } from '../wire/capture.mjs';
@@ -95,6 +97,34 @@ async function twoInterfaces() {
   if (l.tcp_duplicate_bytes * 2 !== l.tcp_bytes) throw new Error(`${l.tcp_bytes} bytes, ${l.tcp_duplicate_bytes} of them twice`);
 }
 
+/** A recorder that cannot keep up: what it saw and what the kernel dropped are all packets that there were. */
+async function drops() {
+  const server = net.createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const filter = `tcp port ${server.address().port}`;
+  const tcpdump = await startTcpdump(server.address().port, `${work}/drops.pcap`);
+  const args = ['record', '-i', 'lo', '--buffer', '64k', '-f', filter, '--ledger', `${work}/drops.json`, '-w', `${work}/drops.tape`];
+  const record = await Listener.start(AUTHTAPE, args, /recording on/);
+  record.child.kill('SIGSTOP');
+  const socket = net.connect(server.address().port, '127.0.0.1');
+  await once(socket, 'connect');
+  for (let i = 0; i < 300; i++) await new Promise((done) => socket.write(Buffer.alloc(20000, 'x'), done));
+  socket.end();
+  await once(socket, 'close');
+  record.child.kill('SIGCONT');
+  await pause(700);
+  same([await record.stop()], [{ code: 0, signal: null }], 'exit');
+  await tcpdump.stop();
+  server.close();
+  const l = JSON.parse(readFileSync(`${work}/drops.json`));
+  const count = /(\d+) packets captured/.exec(tcpdump.said)[1];
+  if (/^0 packets dropped/m.test(tcpdump.said) && l.packets + l.kernel_drops !== Number(count))
+    throw new Error(`${l.packets} packets and ${l.kernel_drops} dropped, of ${count}`);
+  if (l.kernel_drops === 0) throw new Error('nothing was dropped: this tests nothing');
+  if (!record.said.includes(`${l.kernel_drops} packets dropped by the kernel`)) throw new Error(record.said);
+  good(['verify', `${work}/drops.tape`]);
+}
+
 async function privileges() {
   let who;
   const folder = mkdtempSync(`${tmpdir()}/authtape-test.`);
@@ -145,6 +175,7 @@ async function main() {
     test('live: rotation by time', byTime),
     test('live: SIGUSR1 shows the ledger', statistics),
     test('live: two interfaces', twoInterfaces),
+    test('live: no drop of the kernel goes unreported', drops),
   ]);
   if (process.getuid() === 0) {
     await test('live: root is given up', privileges);
