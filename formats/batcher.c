@@ -42,9 +42,7 @@ enum at_err at_batcher_new(struct at_batcher **out)
 static void clear_segment(struct at_batcher *b)
 {
     at_dict_clear(&b->dict);
-    at_arena_clear(&b->ids_before);
-    b->ids_before = b->ids.arena;
-    b->ids = (struct tape_ids){0};
+    at_ids_turn(&b->ids, &b->ids_before);
     b->id_bytes = 0;
     b->segment_events = 0;
     b->segment++;
@@ -55,9 +53,9 @@ void at_batcher_free(struct at_batcher **batcher)
     struct at_batcher *b = *batcher;
     if (!b)
         return;
-    clear_segment(b);
-    at_arena_clear(&b->ids_before);
-    at_arena_clear(&b->arena);
+    at_room_free(&b->ids.arena);
+    at_room_free(&b->ids_before);
+    at_room_free(&b->arena);
     at_dict_free(&b->dict);
     free(b->calls);
     free(b);
@@ -66,7 +64,7 @@ void at_batcher_free(struct at_batcher **batcher)
 
 void at_batcher_begin(struct at_batcher *b)
 {
-    at_arena_clear(&b->arena);
+    at_room_clear(&b->arena);
     b->n = 0;
     b->bytes = 0;
     if (b->segment_events >= SEGMENT_EVENTS || b->dict.text_bytes + b->id_bytes >= SEGMENT_TEXT_BYTES)
@@ -85,19 +83,19 @@ static enum at_err add_call(struct at_batcher *b, const struct at_event *ev, str
     enum at_err err = at_calls_encode(calls, &b->ids, ev->kind, ev->call, &code, &b->call_ref[i]);
     if (err)
         return err;
-    b->call[i] = at_arena_text(&b->ids.arena, ev->call);
+    b->call[i] = at_room_text(&b->ids.arena, ev->call);
     b->id_bytes += 2 * ev->call.len;
     return b->call[i].ptr ? AT_OK : AT_NOMEM;
 }
 
 static enum at_err add_settings(struct at_batcher *b, const struct at_event *ev, struct at_event *copy)
 {
-    struct at_setting *settings = at_arena_array(&b->arena, ev->n_settings, sizeof *settings);
+    struct at_setting *settings = at_room_array(&b->arena, ev->n_settings, sizeof *settings);
     if (!settings)
         return AT_NOMEM;
     for (size_t i = 0; i < ev->n_settings; i++) {
         settings[i].granted = ev->settings[i].granted;
-        settings[i].scope = at_arena_text(&b->arena, ev->settings[i].scope);
+        settings[i].scope = at_room_text(&b->arena, ev->settings[i].scope);
         if (!settings[i].scope.ptr)
             return AT_NOMEM;
         b->bytes += sizeof *settings + settings[i].scope.len;
@@ -115,7 +113,7 @@ static enum at_err add_rest(struct at_batcher *b, const struct at_event *ev, str
     if (ev->has & AT_HAS_LOST_BYTES)
         copy->lost_bytes = ev->lost_bytes;
     if (ev->extra.ptr) {
-        copy->extra = at_arena_text(&b->arena, ev->extra);
+        copy->extra = at_room_text(&b->arena, ev->extra);
         if (!copy->extra.ptr)
             return AT_NOMEM;
         b->bytes += ev->extra.len;

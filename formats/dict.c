@@ -48,7 +48,7 @@ static void table_clear(struct dict_table *t)
 
 static bool keep_text(struct at_dict *d, struct at_str from, struct at_str *to)
 {
-    *to = from.ptr ? at_arena_text(&d->arena, from) : from;
+    *to = from.ptr ? at_room_text(&d->arena, from) : from;
     d->text_bytes += from.len;
     return !from.ptr == !to->ptr;
 }
@@ -208,7 +208,7 @@ static enum at_err keep_shape(struct at_dict *d, const struct at_event *ev)
         memcpy(copy->observes, ev->observes, ev->n_observes);
         copy->n_observes = ev->n_observes;
     }
-    if (s.n_scopes && !(scopes = at_arena_array(&d->arena, s.n_scopes, sizeof *scopes)))
+    if (s.n_scopes && !(scopes = at_room_array(&d->arena, s.n_scopes, sizeof *scopes)))
         return AT_NOMEM;
     copy->scopes = scopes;
     bool kept = keep_text(d, s.text, s.kind == AT_KIND_CALL ? &copy->api : &copy->err_msg);
@@ -253,12 +253,12 @@ void at_dict_clear(struct at_dict *d)
     table_clear(&d->source_table);
     table_clear(&d->shape_table);
     d->n_sources = d->n_shapes = d->text_bytes = 0;
-    at_arena_clear(&d->arena);
+    at_room_clear(&d->arena);
 }
 
 void at_dict_free(struct at_dict *d)
 {
-    at_arena_clear(&d->arena);
+    at_room_free(&d->arena);
     free(d->source_table.slots);
     free(d->shape_table.slots);
     free(d->shapes);

@@ -6,55 +6,101 @@
 
 #define CHUNK_BYTES (size_t)4096
 #define CHUNK_BYTES_MAX (size_t)(64 * 1024)
+#define SPARE_BYTES_MAX (size_t)(4u << 20)
 #define NUMBER_DIGITS 18 /* of an id that counts: fits 64 bits with room to spare */
 #define UUID_CHARS 36
 
 struct tape_chunk {
     struct tape_chunk *next;
-    size_t used, cap;
+    size_t cap;
     char bytes[];
 };
 
-char *at_arena_room(struct tape_arena *a, size_t len)
+/* A chunk that is kept, if it is large enough. */
+static struct tape_chunk *take_spare(struct tape_arena *a, size_t len)
 {
-    struct tape_chunk *c = a->chunks;
-    if (!c || c->cap - c->used < len) {
-        size_t cap = c && c->cap < CHUNK_BYTES_MAX ? 2 * c->cap : c ? c->cap : CHUNK_BYTES;
-        cap = cap > CHUNK_BYTES_MAX ? CHUNK_BYTES_MAX : cap;
-        cap = len > cap ? len : cap;
-        c = malloc(sizeof *c + cap);
-        if (!c)
-            return NULL;
-        *c = (struct tape_chunk){.next = a->chunks, .cap = cap};
-        a->chunks = c;
-    }
-    char *room = c->bytes + c->used;
-    c->used += len;
-    return room;
+    struct tape_chunk *c = a->spare;
+    if (!c || c->cap < len)
+        return NULL;
+    a->spare = c->next;
+    return c;
 }
 
-void *at_arena_array(struct tape_arena *a, size_t n, size_t element_bytes)
+char *at_room_more(struct tape_arena *a, size_t len)
+{
+    struct tape_chunk *c = take_spare(a, len);
+    if (!c) {
+        size_t cap = a->chunks ? 2 * a->chunks->cap : CHUNK_BYTES;
+        cap = cap > CHUNK_BYTES_MAX ? CHUNK_BYTES_MAX : cap;
+        cap = len > cap ? len : cap;
+        c = malloc(sizeof *c + cap + TAPE_SLACK);
+        if (!c)
+            return NULL;
+        c->cap = cap;
+        memset(c->bytes + cap, 0, TAPE_SLACK);
+    }
+    c->next = a->chunks;
+    a->chunks = c;
+    a->free = c->bytes + len;
+    a->left = c->cap - len;
+    return c->bytes;
+}
+
+void *at_room_array(struct tape_arena *a, size_t n, size_t element_bytes)
 {
     const size_t align = sizeof(uint64_t);
-    char *room = at_arena_room(a, n * element_bytes + align);
+    char *room = at_room_get(a, n * element_bytes + align);
     return room ? room + align - (uintptr_t)room % align : NULL;
 }
 
-struct at_str at_arena_text(struct tape_arena *a, struct at_str s)
+struct at_str at_room_text(struct tape_arena *a, struct at_str s)
 {
-    char *room = at_arena_room(a, s.len);
+    char *room = at_room_get(a, s.len);
     if (room && s.len)
         memcpy(room, s.ptr, s.len);
     return (struct at_str){room, s.len};
 }
 
-void at_arena_clear(struct tape_arena *a)
+static void free_chunks(struct tape_chunk *c)
 {
-    while (a->chunks) {
-        struct tape_chunk *next = a->chunks->next;
-        free(a->chunks);
-        a->chunks = next;
+    while (c) {
+        struct tape_chunk *next = c->next;
+        free(c);
+        c = next;
     }
+}
+
+void at_room_clear(struct tape_arena *a)
+{
+    size_t kept = 0;
+    struct tape_chunk *spare = NULL;
+    for (int i = 0; i < 2; i++)
+        for (struct tape_chunk *c = i ? a->chunks : a->spare, *next; c; c = next) {
+            next = c->next;
+            if (c->cap > CHUNK_BYTES_MAX || kept + c->cap > SPARE_BYTES_MAX) {
+                free(c);
+                continue;
+            }
+            kept += c->cap;
+            c->next = spare;
+            spare = c;
+        }
+    *a = (struct tape_arena){.spare = spare};
+}
+
+void at_room_free(struct tape_arena *a)
+{
+    free_chunks(a->chunks);
+    free_chunks(a->spare);
+    *a = (struct tape_arena){0};
+}
+
+void at_ids_turn(struct tape_ids *ids, struct tape_arena *before)
+{
+    struct tape_arena now = ids->arena;
+    at_room_clear(before);
+    *ids = (struct tape_ids){.arena = *before};
+    *before = now;
 }
 
 /* ---- Forms of ids */
@@ -131,7 +177,7 @@ static enum at_err push(struct tape_calls *c, struct tape_arena *a, struct tape_
     }
     if (c->n_open == c->cap_open) {
         uint8_t cap = (uint8_t)(c->cap_open ? c->cap_open * 2 : 2);
-        struct tape_call_id *open = at_arena_array(a, cap, sizeof *open);
+        struct tape_call_id *open = at_room_array(a, cap, sizeof *open);
         if (!open)
             return AT_NOMEM;
         if (c->n_open)
@@ -141,13 +187,6 @@ static enum at_err push(struct tape_calls *c, struct tape_arena *a, struct tape_
     }
     c->open[c->n_open++] = id;
     return AT_OK;
-}
-
-static void pop(struct tape_calls *c, size_t rank)
-{
-    size_t i = c->n_open - 1 - rank;
-    memmove(c->open + i, c->open + i + 1, rank * sizeof *c->open);
-    c->n_open--;
 }
 
 /*
@@ -164,17 +203,29 @@ static uint32_t number_of(const struct tape_calls *c, struct tape_ids *ids, uint
     return ids->n++;
 }
 
+static struct at_str prefix_of(const struct tape_calls *c)
+{
+    return (struct at_str){c->last, c->prefix_len};
+}
+
 /* After a call (not an answer) was told: how its id counts. `id` lives in the arena. */
 static enum at_err note_call(struct tape_calls *c, struct tape_ids *ids, uint64_t code, uint64_t number,
                              struct at_str id, uint32_t *ref)
 {
-    bool counts = code == CALL_NEXT || code == CALL_JUMP;
+    struct at_str prefix = prefix_of(c);
+    bool counts = code == CALL_NEXT || code == CALL_JUMP, follows = counts;
     *ref = number_of(c, ids, code, number, id);
-    if (code == CALL_TEXT)
-        counts = split(id, &c->prefix, &c->number) && c->n_open == 0;
-    else if (counts)
+    if (code == CALL_TEXT) {
+        counts = split(id, &prefix, &number);
+        follows = counts && c->n_open == 0;
+    }
+    if (counts) {
+        c->last = id.ptr;
+        c->last_len = (uint32_t)id.len;
+        c->prefix_len = (uint8_t)prefix.len;
         c->number = number;
-    c->plain = counts && (c->plain || c->n_open == 0);
+    }
+    c->plain = follows && (c->plain || c->n_open == 0);
     if (c->n_open == 0 || c->number > c->top)
         c->top = c->number;
     return push(c, &ids->arena, (struct tape_call_id){.id = id, .ref = *ref});
@@ -193,19 +244,19 @@ enum at_err at_calls_encode(struct tape_calls *c, struct tape_ids *ids, enum at_
         out->code = CALL_OPEN + rank;
         *ref = open->ref;
         if (kind == AT_KIND_RETURN)
-            pop(c, rank);
+            at_calls_pop(c, rank);
         return AT_OK;
     }
     out->code = CALL_TEXT;
     if (pack_uuid(id, out->uuid)) {
         out->code = CALL_UUID;
-    } else if (split(id, &prefix, &number) && at_str_eq(prefix, c->prefix)) {
+    } else if (split(id, &prefix, &number) && at_str_eq(prefix, prefix_of(c))) {
         out->jump = (int64_t)(number - (c->number + 1));
         out->code = out->jump ? CALL_JUMP : CALL_NEXT;
     }
     if (kind != AT_KIND_CALL)
         return AT_OK;
-    struct at_str copy = at_arena_text(&ids->arena, id);
+    struct at_str copy = at_room_text(&ids->arena, id);
     return copy.ptr ? note_call(c, ids, out->code, number, copy, ref) : AT_NOMEM;
 }
 
@@ -217,13 +268,13 @@ static enum at_err count(const struct tape_calls *c, struct tape_arena *a, uint6
         *--p = (char)('0' + number % 10);
     while (number /= 10);
     size_t n = (size_t)(digits + sizeof digits - p);
-    char *room = at_arena_room(a, c->prefix.len + n);
+    char *room = at_room_get(a, c->prefix_len + n);
     if (!room)
         return AT_NOMEM;
-    if (c->prefix.len)
-        memcpy(room, c->prefix.ptr, c->prefix.len);
-    memcpy(room + c->prefix.len, p, n);
-    *id = (struct at_str){room, c->prefix.len + n};
+    if (c->prefix_len)
+        memcpy(room, c->last, c->prefix_len);
+    memcpy(room + c->prefix_len, p, n);
+    *id = (struct at_str){room, c->prefix_len + n};
     return AT_OK;
 }
 
@@ -239,7 +290,7 @@ enum at_err at_calls_decode(struct tape_calls *c, struct tape_ids *ids, enum at_
         size_t rank = (size_t)(code->code - CALL_OPEN);
         *out = c->open[c->n_open - 1 - rank];
         if (kind == AT_KIND_RETURN)
-            pop(c, rank);
+            at_calls_pop(c, rank);
         return AT_OK;
     }
     switch (code->code) {
@@ -248,7 +299,7 @@ enum at_err at_calls_decode(struct tape_calls *c, struct tape_ids *ids, enum at_
         err = count(c, &ids->arena, number, &out->id);
         break;
     case CALL_UUID:
-        room = at_arena_room(&ids->arena, UUID_CHARS);
+        room = at_room_get(&ids->arena, UUID_CHARS);
         if (!room)
             return AT_NOMEM;
         unpack_uuid(code->uuid, room);

@@ -25,6 +25,15 @@ bool at_varint_long(struct cursor *c, uint64_t *v)
     return false;
 }
 
+struct varint at_varint_slow(const uint8_t *p, const uint8_t *end)
+{
+    struct cursor c = {p, end};
+    struct varint out = {NULL, 0};
+    if (at_varint_long(&c, &out.v))
+        out.p = c.p;
+    return out;
+}
+
 bool at_cursor_text(struct cursor *c, struct at_str *out)
 {
     size_t left = (size_t)(c->end - c->p);

@@ -45,6 +45,18 @@ static inline bool get_varint(struct cursor *c, uint64_t *v)
     return at_varint_long(c, v);
 }
 
+/* The same where the cursor is in registers: the place behind, NULL where there is no varint. */
+struct varint {
+    const uint8_t *p;
+    uint64_t v;
+};
+struct varint at_varint_slow(const uint8_t *p, const uint8_t *end);
+
+static inline struct varint next_varint(const uint8_t *p, const uint8_t *end)
+{
+    return p < end && *p < 0x80 ? (struct varint){p + 1, *p} : at_varint_slow(p, end);
+}
+
 /* A text of the column: up to its NUL, which is consumed. */
 bool at_cursor_text(struct cursor *c, struct at_str *out);
 

@@ -73,7 +73,7 @@ static enum at_err reset_segment(struct at_tape_encoder *e)
         at_intern_clear(e->texts[i]);
     at_dict_clear(&e->dict);
     at_intern_clear(e->nodes);
-    at_arena_clear(&e->ids.arena);
+    at_room_clear(&e->ids.arena);
     e->ids.n = 0;
     if (e->cap_follow)
         memset(e->follow, 0, e->cap_follow * sizeof *e->follow);
@@ -135,7 +135,7 @@ void at_tape_encoder_free(struct at_tape_encoder **encoder)
     if (!e)
         return;
     at_indexer_free(&e->index);
-    at_arena_clear(&e->ids.arena);
+    at_room_free(&e->ids.arena);
     free(e->follow);
     free(e->source);
     at_intern_free(&e->nodes);

@@ -18,6 +18,12 @@ struct source {
     struct tape_calls calls;
 };
 
+/* What of a shape is looked at for every event. */
+struct brief {
+    uint32_t has;
+    enum at_kind kind;
+};
+
 struct follow {
     uint32_t first, second;
 };
@@ -47,8 +53,9 @@ struct tape_events {
     struct source *states;
     size_t n_sources, cap_sources, cap_states;
     struct at_event *shapes;
+    struct brief *briefs;
     struct follow *follow; /* [0]: of a source's first event */
-    size_t n_shapes, cap_shapes, cap_follow;
+    size_t n_shapes, cap_shapes, cap_briefs, cap_follow;
     struct node *nodes;
     size_t n_nodes, cap_nodes;
     struct tape_arena arena;
@@ -88,10 +95,8 @@ static void clear_segment(struct tape_events *d)
     d->segment_texts = 0;
     d->last_us = 0;
     d->last_packet = 0;
-    at_arena_clear(&d->arena);
-    at_arena_clear(&d->ids_before);
-    d->ids_before = d->ids.arena;
-    d->ids = (struct tape_ids){0};
+    at_room_clear(&d->arena);
+    at_ids_turn(&d->ids, &d->ids_before);
 }
 
 void at_events_free(struct tape_events **events)
@@ -99,12 +104,14 @@ void at_events_free(struct tape_events **events)
     struct tape_events *d = *events;
     if (!d)
         return;
-    clear_segment(d);
-    at_arena_clear(&d->ids_before);
+    at_room_free(&d->arena);
+    at_room_free(&d->ids.arena);
+    at_room_free(&d->ids_before);
     for (int i = 0; i < POOLS; i++)
         free(d->texts[i].items);
     free(d->nodes);
     free(d->follow);
+    free(d->briefs);
     free(d->shapes);
     free(d->states);
     free(d->sources);
@@ -164,7 +171,7 @@ static enum at_err new_text(struct tape_events *d, enum pool pool)
     enum at_err err = at_columns_grow((void **)&t->items, &t->cap, t->n + 1, sizeof *t->items);
     if (err)
         return err;
-    t->items[t->n] = at_arena_text(&d->arena, s);
+    t->items[t->n] = at_room_text(&d->arena, s);
     if (!t->items[t->n].ptr)
         return AT_NOMEM;
     t->n++;
@@ -296,7 +303,7 @@ static enum at_err new_shape(struct tape_events *d)
     if (!err && ev.kind == AT_KIND_RETURN)
         err = get_view(d, COL_SHAPE_NEW, WORDS, &ev.err_msg);
     if (!err && ev.n_scopes) {
-        struct at_str *scopes = at_arena_array(&d->arena, ev.n_scopes, sizeof *scopes);
+        struct at_str *scopes = at_room_array(&d->arena, ev.n_scopes, sizeof *scopes);
         if (!scopes)
             return AT_NOMEM;
         for (size_t i = 0; i < ev.n_scopes && !err; i++)
@@ -308,8 +315,11 @@ static enum at_err new_shape(struct tape_events *d)
     err = at_columns_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
     if (!err) /* [0] and one for each shape */
         err = at_columns_grow((void **)&d->follow, &d->cap_follow, d->n_shapes + 2, sizeof *d->follow);
+    if (!err)
+        err = at_columns_grow((void **)&d->briefs, &d->cap_briefs, d->n_shapes + 1, sizeof *d->briefs);
     if (err)
         return err;
+    d->briefs[d->n_shapes] = (struct brief){.has = ev.has, .kind = ev.kind};
     d->shapes[d->n_shapes++] = ev;
     d->follow[d->n_shapes] = (struct follow){0};
     return AT_OK;
@@ -319,31 +329,36 @@ static enum at_err new_shape(struct tape_events *d)
 
 static enum at_err get_times(struct tape_events *d, uint32_t n)
 {
-    struct cursor *low = &d->columns[COL_T_LOW], *high = &d->columns[COL_T_HIGH];
-    uint64_t t = (uint64_t)d->last_us, v = 0;
+    const uint8_t *low = d->columns[COL_T_LOW].p, *p = d->columns[COL_T_HIGH].p, *end = d->columns[COL_T_HIGH].end;
+    uint64_t t = (uint64_t)d->last_us;
     int64_t earliest = INT64_MAX, latest = INT64_MIN;
     for (uint32_t i = 0; i < n; i++) {
-        if (!get_varint(high, &v))
+        struct varint high = next_varint(p, end);
+        if (!high.p)
             return AT_DAMAGED;
-        uint64_t size = v >> 1 << 8 | low->p[i];
-        t += v & 1 ? 0 - size : size;
+        p = high.p;
+        uint64_t size = high.v >> 1 << 8 | low[i];
+        t += (size ^ (0 - (high.v & 1))) + (high.v & 1); /* less where the lowest bit says so */
         d->t_us[i] = (int64_t)t;
         earliest = (int64_t)t < earliest ? (int64_t)t : earliest;
         latest = (int64_t)t > latest ? (int64_t)t : latest;
     }
-    low->p += n;
+    d->columns[COL_T_LOW].p += n;
+    d->columns[COL_T_HIGH].p = p;
     d->last_us = (int64_t)t;
     return earliest < d->earliest_us || latest > d->latest_us ? AT_DAMAGED : AT_OK;
 }
 
 static enum at_err get_sources(struct tape_events *d, uint32_t n)
 {
-    struct cursor *low = &d->columns[COL_SOURCE_LOW], *high = &d->columns[COL_SOURCE_HIGH];
-    uint64_t v = 0;
+    const uint8_t *low = d->columns[COL_SOURCE_LOW].p, *p = d->columns[COL_SOURCE_HIGH].p;
+    const uint8_t *const end = d->columns[COL_SOURCE_HIGH].end;
     for (uint32_t i = 0; i < n; i++) {
-        if (!get_varint(high, &v))
+        struct varint high = next_varint(p, end);
+        if (!high.p)
             return AT_DAMAGED;
-        uint64_t age = v << 8 | low->p[i];
+        p = high.p;
+        uint64_t age = high.v << 8 | low[i];
         if (age == 0) {
             enum at_err err = new_source(d);
             if (err)
@@ -355,38 +370,59 @@ static enum at_err get_sources(struct tape_events *d, uint32_t n)
         d->source[i] = (uint32_t)(d->n_sources - age);
         __builtin_prefetch(&d->states[d->source[i]]);
     }
-    low->p += n;
+    d->columns[COL_SOURCE_LOW].p += n;
+    d->columns[COL_SOURCE_HIGH].p = p;
     return AT_OK;
 }
 
-static enum at_err get_shape(struct tape_events *d, struct source *source, uint32_t *out)
+/* The shapes of the events from `i` on, up to one that is new: *end, or n. */
+static enum at_err get_shapes(struct tape_events *d, uint32_t i, uint32_t n, uint32_t *end)
+{
+    const uint8_t *p = d->columns[COL_SHAPE].p, *const p_end = d->columns[COL_SHAPE].end;
+    struct follow *const follow = d->follow;
+    for (; i < n; i++) {
+        struct source *source = &d->states[d->source[i]];
+        struct follow *f = &follow[source->shape];
+        struct varint code = next_varint(p, p_end);
+        uint32_t mark = f->first;
+        if (!code.p)
+            return AT_DAMAGED;
+        if (code.v == SHAPE_NEW)
+            break;
+        p = code.p;
+        if (code.v != SHAPE_FIRST) {
+            if (code.v == SHAPE_SECOND)
+                mark = f->second;
+            else if (code.v - SHAPE_KNOWN < d->n_shapes)
+                mark = (uint32_t)(code.v - SHAPE_KNOWN) + 1;
+            else
+                return AT_DAMAGED;
+            f->second = f->first;
+            f->first = mark;
+        }
+        if (mark == 0)
+            return AT_DAMAGED;
+        source->shape = mark;
+        d->shape[i] = mark - 1;
+        __builtin_prefetch(source->calls.open);
+    }
+    d->columns[COL_SHAPE].p = p;
+    *end = i;
+    return AT_OK;
+}
+
+/* Event `i` has a shape that was not there before. */
+static enum at_err get_new_shape(struct tape_events *d, uint32_t i)
 {
     uint64_t code = 0;
+    enum at_err err = get_varint(&d->columns[COL_SHAPE], &code) ? new_shape(d) : AT_DAMAGED;
+    if (err)
+        return err;
+    struct source *source = &d->states[d->source[i]];
     struct follow *f = &d->follow[source->shape];
-    uint32_t mark = f->first;
-    if (!get_varint(&d->columns[COL_SHAPE], &code))
-        return AT_DAMAGED;
-    if (code != SHAPE_FIRST) {
-        if (code == SHAPE_SECOND) {
-            mark = f->second;
-        } else if (code == SHAPE_NEW) {
-            enum at_err err = new_shape(d); /* may move d->follow */
-            if (err)
-                return err;
-            f = &d->follow[source->shape];
-            mark = (uint32_t)d->n_shapes;
-        } else if (code - SHAPE_KNOWN < d->n_shapes) {
-            mark = (uint32_t)(code - SHAPE_KNOWN) + 1;
-        } else {
-            return AT_DAMAGED;
-        }
-        f->second = f->first;
-        f->first = mark;
-    }
-    if (mark == 0)
-        return AT_DAMAGED;
-    source->shape = mark;
-    *out = mark - 1;
+    f->second = f->first;
+    f->first = source->shape = (uint32_t)d->n_shapes;
+    d->shape[i] = (uint32_t)d->n_shapes - 1;
     return AT_OK;
 }
 
@@ -398,6 +434,8 @@ static enum at_err get_call(struct tape_events *d, struct source *source, enum a
     struct cursor *uuids = &d->columns[COL_UUID];
     if (!get_varint(&d->columns[COL_CALL], &c.code))
         return AT_DAMAGED;
+    if (at_calls_decode_common(&source->calls, &d->ids, kind, c.code, out))
+        return AT_OK;
     if (c.code == CALL_JUMP) {
         if (!get_varint(&d->columns[COL_CALL], &jump))
             return AT_DAMAGED;
@@ -413,7 +451,7 @@ static enum at_err get_call(struct tape_events *d, struct source *source, enum a
         d->segment_texts += raw.len;
         if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)
             return AT_LIMIT;
-        text = at_arena_text(&d->ids.arena, raw);
+        text = at_room_text(&d->ids.arena, raw);
         if (!text.ptr)
             return AT_NOMEM;
     }
@@ -470,32 +508,47 @@ static enum at_err get_snapshot(struct tape_events *d, struct source *source, ui
     return AT_OK;
 }
 
-/* The columns that only some events have. */
-static enum at_err get_rest(struct tape_events *d, struct source *source, const struct at_event *shape, uint32_t i)
+/* The columns that few events have. */
+static enum at_err get_rest(struct tape_events *d, struct source *source, uint32_t has, uint32_t i)
 {
-    uint64_t v = 0;
     enum at_err err = AT_OK;
-    if (shape->has & AT_HAS_CALL) {
-        struct tape_call_id id = {.ref = AT_NO_CALL};
-        err = get_call(d, source, shape->kind, &id);
-        d->call[i] = id.id;
-        d->call_ref[i] = id.ref;
-    }
-    if (!err && shape->has & AT_HAS_AUTH_SETTING)
+    if (has & AT_HAS_AUTH_SETTING)
         err = get_snapshot(d, source, i);
-    if (!err && shape->has & AT_HAS_PACKET) {
-        if (!get_varint(&d->columns[COL_PACKET], &v))
-            return AT_DAMAGED;
-        d->last_packet += (uint64_t)unzigzag(v);
-        d->packet[i] = d->last_packet;
-        if (d->last_packet == 0 || d->last_packet > INT64_MAX)
-            return AT_DAMAGED;
-    }
-    if (!err && shape->has & AT_HAS_LOST_BYTES &&
-        (!get_varint(&d->columns[COL_LOST], &d->lost[i]) || d->lost[i] > INT64_MAX))
+    if (!err && has & AT_HAS_LOST_BYTES && (!get_varint(&d->columns[COL_LOST], &d->lost[i]) || d->lost[i] > INT64_MAX))
         return AT_DAMAGED;
-    if (!err && shape->has & SHAPE_HAS_EXTRA)
+    if (!err && has & SHAPE_HAS_EXTRA)
         err = get_text(d, COL_EXTRA, EXTRAS, &d->extra[i]);
+    return err;
+}
+
+/* What the events from `i` to `end` have beside time, source and shape. */
+static enum at_err get_own(struct tape_events *d, uint32_t i, uint32_t end)
+{
+    const uint8_t *packets = d->columns[COL_PACKET].p;
+    enum at_err err = AT_OK;
+    for (; i < end && !err; i++) {
+        const struct brief *shape = &d->briefs[d->shape[i]];
+        struct source *source = &d->states[d->source[i]];
+        if (shape->has & AT_HAS_CALL) {
+            struct tape_call_id id;
+            err = get_call(d, source, shape->kind, &id);
+            if (err)
+                return err;
+            d->call[i] = id.id;
+            d->call_ref[i] = id.ref;
+        }
+        if (shape->has & AT_HAS_PACKET) {
+            struct varint step = next_varint(packets, d->columns[COL_PACKET].end);
+            d->last_packet += (uint64_t)unzigzag(step.v);
+            d->packet[i] = d->last_packet;
+            if (!step.p || d->last_packet - 1 >= INT64_MAX)
+                return AT_DAMAGED;
+            packets = step.p;
+        }
+        if (shape->has & (AT_HAS_AUTH_SETTING | AT_HAS_LOST_BYTES | SHAPE_HAS_EXTRA))
+            err = get_rest(d, source, shape->has, i);
+    }
+    d->columns[COL_PACKET].p = packets;
     return err;
 }
 
@@ -508,11 +561,16 @@ enum at_err at_events_batch(struct tape_events *d)
     enum at_err err = get_times(d, n);
     if (!err)
         err = get_sources(d, n);
-    for (uint32_t i = 0; i < n && !err; i++) {
-        struct source *source = &d->states[d->source[i]];
-        err = get_shape(d, source, &d->shape[i]);
+    for (uint32_t i = 0, end = 0; i < n && !err; i = end) {
+        err = get_shapes(d, i, n, &end);
         if (!err)
-            err = get_rest(d, source, &d->shapes[d->shape[i]], i);
+            err = get_own(d, i, end);
+        if (!err && end < n) { /* here, as new words of shapes and of snapshots are numbered together */
+            err = get_new_shape(d, end);
+            if (!err)
+                err = get_own(d, end, end + 1);
+            end++;
+        }
     }
     if (err) {
         d->left = 0;
