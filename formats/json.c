@@ -240,9 +240,10 @@ size_t at_json_skip(struct at_str s)
 
 bool at_json_check(struct at_str s, bool *spaced)
 {
-    const char *end = s.ptr + s.len;
     *spaced = false;
-    const char *p = s.ptr ? scan_value(s.ptr, end, spaced) : NULL;
+    if (!s.ptr)
+        return false;
+    const char *end = s.ptr + s.len, *p = scan_value(s.ptr, end, spaced);
     return p && skip_noted(p, end, spaced) == end;
 }
 

@@ -24,12 +24,12 @@ struct stream {
 
 struct at_sequences {
     uint64_t seed, clock;
-    struct stream streams[SETS][WAYS];
+    struct stream *sets[SETS]; /* of WAYS each; NULL: no stream came to it yet */
 };
 
 enum at_err at_sequences_new(struct at_sequences **out)
 {
-    *out = calloc(1, sizeof **out); /* a page is used only when a stream comes to it */
+    *out = calloc(1, sizeof **out);
     if (!*out)
         return AT_NOMEM;
     (*out)->seed = (uint64_t)(uintptr_t)*out; /* differs from run to run: nobody can aim at another's stream */
@@ -38,13 +38,20 @@ enum at_err at_sequences_new(struct at_sequences **out)
 
 void at_sequences_free(struct at_sequences **s)
 {
+    for (size_t i = 0; *s && i < SETS; i++)
+        free((*s)->sets[i]);
     free(*s);
     *s = NULL;
 }
 
 static struct stream *stream_of(struct at_sequences *s, uint64_t key)
 {
-    struct stream *set = s->streams[key % SETS], *oldest = set;
+    struct stream *set = s->sets[key % SETS], *oldest;
+    if (!set)
+        set = s->sets[key % SETS] = calloc(WAYS, sizeof *set);
+    if (!set)
+        return NULL;
+    oldest = set;
     for (unsigned i = 0; i < WAYS; i++) {
         if (set[i].key == key)
             return &set[i];
@@ -104,6 +111,8 @@ bool at_sequence_again(struct at_sequences *s, uint64_t dialect, const struct at
     key = at_hash(ev->app.ptr, ev->app.len, key);
     key = at_hash(ev->user.ptr, ev->user.len, key);
     struct stream *t = stream_of(s, key ? key : 1);
+    if (!t)
+        return false; /* out of memory: rather twice than not at all */
     t->heard = ++s->clock;
     return add_number(t, number);
 }

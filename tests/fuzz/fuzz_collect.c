@@ -32,10 +32,16 @@ static enum at_err count(void *ctx, const struct at_event *ev)
     return AT_OK;
 }
 
+#define USES 500u /* of one tracer: making one takes longer than most inputs */
+
 static void begin(struct taker *k)
 {
+    static unsigned uses;
     static const char *const dialects[] = {"beacon"};
     const struct at_tracer_options options = {.dialects = dialects, .n_dialects = 1, .in_turn = true};
+    if (k->tracer && ++uses % USES)
+        return;
+    at_tracer_free(&k->tracer);
     *k = (struct taker){.stream = {.name = AT_STR("1.1.1.1:1>2.2.2.2:2"), .target = AT_STR("/")},
                         .t_us = 1700000000000000};
     if (at_tracer_new(&options, count, k, &k->tracer, NULL))
@@ -47,7 +53,7 @@ static void end(struct taker *k)
     const struct at_decoder_sink sink = at_tracer_sink(k->tracer);
     if (sink.stream_end(sink.ctx, &k->stream, k->t_us, 0, true) || at_tracer_finish(k->tracer))
         abort();
-    at_tracer_free(&k->tracer);
+    k->ws = (struct at_ws){0};
 }
 
 /* All or nothing; what is said is what came out. */
@@ -107,13 +113,14 @@ static enum at_err on_close(void *ctx)
 
 static enum at_err on_control(void *ctx, uint8_t opcode, struct at_str payload)
 {
-    uint8_t sum = 0;
+    volatile uint8_t last = 0;
     (void)ctx;
     if (opcode < 8 || payload.len > 125)
         abort();
     for (size_t i = 0; i < payload.len; i++)
-        sum = (uint8_t)(sum + payload.ptr[i]);
-    return sum == 256 ? AT_BAD : AT_OK; /* every byte can be read */
+        last = (uint8_t)payload.ptr[i]; /* every byte can be read */
+    (void)last;
+    return AT_OK;
 }
 
 static void socket_bytes(struct taker *k, const uint8_t *p, size_t n)
