@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "replay/private.h"
+#include "replay/words.h"
 
 const char *at_divergence_text(enum at_divergence_class cls)
 {
@@ -13,41 +14,6 @@ const char *at_divergence_text(enum at_divergence_class cls)
     return (size_t)cls < sizeof texts / sizeof texts[0] ? texts[cls] : "unknown";
 }
 
-/* The rules as they are cited (SPEC section 2). */
-static const char *rule_text(const char *rule)
-{
-    static const char *const texts[][2] = {
-        {"R2", "an unasked scope makes the host prompt"},
-        {"R3", "an allowed prompt lets the call succeed"},
-        {"R4", "a denied prompt makes the call fail as denied"},
-        {"R5", "what was granted goes through without a prompt"},
-        {"R6", "what was denied fails at once, without a prompt"},
-        {"R7", "getSetting lists true for granted, false for denied, and nothing for unasked scopes"},
-        {"R8", "the settings page lists exactly the scopes that were asked for"},
-        {"R9", "only a scope that was asked for can be flipped in settings"},
-        {"R12", "every call is answered exactly once, by an answer that names the called API"},
-        {"R15", "a dismissed prompt makes the call fail as dismissed"},
-        {"R16", "while a prompt is up, other calls of its scope wait for its decision"},
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        if (!strcmp(texts[i][0], rule))
-            return texts[i][1];
-    return "";
-}
-
-static enum at_err append_states(struct at_buf *b, uint8_t states)
-{
-    bool first = true;
-    enum at_err err = AT_OK;
-    for (unsigned s = 0; s < AT_STATES && !err; s++) {
-        if (!(states >> s & 1))
-            continue;
-        err = at_buf_printf(b, "%s%s", first ? "" : " or ", at_state_text((enum at_state)s));
-        first = false;
-    }
-    return err;
-}
-
 struct verdict {
     enum at_divergence_class cls;
     const char *rule;
@@ -55,21 +21,10 @@ struct verdict {
     const char *expected;
 };
 
-/* Why what the witness shows still holds. */
-static const char *since_then(const struct at_checker *c, const struct finding *f, uint8_t states)
-{
-    if (states != f->key->known[f->scope].states)
-        return "and no change since explains it";
-    if (!hidden(c, f->key, AT_SEES_SETTINGS) && !hidden(c, f->key, AT_SEES_RESETS))
-        return "and a change since would have been seen";
-    return "and since then there was no quiet moment for an unseen change";
-}
-
 /* Fills in what all divergences have, and hands it on. The observed text stands in c->text[1]. */
 static enum at_err tell(struct at_checker *c, const struct finding *f, const struct verdict *v)
 {
     struct at_witness w;
-    char witness_text[256];
     struct at_buf *observed = &c->text[1], *why = &c->text[2];
     bool scoped = f->scope != AT_NO_SCOPE;
     struct at_divergence d = {.cls = v->cls,
@@ -91,28 +46,16 @@ static enum at_err tell(struct at_checker *c, const struct finding *f, const str
     } else if (f->ev->has & AT_HAS_CALL) {
         d.call = f->ev->call;
     }
-    if (scoped && v->states)
-        d.n_witness = known_witness(c, f->key, f->scope, &w, witness_text, sizeof witness_text);
+    enum at_err err = at_buf_add(observed, "", 1);
+    if (!err && scoped && v->states)
+        err = known_witness(c, f->key, f->scope, &w, &c->text[3], &d.n_witness);
     d.witness = &w;
-    why->len = 0;
-    enum at_err err = at_buf_str(why, at_buf_view(observed));
-    if (!err && scoped && v->states) {
-        err = at_buf_printf(why, ", although %.*s was ", AT_STR_FMT(d.scope));
-        if (!err)
-            err = append_states(why, v->states);
-    }
-    if (!err && d.n_witness)
-        err = at_buf_printf(why, ": %s at #%llu, %s", w.text, (unsigned long long)w.at.event,
-                            since_then(c, f, v->states));
-    if (!err)
-        err = at_buf_printf(why, ". %s: %s.", v->rule, rule_text(v->rule));
-    if (!err)
-        err = at_buf_add(why, "", 1);
-    if (!err)
-        err = at_buf_add(observed, "", 1);
     if (err)
         return err;
     d.observed = observed->ptr;
+    err = words_explain(why, &d, &(struct at_reason){.witness = d.witness, .n_witness = d.n_witness});
+    if (err)
+        return err;
     d.explanation = why->ptr;
     c->totals.divergences++;
     return c->sink.divergence ? c->sink.divergence(c->sink.ctx, &d) : AT_OK;

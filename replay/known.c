@@ -1,7 +1,6 @@
 /* known.c: what is certain about a scope, by which event; the hidden changes that follow from it. */
-#include <stdio.h>
-
 #include "replay/private.h"
+#include "replay/words.h"
 
 static bool single(uint8_t states)
 {
@@ -184,53 +183,18 @@ enum at_err known_dismissal(struct at_checker *c, struct key *k, size_t s, const
     return err;
 }
 
-static const char *flip_word(enum at_state state)
+enum at_err known_witness(const struct at_checker *c, const struct key *k, size_t s, struct at_witness *w,
+                          struct at_buf *text, size_t *n)
 {
-    return state == AT_GRANTED ? "on" : "off";
-}
-
-size_t known_witness(const struct at_checker *c, const struct key *k, size_t s, struct at_witness *w, char *buf,
-                     size_t buf_len)
-{
-    const struct known *n = &k->known[s];
-    struct at_str scope = c->profile->scopes[s].name;
-    enum at_state state = state_of(n->states);
-    if (!single(n->states))
-        return 0;
-    *w = (struct at_witness){.at = n->cause, .kind = n->kind, .text = buf};
-    switch (n->kind) {
-    case AT_KIND_START:
-        snprintf(buf, buf_len, "the recording starts with nothing asked");
-        break;
-    case AT_KIND_PROMPT:
-        snprintf(buf, buf_len, "the prompt for %.*s came up", AT_STR_FMT(scope));
-        break;
-    case AT_KIND_DECISION:
-        snprintf(buf, buf_len, "the user %s %.*s",
-                 state == AT_GRANTED  ? "allowed"
-                 : state == AT_DENIED ? "denied"
-                                      : "dismissed the prompt for",
-                 AT_STR_FMT(scope));
-        break;
-    case AT_KIND_SETTINGS:
-        snprintf(buf, buf_len, "the user turned %.*s %s in settings", AT_STR_FMT(scope), flip_word(state));
-        break;
-    case AT_KIND_RESET:
-        snprintf(buf, buf_len, "all records of the user were removed");
-        break;
-    case AT_KIND_SETTINGS_PAGE:
-        snprintf(buf, buf_len, "the settings page showed %.*s as %s", AT_STR_FMT(scope), at_state_text(state));
-        break;
-    case AT_KIND_RETURN:
-        snprintf(buf, buf_len, "%.*s showed that %.*s was %s", AT_STR_FMT(n->api), AT_STR_FMT(scope),
-                 at_state_text(state));
-        break;
-    case AT_KIND_CALL:
-    case AT_KIND_GAP:
-    case AT_KIND_END:
-    default:
-        snprintf(buf, buf_len, "%.*s was %s", AT_STR_FMT(scope), at_state_text(state));
-        break;
-    }
-    return 1;
+    const struct known *kn = &k->known[s];
+    *n = 0;
+    if (!single(kn->states))
+        return AT_OK;
+    text->len = 0;
+    enum at_err err = words_fact(text, kn->kind, c->profile->scopes[s].name, state_of(kn->states), kn->api);
+    if (!err)
+        err = at_buf_add(text, "", 1);
+    *w = (struct at_witness){.at = kn->cause, .kind = kn->kind, .text = text->ptr};
+    *n = 1;
+    return err;
 }

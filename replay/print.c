@@ -17,6 +17,7 @@ const struct print_format *print_format_find(const char *name)
 void print_free(struct print *p)
 {
     at_buf_free(&p->line);
+    at_buf_free(&p->excerpt);
     at_buf_free(&p->findings);
     at_buf_free(&p->inferred);
     at_buf_free(&p->hints);

@@ -6,6 +6,13 @@
 
 struct print_format;
 
+/* What a divergence counts for. */
+enum standing {
+    STANDING_COUNTS,
+    STANDING_KNOWN, /* accepted by the baseline */
+    STANDING_MILD,  /* none of the classes that are to fail */
+};
+
 /* What is printed, as it comes together. */
 struct print {
     const struct print_format *format;
@@ -14,7 +21,9 @@ struct print {
     const char *tape;                        /* the first one's path */
     struct at_buf line;                      /* scratch */
     struct at_buf findings, inferred, hints; /* what the format keeps for the end */
-    uint64_t n_inferred, n_known;
+    struct at_buf excerpt;                   /* of the divergence at hand: its key's events around it, as lines */
+    uint64_t n_inferred, n_known, n_mild;
+    uint64_t n_shown, n_failed; /* divergences that were printed; those of them that count */
     bool diagnose;
     const struct at_hypothesis *hypotheses; /* best first */
     size_t n_hypotheses;
@@ -31,7 +40,7 @@ struct print_totals {
 /* A format. Functions that are NULL have nothing to say. AT_CLOSED: standard output is closed. */
 struct print_format {
     const char *name;
-    enum at_err (*divergence)(struct print *p, const struct at_divergence *d, bool known);
+    enum at_err (*divergence)(struct print *p, const struct at_divergence *d, enum standing how);
     enum at_err (*inferred)(struct print *p, const struct at_inferred *i);
     enum at_err (*hint)(struct print *p, const char *text);
     enum at_err (*end)(struct print *p, const struct print_totals *t);
@@ -49,7 +58,18 @@ AT_MUST_USE enum at_err print_separator(struct at_buf *list, const char *sep);
 /* Appends a text as XML 1.0 has it, for an element or an attribute in double quotes. */
 AT_MUST_USE enum at_err print_xml_text(struct at_buf *out, struct at_str s);
 /* One divergence as the object of the JSON report; `known`: with "known":true. */
+AT_MUST_USE enum at_err print_states_member(struct at_buf *out, uint8_t states);
+AT_MUST_USE enum at_err print_witness_member(struct at_buf *out, const struct at_witness *list, size_t n);
 AT_MUST_USE enum at_err print_divergence_object(struct at_buf *out, const struct at_divergence *d, bool known);
+
+/* ---- excerpt.c */
+
+/* One event for a person, in a line without its end: number, time, kind, and what it says about the scope. */
+AT_MUST_USE enum at_err excerpt_event(struct at_buf *out, const struct at_profile *profile, const struct at_moment *m,
+                                      size_t scope);
+/* Replaces `out` by the events around a divergence: its scope's, those of the witness marked '*', itself '>'. */
+AT_MUST_USE enum at_err excerpt_around(struct at_buf *out, struct at_history *h, const struct at_profile *profile,
+                                       const struct at_divergence *d);
 
 /*
  * A baseline: accepted divergences, matched by class, scope, api and platform. The file is a report of

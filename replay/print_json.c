@@ -32,7 +32,7 @@ static enum at_err place_members(struct at_buf *out, const struct at_place *at)
     return err;
 }
 
-static enum at_err states_member(struct at_buf *out, uint8_t states)
+enum at_err print_states_member(struct at_buf *out, uint8_t states)
 {
     bool first = true;
     if (!states)
@@ -49,13 +49,13 @@ static enum at_err states_member(struct at_buf *out, uint8_t states)
     return err ? err : at_buf_str(out, AT_STR("]"));
 }
 
-static enum at_err witness_member(struct at_buf *out, const struct at_divergence *d)
+enum at_err print_witness_member(struct at_buf *out, const struct at_witness *list, size_t n)
 {
     enum at_err err = member(out, "witness");
     if (!err)
         err = at_buf_str(out, AT_STR("["));
-    for (size_t i = 0; i < d->n_witness && !err; i++) {
-        const struct at_witness *w = &d->witness[i];
+    for (size_t i = 0; i < n && !err; i++) {
+        const struct at_witness *w = &list[i];
         err = at_buf_str(out, i ? AT_STR(",{") : AT_STR("{"));
         if (!err)
             err = place_members(out, &w->at);
@@ -95,9 +95,9 @@ enum at_err print_divergence_object(struct at_buf *out, const struct at_divergen
     if (!err)
         err = text_member(out, "observed", at_str(d->observed));
     if (!err)
-        err = states_member(out, d->states);
+        err = print_states_member(out, d->states);
     if (!err)
-        err = witness_member(out, d);
+        err = print_witness_member(out, d->witness, d->n_witness);
     if (!err)
         err = text_member(out, "explanation", at_str(d->explanation));
     if (!err && known)
@@ -136,10 +136,10 @@ static enum at_err inferred_object(struct at_buf *out, const struct at_inferred 
     return err ? err : at_buf_str(out, AT_STR("}"));
 }
 
-static enum at_err json_divergence(struct print *p, const struct at_divergence *d, bool known)
+static enum at_err json_divergence(struct print *p, const struct at_divergence *d, enum standing how)
 {
     enum at_err err = print_separator(&p->findings, ",\n  ");
-    return err ? err : print_divergence_object(&p->findings, d, known);
+    return err ? err : print_divergence_object(&p->findings, d, how == STANDING_KNOWN);
 }
 
 static enum at_err json_inferred(struct print *p, const struct at_inferred *i)
@@ -204,9 +204,9 @@ static enum at_err json_end(struct print *p, const struct print_totals *t)
     return err ? err : print_line(p);
 }
 
-static enum at_err ndjson_divergence(struct print *p, const struct at_divergence *d, bool known)
+static enum at_err ndjson_divergence(struct print *p, const struct at_divergence *d, enum standing how)
 {
-    enum at_err err = print_divergence_object(&p->line, d, known);
+    enum at_err err = print_divergence_object(&p->line, d, how == STANDING_KNOWN);
     if (!err)
         err = at_buf_str(&p->line, AT_STR("\n"));
     return err ? err : print_line(p);

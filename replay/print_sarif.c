@@ -41,13 +41,13 @@ static enum at_err fingerprint(struct at_buf *out, const struct at_divergence *d
     return at_buf_printf(out, ",\"partialFingerprints\":{\"authtape/v1\":\"%016llx\"}", (unsigned long long)hash);
 }
 
-static enum at_err sarif_divergence(struct print *p, const struct at_divergence *d, bool known)
+static enum at_err sarif_divergence(struct print *p, const struct at_divergence *d, enum standing how)
 {
     struct at_buf *out = &p->findings;
     enum at_err err = print_separator(out, ",\n");
     if (!err)
-        err = at_buf_printf(out, "   {\"ruleId\":\"%s\",\"ruleIndex\":%d,\"level\":\"error\",\"message\":{",
-                            at_divergence_text(d->cls), (int)d->cls);
+        err = at_buf_printf(out, "   {\"ruleId\":\"%s\",\"ruleIndex\":%d,\"level\":\"%s\",\"message\":{",
+                            at_divergence_text(d->cls), (int)d->cls, how == STANDING_MILD ? "note" : "error");
     if (!err)
         err = string_member(out, "text", at_str(d->explanation));
     if (!err)
@@ -56,12 +56,12 @@ static enum at_err sarif_divergence(struct print *p, const struct at_divergence 
         err = locations(p, out, d);
     if (!err)
         err = fingerprint(out, d);
-    if (!err && known)
+    if (!err && how == STANDING_KNOWN)
         err = at_buf_str(out, AT_STR(",\"suppressions\":[{\"kind\":\"external\"}]"));
     if (!err)
         err = at_buf_str(out, AT_STR(",\"properties\":{\"divergence\":"));
     if (!err)
-        err = print_divergence_object(out, d, known);
+        err = print_divergence_object(out, d, how == STANDING_KNOWN);
     return err ? err : at_buf_str(out, AT_STR("}}"));
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "replay/print.h"
+#include "replay/words.h"
 
 #define HYPOTHESES_SHOWN 5u
 
@@ -20,19 +21,29 @@ static enum at_err word_text(struct at_buf *out, const char *name, struct at_str
     return value.ptr && value.len ? at_buf_printf(out, "  %s %.*s", name, AT_STR_FMT(value)) : AT_OK;
 }
 
-static enum at_err text_divergence(struct print *p, const struct at_divergence *d, bool known)
+static enum at_err headline(struct print *p, const struct at_divergence *d, enum standing how)
+{
+    static const char *const words[] = {"", ", known", ", does not count"};
+    struct at_buf *out = &p->line;
+    const char *color = !p->color ? "" : how == STANDING_COUNTS ? "\033[1;31m" : "\033[1m";
+    enum at_err err = at_buf_printf(out, "%s%s%s (%s%s): %s", color, at_divergence_text(d->cls),
+                                    p->color ? "\033[0m" : "", d->rule, words[how], d->observed);
+    if (!err && d->states) {
+        err = at_buf_printf(out, ", although %.*s was ", AT_STR_FMT(d->scope));
+        if (!err)
+            err = words_states(out, d->states);
+    }
+    return err ? err : at_buf_str(out, AT_STR("\n"));
+}
+
+static enum at_err where(struct print *p, const struct at_divergence *d)
 {
     struct at_buf *out = &p->line;
-    bool color = p->color;
-    const char *bold = color ? "\033[1m" : "", *red = color ? "\033[1;31m" : "", *plain = color ? "\033[0m" : "";
-    enum at_err err = at_buf_printf(out, "%s%s%s (%s%s): %s\n", known ? bold : red, at_divergence_text(d->cls), plain,
-                                    d->rule, known ? ", known" : "", d->explanation);
-    if (!err)
-        err = at_buf_printf(out, "    at        %s", bold);
+    enum at_err err = at_buf_printf(out, "    at        %s", p->color ? "\033[1m" : "");
     if (!err)
         err = place_text(out, &d->at);
     if (!err)
-        err = at_buf_printf(out, "%s\n    where    ", plain);
+        err = at_buf_printf(out, "%s\n    where    ", p->color ? "\033[0m" : "");
     if (!err)
         err = word_text(out, "app", d->app);
     if (!err)
@@ -41,8 +52,19 @@ static enum at_err text_divergence(struct print *p, const struct at_divergence *
         err = word_text(out, "platform", d->platform);
     if (!err)
         err = word_text(out, "call", d->call);
+    return err ? err : at_buf_str(out, AT_STR("\n"));
+}
+
+static enum at_err text_divergence(struct print *p, const struct at_divergence *d, enum standing how)
+{
+    struct at_buf *out = &p->line;
+    enum at_err err = headline(p, d, how);
     if (!err)
-        err = at_buf_printf(out, "\n    expected  %s\n    observed  %s\n", d->expected, d->observed);
+        err = where(p, d);
+    if (!err)
+        err = at_buf_printf(out, "    expected  %s\n", d->expected);
+    if (!err && p->excerpt.len)
+        err = at_buf_printf(out, "\n%.*s\n", AT_STR_FMT(at_buf_view(&p->excerpt)));
     for (size_t i = 0; i < d->n_witness && !err; i++) {
         err = at_buf_str(out, AT_STR("    because   "));
         if (!err)
@@ -50,6 +72,10 @@ static enum at_err text_divergence(struct print *p, const struct at_divergence *
         if (!err)
             err = at_buf_printf(out, "  %s\n", d->witness[i].text);
     }
+    if (!err)
+        err = at_buf_printf(out, "    rule      %s: %s\n", d->rule, words_rule(d->rule));
+    if (!err && d->innocent)
+        err = at_buf_printf(out, "    unless    %s\n", d->innocent);
     if (!err)
         err = at_buf_str(out, AT_STR("\n"));
     return err ? err : print_line(p);
@@ -120,6 +146,10 @@ static enum at_err summary_text(struct print *p, const struct print_totals *t)
                                     (unsigned long long)c->divergences, plural(c->divergences));
     if (!err && p->n_known)
         err = at_buf_printf(&p->line, " (%llu known)", (unsigned long long)p->n_known);
+    if (!err && p->n_mild)
+        err = at_buf_printf(&p->line, " (%llu of them of classes that do not count)", (unsigned long long)p->n_mild);
+    if (!err && c->divergences > p->n_shown)
+        err = at_buf_printf(&p->line, " (%llu not shown)", (unsigned long long)(c->divergences - p->n_shown));
     if (!err)
         err = at_buf_printf(&p->line, ", %llu change%s inferred, %llu call%s undetermined",
                             (unsigned long long)p->n_inferred, plural(p->n_inferred),

@@ -149,7 +149,7 @@ struct at_checker {
     uint64_t quiet_us;     /* least length of a quiet window */
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
-    struct at_buf text[3]; /* expected, observed, explanation of the divergence at hand */
+    struct at_buf text[4]; /* a name; observed, explanation and witness of the divergence at hand */
 };
 
 /* ---- checker.c, batch.c ---- */
@@ -314,9 +314,9 @@ AT_MUST_USE enum at_err known_dismissal(struct at_checker *c, struct key *k, siz
 AT_MUST_USE enum at_err tell_inferred(struct at_checker *c, const struct key *k, enum at_inferred_kind kind, size_t s,
                                       unsigned value, struct at_place after, struct at_place before,
                                       struct at_str platform);
-/* The witness of what is known of scope `s`, its text in `buf`. The number of entries (0 or 1). */
-size_t known_witness(const struct at_checker *c, const struct key *k, size_t s, struct at_witness *w, char *buf,
-                     size_t buf_len);
+/* The witness of what is known of scope `s`, its text in `text`; *n: 0 where nothing is, or 1. */
+AT_MUST_USE enum at_err known_witness(const struct at_checker *c, const struct key *k, size_t s, struct at_witness *w,
+                                      struct at_buf *text, size_t *n);
 
 /* ---- findings.c ---- */
 

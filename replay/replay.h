@@ -57,8 +57,9 @@ struct at_divergence {
     struct at_str app, user, scope, api, call, stream, platform; /* absent where they do not apply */
     uint8_t states; /* mask of 1u << enum at_state: what was possible; 0 where it does not apply */
     const char *expected, *observed, *explanation;
-    const struct at_witness *witness;
+    const struct at_witness *witness; /* the checker's own: the one event that pins the states, where there is one */
     size_t n_witness;
+    const char *innocent; /* what alone would make it right, where at_history_explain found it; or NULL */
 };
 
 /* A hidden change that the evidence forces. */
@@ -166,6 +167,53 @@ void at_checker_totals(const struct at_checker *c, struct at_check_totals *out);
 /* Calls `name` for every inconclusive key. */
 void at_checker_inconclusive(const struct at_checker *c, void (*name)(void *ctx, struct at_str app, struct at_str user),
                              void *ctx);
+
+/* ------------------------------------------------------------------------------------------------ Witness ---- */
+
+/*
+ * What was recorded of the keys, kept as far back as `budget_bytes` go (0: 64 MiB): what verdicts are explained from.
+ * The profile must outlive it.
+ */
+struct at_history;
+AT_MUST_USE enum at_err at_history_new(const struct at_profile *profile, const struct at_check_options *options,
+                                       size_t budget_bytes, struct at_history **out);
+void at_history_free(struct at_history **h);
+/* From the first of these on, only the keys named are kept. `stream` counts where the profile keeps state per device. */
+AT_MUST_USE enum at_err at_history_want(struct at_history *h, struct at_str app, struct at_str user,
+                                        struct at_str stream);
+/* Takes a copy of the event. To be called before the checker gets it. */
+AT_MUST_USE enum at_err at_history_add(struct at_history *h, const struct at_event *ev, uint64_t index);
+
+/* Why a verdict stands. */
+struct at_reason {
+    const struct at_witness *witness; /* the fewest facts that pin it down, in the order of their events */
+    size_t n_witness;
+    const char *explanation; /* one sentence or more */
+    const char *innocent;    /* what would make it right, had the recording not ruled it out; NULL: nothing near */
+};
+/*
+ * The fewest facts that pin the states of a divergence down: the key's history is checked again with facts weakened
+ * (weak.h), until the verdict does not stand without any one of those that are left. To be called from the checker's
+ * sink. Where the history does not go back far enough, what the divergence says of itself is returned. The result is
+ * valid until the next call.
+ */
+AT_MUST_USE enum at_err at_history_explain(struct at_history *h, const struct at_divergence *d, struct at_reason *out);
+/* The same for the states (a mask, not all of them) that scope `scope` of a key is in after its last event. */
+AT_MUST_USE enum at_err at_history_explain_states(struct at_history *h, struct at_str app, struct at_str user,
+                                                  struct at_str stream, size_t scope, uint8_t states,
+                                                  struct at_reason *out);
+
+/* An event of a key's history. Valid until the next event is added. */
+struct at_moment {
+    const struct at_event *ev;
+    uint64_t event;
+    struct at_str api; /* of a return: that of its call, where that is known */
+    bool of_scope;     /* it is about the scope in question */
+};
+/* The last `most` events of a key, the latest last. `scope` says what is `of_scope`. */
+AT_MUST_USE enum at_err at_history_moments(struct at_history *h, struct at_str app, struct at_str user,
+                                           struct at_str stream, size_t scope, size_t most,
+                                           const struct at_moment **out, size_t *n);
 
 /* ---------------------------------------------------------------------------------------------- Diagnosis ---- */
 

@@ -110,3 +110,12 @@ uint8_t checker_states(const struct at_checker *c, uint32_t key, size_t s)
 {
     return key < c->totals.keys ? key_states(c, c->keys[key], s) : 0;
 }
+
+bool checker_key(const struct at_checker *c, uint32_t key, struct at_str *app, struct at_str *user)
+{
+    if (key >= c->totals.keys)
+        return false;
+    *app = c->keys[key]->app;
+    *user = c->keys[key]->user;
+    return true;
+}

@@ -1,0 +1,588 @@
+/*
+ * witness.c: the fewest facts that a verdict needs, found by weakening.
+ *
+ * A verdict stands on a part of the facts if it stands after all others were weakened (weak.h). Weakening only ever adds
+ * runs of the machine, so what a part does not need, a smaller one does not need either: trying every fact once, in
+ * halves, leaves a part from which none can go. Calls are no facts: they rule nothing out. Two kinds of facts are no
+ * events: that a kind of change would have been seen, and that there was no quiet moment; both for a stretch of time,
+ * which is cut to the shortest that serves.
+ *
+ * The history is looked at in windows that reach further and further back. Before a window everything is possible: a
+ * gap is put there, after the calls that are open then.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/history.h"
+#include "replay/weak.h"
+#include "replay/words.h"
+
+#define NOWHERE SIZE_MAX
+/* Kinds of stretches: what can be seen, and the quiet moment. */
+#define STRETCHES (AT_SIGHTS + 1u)
+#define QUIET AT_SIGHTS
+
+/* What an event of the window is to the claim. */
+enum part {
+    PART_TICK,     /* nothing but a moment at which the game was there */
+    PART_PLAIN,    /* kept as it is: calls, gaps, what the claim is about */
+    PART_OBSERVER, /* an answer or a listing: weakened, it says nothing */
+    PART_CHANGE,   /* weakened, it may have happened or not; a start: nothing is known of the states */
+};
+
+struct item {
+    const struct at_event *ev;
+    uint64_t event;
+    struct at_str api;
+    enum part part;
+    bool weak;
+    uint8_t sees;
+};
+
+/* From item `from` on to before item `to`, nothing of the kind went unseen between it and the item before. */
+struct stretch {
+    size_t from, to;
+};
+
+struct search {
+    const struct at_profile *profile;
+    struct at_check_options options;
+    const struct claim *claim;
+    struct at_checker *checker;
+    uint32_t runs;
+    struct item *items;
+    size_t n, n_open; /* the first n_open: calls that were open before the window, and the gap */
+    struct stretch stretches[STRETCHES];
+    struct at_event before[3]; /* made up for what was before the window: calls that may be open, and a gap */
+    uint64_t target;           /* the event of the claim */
+    bool strict;     /* nothing happens unseen */
+    bool hit;        /* in the run at hand */
+    uint8_t hit_states;
+};
+
+static enum at_err look(void *ctx, const struct at_divergence *d)
+{
+    struct search *q = ctx;
+    const struct at_divergence *want = q->claim->divergence;
+    if (want && d->at.event == q->target && d->cls == want->cls && at_str_eq(d->scope, want->scope)) {
+        q->hit = true;
+        q->hit_states = d->states;
+    }
+    return AT_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------ One run ---- */
+
+/* The event as it is fed, for a key of its own. */
+static struct at_event as_fed(const struct item *it, struct at_str user)
+{
+    struct at_event ev = *it->ev;
+    ev.user = user;
+    if (it->part == PART_TICK || (it->weak && ev.kind == AT_KIND_SETTINGS_PAGE)) {
+        return (struct at_event){.kind = AT_KIND_RETURN, /* of a call that nobody knows: nothing but a moment */
+                                 .t_us = ev.t_us,
+                                 .app = ev.app,
+                                 .user = user,
+                                 .stream = ev.stream,
+                                 .has = AT_HAS_CALL,
+                                 .call = AT_STR("\n")};
+    }
+    if (it->weak && ev.kind == AT_KIND_RETURN) { /* answered somehow (R14) */
+        ev.err_msg = (struct at_str){"", 0};
+        ev.has &= ~(uint32_t)(AT_HAS_ERRNO | AT_HAS_AUTH_SETTING);
+        ev.n_settings = 0;
+    } else if (it->weak && ev.kind == AT_KIND_START) {
+        ev.fresh = false;
+    }
+    return ev;
+}
+
+static bool in_stretch(const struct search *q, unsigned which, size_t i)
+{
+    return i >= q->stretches[which].from && i < q->stretches[which].to;
+}
+
+static enum at_err feed(struct search *q, size_t i, struct at_str user)
+{
+    const struct item *it = &q->items[i];
+    struct at_event ev = as_fed(it, user);
+    struct weak w = {.quiet = i >= q->n_open && !in_stretch(q, QUIET, i),
+                     .maybe = it->weak && it->part == PART_CHANGE && ev.kind != AT_KIND_START};
+    for (unsigned sight = 0; sight < AT_SIGHTS; sight++)
+        if ((it->sees >> sight & 1) && in_stretch(q, sight, i))
+            w.sees |= (uint8_t)(1u << sight);
+    return checker_weak_event(q->checker, &ev, it->event, &w);
+}
+
+static enum at_err fresh_checker(struct search *q)
+{
+    const struct at_check_sink sink = {.ctx = q, .divergence = look};
+    at_checker_free(&q->checker);
+    q->runs = 0;
+    enum at_err err = at_checker_new(q->profile, &q->options, &sink, &q->checker);
+    return err;
+}
+
+/* Whether the claim stands on what is not weakened. */
+static enum at_err stands(struct search *q, bool *yes)
+{
+    const struct claim *claim = q->claim;
+    char name[16];
+    struct at_str user = {name, (size_t)snprintf(name, sizeof name, "%u", q->runs)};
+    enum at_err err = AT_OK;
+    q->hit = false;
+    for (size_t i = 0; i < q->n && !err; i++)
+        err = feed(q, i, user);
+    uint8_t states = claim->divergence ? q->hit_states : checker_states(q->checker, q->runs, claim->scope);
+    bool hit = claim->divergence ? q->hit : states != 0;
+    *yes = !err && hit && (!claim->states || (states && !(states & (unsigned)~claim->states)));
+    q->runs++;
+    return err;
+}
+
+/* --------------------------------------------------------------------------------------------- The window ---- */
+
+static enum part part_of(const struct at_moment *m, bool all_scopes)
+{
+    bool counts = m->of_scope || (all_scopes && m->ev->kind != AT_KIND_END);
+    if (!counts)
+        return PART_TICK;
+    switch (m->ev->kind) {
+    case AT_KIND_CALL:
+    case AT_KIND_GAP:
+        return PART_PLAIN;
+    case AT_KIND_START:
+        return m->ev->fresh ? PART_CHANGE : PART_PLAIN;
+    case AT_KIND_RETURN:
+    case AT_KIND_SETTINGS_PAGE:
+        return PART_OBSERVER;
+    case AT_KIND_PROMPT:
+    case AT_KIND_DECISION:
+    case AT_KIND_SETTINGS:
+    case AT_KIND_RESET:
+        return PART_CHANGE;
+    case AT_KIND_END:
+    default:
+        return PART_TICK;
+    }
+}
+
+/* What the divergence is about by its very words is not up for weakening: the answer that was ignored. */
+static void pin_decision(struct search *q)
+{
+    const struct at_divergence *d = q->claim->divergence;
+    size_t found = NOWHERE;
+    if (!d || d->cls != AT_DIVERGENCE_DECISION_IGNORED)
+        return;
+    for (size_t i = q->n - 1; i-- > 0;) {
+        const struct at_event *ev = q->items[i].ev;
+        if (ev->kind == AT_KIND_CALL && at_str_eq(ev->call, d->call))
+            break;
+        if (q->items[i].part != PART_CHANGE)
+            continue;
+        if (ev->kind == AT_KIND_DECISION) {
+            found = i;
+            break;
+        }
+        if (ev->kind == AT_KIND_PROMPT && found == NOWHERE)
+            found = i;
+    }
+    if (found != NOWHERE)
+        q->items[found].part = PART_PLAIN;
+}
+
+static uint8_t observed_by(const struct at_event *start)
+{
+    uint8_t mask = 0;
+    for (uint8_t i = 0; i < start->n_observes; i++)
+        mask |= (uint8_t)(1u << start->observes[i]);
+    return mask;
+}
+
+/* Whether the call of moment `i` was not answered before moment `end`. */
+static bool open_at(const struct past *past, size_t i, size_t end)
+{
+    const struct at_event *call = past->moments[i].ev;
+    for (size_t k = i + 1; k < end; k++) {
+        const struct at_event *ev = past->moments[k].ev;
+        if (ev->kind == AT_KIND_RETURN && at_str_eq(ev->call, call->call) && at_str_eq(ev->stream, call->stream))
+            return false;
+    }
+    return true;
+}
+
+static void add_plain(struct search *q, const struct at_event *ev, uint64_t event, struct at_str api)
+{
+    q->items[q->n++] = (struct item){.ev = ev, .event = event, .api = api, .part = PART_PLAIN};
+}
+
+/* What has to stand before a window that begins with moment `first`. */
+static void fill_before(struct search *q, const struct past *past, size_t first, bool all_scopes)
+{
+    const struct at_event *ev = past->moments[first].ev;
+    const struct at_str names[] = {AT_STR("\n1"), AT_STR("\n2")}, apis[] = {AT_STR("authorize"), AT_STR("openSetting")};
+    for (unsigned i = 0; i < 3; i++)
+        q->before[i] = (struct at_event){.kind = AT_KIND_CALL, .t_us = ev->t_us, .app = ev->app, .stream = ev->stream};
+    for (unsigned i = 0; i < 2; i++) {
+        q->before[i].has = AT_HAS_CALL;
+        q->before[i].call = names[i];
+        q->before[i].api = apis[i];
+        if (past->open >> i & 1)
+            add_plain(q, &q->before[i], 0, apis[i]);
+    }
+    q->before[0].has |= AT_HAS_SCOPE;
+    q->before[0].scopes = &q->profile->scopes[q->claim->scope].name;
+    q->before[0].n_scopes = 1;
+    q->before[2].kind = AT_KIND_GAP;
+    for (size_t i = 0; i < first; i++) {
+        const struct at_moment *m = &past->moments[i];
+        if (m->ev->kind == AT_KIND_CALL && (m->of_scope || all_scopes) && open_at(past, i, first))
+            add_plain(q, m->ev, m->event, m->api);
+    }
+    if (first > 0 || !past->whole)
+        add_plain(q, &q->before[2], 0, (struct at_str){0});
+    q->n_open = q->n;
+}
+
+/* Fills the items with the last `size` moments, and what has to stand before them. */
+static void fill(struct search *q, const struct past *past, size_t size, bool all_scopes)
+{
+    size_t first = past->n - size;
+    uint8_t sees = past->observes;
+    q->n = 0;
+    fill_before(q, past, first, all_scopes);
+    for (size_t i = 0; i < past->n; i++) {
+        const struct at_moment *m = &past->moments[i];
+        if (i >= first)
+            q->items[q->n++] = (struct item){.ev = m->ev,
+                                             .event = m->event,
+                                             .api = m->api,
+                                             .part = part_of(m, all_scopes),
+                                             .sees = q->strict ? SEES_ALL : sees};
+        if (m->ev->kind == AT_KIND_START)
+            sees = observed_by(m->ev);
+    }
+    if (q->claim->divergence)
+        q->items[q->n - 1].part = PART_PLAIN;
+    pin_decision(q);
+    for (unsigned i = 0; i < STRETCHES; i++)
+        q->stretches[i] = (struct stretch){0, q->n};
+}
+
+/* Looks for the shortest window on which the claim stands. AT_NOTFOUND: there is none. */
+static enum at_err find_window(struct search *q, const struct past *past, bool all_scopes)
+{
+    bool yes = false;
+    enum at_err err = fresh_checker(q);
+    if (err)
+        return err;
+    checker_only_scope(q->checker, all_scopes ? AT_NO_SCOPE : q->claim->scope);
+    for (size_t size = 16; !err && !yes; size *= 2) {
+        bool last = size >= past->n;
+        fill(q, past, last ? past->n : size, all_scopes);
+        err = stands(q, &yes);
+        if (last)
+            break;
+    }
+    return err || yes ? err : AT_NOTFOUND;
+}
+
+/* -------------------------------------------------------------------------------------------- Weakening ---- */
+
+static void set_weak(struct search *q, const size_t *list, size_t n, bool weak)
+{
+    for (size_t i = 0; i < n; i++)
+        q->items[list[i]].weak = weak;
+}
+
+/* Weakens as many of the items of the list as the claim can do without, older ones first. */
+static enum at_err weaken(struct search *q, const size_t *list, size_t n, bool *any)
+{
+    bool yes;
+    if (!n)
+        return AT_OK;
+    set_weak(q, list, n, true);
+    enum at_err err = stands(q, &yes);
+    if (err || yes) {
+        *any = true;
+        return err;
+    }
+    set_weak(q, list, n, false);
+    if (n == 1)
+        return AT_OK;
+    err = weaken(q, list, n / 2, any);
+    return err ? err : weaken(q, list + n / 2, n - n / 2, any);
+}
+
+static enum at_err weaken_part(struct search *q, enum part part, size_t *list, bool *any)
+{
+    size_t n = 0;
+    for (size_t i = q->n_open; i < q->n; i++)
+        if (q->items[i].part == part && !q->items[i].weak)
+            list[n++] = i;
+    return weaken(q, list, n, any);
+}
+
+static bool is_empty(const struct stretch *s)
+{
+    return s->from >= s->to;
+}
+
+/* Does without a stretch, if the claim can. */
+static enum at_err drop_stretch(struct search *q, unsigned which, bool *any)
+{
+    struct stretch *s = &q->stretches[which], old = *s;
+    bool yes, there = which == QUIET;
+    for (size_t i = q->n_open; i < q->n && !there; i++)
+        there = q->items[i].sees >> which & 1;
+    if (is_empty(s))
+        return AT_OK;
+    *s = (struct stretch){0, 0};
+    if (!there)
+        return AT_OK;
+    enum at_err err = stands(q, &yes);
+    if (!err && yes)
+        *any = true;
+    else
+        *s = old;
+    return err;
+}
+
+/* Cuts a stretch that is needed to the shortest: first its end, then its beginning (the claim stands on the whole). */
+static enum at_err cut_stretch(struct search *q, unsigned which)
+{
+    struct stretch *s = &q->stretches[which];
+    enum at_err err = AT_OK;
+    bool yes;
+    if (is_empty(s))
+        return AT_OK;
+    s->from = s->from < q->n_open ? q->n_open : s->from;
+    for (unsigned end = 0; end < 2 && !err; end++) {
+        size_t good = end ? s->from : s->to, bad = end ? s->to : s->from; /* stands at good, not at bad */
+        while (!err && (good > bad ? good - bad : bad - good) > 1) {
+            size_t middle = good + (bad - good) / 2;
+            if (bad < good)
+                middle = bad + (good - bad) / 2;
+            *(end ? &s->from : &s->to) = middle;
+            err = stands(q, &yes);
+            *(!err && yes ? &good : &bad) = middle;
+        }
+        *(end ? &s->from : &s->to) = good;
+    }
+    return err;
+}
+
+/* Weakens until nothing more can be. What a reader understands best is tried last, and so stays. */
+static enum at_err weaken_all(struct search *q)
+{
+    static const unsigned order[] = {QUIET, AT_SEES_DECISIONS, AT_SEES_RESETS, AT_SEES_PROMPTS, AT_SEES_SETTINGS};
+    size_t *list = malloc((q->n + 1) * sizeof *list);
+    bool any = true;
+    enum at_err err = list ? AT_OK : AT_NOMEM;
+    while (any && !err) {
+        any = false;
+        err = weaken_part(q, PART_OBSERVER, list, &any);
+        for (size_t i = 0; i < STRETCHES && !err; i++)
+            err = drop_stretch(q, order[i], &any);
+        if (!err)
+            err = weaken_part(q, PART_CHANGE, list, &any);
+    }
+    for (size_t i = 0; i < STRETCHES && !err; i++)
+        err = cut_stretch(q, order[i]);
+    free(list);
+    return err;
+}
+
+/* ------------------------------------------------------------------------------------------------ Words ---- */
+
+static struct at_place place_of(const struct item *it)
+{
+    return (struct at_place){.event = it->event,
+                             .t_us = it->ev->t_us,
+                             .packet = it->ev->has & AT_HAS_PACKET ? it->ev->packet : 0};
+}
+
+/* What a fact has the scope in, or leaves it in. */
+static enum at_state state_of(const struct search *q, const struct item *it)
+{
+    static const enum at_state decided[] = {
+        [AT_ANSWER_ALLOW] = AT_GRANTED, [AT_ANSWER_DENY] = AT_DENIED, [AT_ANSWER_DISMISS] = AT_UNASKED};
+    const struct at_event *ev = it->ev;
+    if (ev->kind == AT_KIND_DECISION)
+        return decided[ev->answer];
+    if (ev->kind == AT_KIND_SETTINGS)
+        return ev->granted ? AT_GRANTED : AT_DENIED;
+    if (ev->kind == AT_KIND_RETURN && !(ev->has & AT_HAS_AUTH_SETTING)) {
+        struct at_outcome o = at_profile_outcome(q->profile, ev->err_msg, ev->has & AT_HAS_ERRNO, ev->err_no);
+        return o.cls == AT_CLASS_OK ? AT_GRANTED : o.cls == AT_CLASS_DISMISSED ? AT_UNASKED : AT_DENIED;
+    }
+    for (size_t i = 0; i < ev->n_settings; i++)
+        if (at_profile_find_scope(q->profile, ev->settings[i].scope) == q->claim->scope)
+            return ev->settings[i].granted ? AT_GRANTED : AT_DENIED;
+    return AT_UNASKED;
+}
+
+static enum at_err tell(struct finding_of_search *out, struct at_place at, enum at_kind kind)
+{
+    enum at_err err = at_buf_add(&out->texts, "", 1);
+    struct at_witness *grown = err ? NULL : realloc(out->list, (out->n + 1) * sizeof *grown);
+    if (!grown)
+        return AT_NOMEM;
+    out->list = grown;
+    out->list[out->n++] = (struct at_witness){.at = at, .kind = kind};
+    return AT_OK;
+}
+
+static enum at_err tell_stretch(const struct search *q, const struct past *past, unsigned which,
+                                struct finding_of_search *out)
+{
+    static const char *const seen[] = {"a prompt", "an answer to a prompt", "a settings change", "a removal"};
+    const struct stretch *s = &q->stretches[which];
+    const struct item *from = &q->items[s->from > q->n_open ? s->from - 1 : s->from], *to = &q->items[s->to - 1];
+    unsigned long long a = from->event, b = to->event;
+    enum at_err err;
+    if (which == QUIET)
+        err = at_buf_printf(&out->texts, "there was no quiet moment for an unseen change between #%llu and #%llu", a, b);
+    else if (q->strict)
+        err = at_buf_printf(&out->texts, "nothing happened unseen (--strict), not %s between #%llu and #%llu",
+                            seen[which], a, b);
+    else
+        err = at_buf_printf(&out->texts, "%s between #%llu and #%llu would have been seen", seen[which], a, b);
+    if (err)
+        return err;
+    if (which == QUIET || q->strict)
+        return tell(out, place_of(from), from->ev->kind);
+    struct at_place at = past->start; /* of the start that says that such is seen */
+    for (size_t i = 0; i < s->to; i++)
+        if (q->items[i].ev->kind == AT_KIND_START)
+            at = place_of(&q->items[i]);
+    return tell(out, at, AT_KIND_START);
+}
+
+/* The facts that are left, as texts. */
+static enum at_err tell_facts(const struct search *q, const struct past *past, struct finding_of_search *out)
+{
+    struct at_str scope = q->profile->scopes[q->claim->scope].name;
+    enum at_err err = AT_OK;
+    size_t last = q->claim->divergence ? q->n - 1 : q->n;
+    for (size_t i = q->n_open; i < last && !err; i++) {
+        const struct item *it = &q->items[i];
+        bool pinned = it->part == PART_PLAIN && (it->ev->kind == AT_KIND_DECISION || it->ev->kind == AT_KIND_PROMPT);
+        if (!pinned && ((it->part != PART_OBSERVER && it->part != PART_CHANGE) || it->weak))
+            continue;
+        err = words_fact(&out->texts, it->ev->kind, scope, state_of(q, it), it->api);
+        if (!err)
+            err = tell(out, place_of(it), it->ev->kind);
+    }
+    for (unsigned which = 0; which < STRETCHES && !err; which++)
+        if (!is_empty(&q->stretches[which]))
+            err = tell_stretch(q, past, which, out);
+    const char *text = out->texts.ptr;
+    for (size_t i = 0; i < out->n; i++, text += strlen(text) + 1)
+        out->list[i].text = text;
+    return err;
+}
+
+/* ------------------------------------------------------------------------------- The nearest innocent way ---- */
+
+static const char *flip_words(const struct search *q)
+{
+    enum at_divergence_class cls = q->claim->divergence->cls;
+    if (cls == AT_DIVERGENCE_UNEXPECTED_SUCCESS)
+        return "turned on";
+    if (cls == AT_DIVERGENCE_UNEXPECTED_FAILURE)
+        return "turned off";
+    return state_of(q, &q->items[q->n - 1]) == AT_GRANTED ? "turned on" : "turned off";
+}
+
+static enum at_err tell_innocent(const struct search *q, unsigned which, const struct stretch *s, struct at_buf *out)
+{
+    struct at_str scope = q->profile->scopes[q->claim->scope].name;
+    unsigned long long a = q->items[s->from > q->n_open ? s->from - 1 : s->from].event, b = q->items[s->to - 1].event;
+    bool flip = which == AT_SEES_SETTINGS ||
+                (which == QUIET && q->claim->divergence->cls != AT_DIVERGENCE_UNEXPECTED_PROMPT &&
+                 q->claim->divergence->cls != AT_DIVERGENCE_SETTING_MISSING);
+    enum at_err err;
+    if (flip)
+        err = at_buf_printf(out, "the user had %.*s %s in settings", AT_STR_FMT(scope), flip_words(q));
+    else if (which == AT_SEES_RESETS || which == QUIET)
+        err = at_buf_str(out, AT_STR("all records of the user had been removed"));
+    else if (which == AT_SEES_PROMPTS)
+        err = at_buf_printf(out, "there had been a prompt for %.*s", AT_STR_FMT(scope));
+    else
+        err = at_buf_printf(out, "the user had answered a prompt for %.*s otherwise", AT_STR_FMT(scope));
+    if (!err)
+        err = at_buf_printf(out, " between #%llu and #%llu, ", a, b);
+    if (!err)
+        err = at_buf_str(out, which == QUIET       ? AT_STR("and there was no time for that")
+                              : q->strict ? AT_STR("which --strict rules out")
+                                                   : AT_STR("which this recording would have seen"));
+    return err ? err : at_buf_add(out, "", 1);
+}
+
+/* A fact that is no event of its own, and without which the event would be right. */
+static enum at_err find_innocent(struct search *q, struct at_buf *out)
+{
+    static const unsigned order[] = {AT_SEES_SETTINGS, QUIET, AT_SEES_RESETS, AT_SEES_PROMPTS, AT_SEES_DECISIONS};
+    enum at_err err = AT_OK;
+    bool yes;
+    for (size_t i = 0; i < STRETCHES && !err && !out->len; i++) {
+        struct stretch *s = &q->stretches[order[i]], old = *s;
+        if (is_empty(s))
+            continue;
+        *s = (struct stretch){0, 0};
+        err = stands(q, &yes);
+        *s = old;
+        if (!err && !q->hit)
+            err = tell_innocent(q, order[i], s, out);
+    }
+    for (size_t i = q->n_open; i < q->n && !err && !out->len; i++) {
+        struct item *it = &q->items[i];
+        if (it->ev->kind != AT_KIND_START || it->part != PART_CHANGE || it->weak)
+            continue;
+        it->weak = true;
+        err = stands(q, &yes);
+        it->weak = false;
+        if (!err && !q->hit)
+            err = at_buf_printf(out, "%.*s had been asked for before the recording, which says that nothing had",
+                                AT_STR_FMT(q->profile->scopes[q->claim->scope].name));
+        if (!err && !q->hit)
+            err = at_buf_add(out, "", 1);
+    }
+    return err;
+}
+
+void witness_free(struct finding_of_search *w)
+{
+    free(w->list);
+    at_buf_free(&w->texts);
+    at_buf_free(&w->innocent);
+    *w = (struct finding_of_search){0};
+}
+
+enum at_err witness_search(const struct at_profile *profile, const struct at_check_options *options,
+                           const struct past *past, const struct claim *claim, struct finding_of_search *out)
+{
+    struct search q = {.profile = profile, .options = *options, .claim = claim};
+    enum at_err err = past->n ? AT_OK : AT_NOTFOUND;
+    q.strict = options->strict;
+    q.options.strict = false; /* that nothing happened unseen is a fact like others */
+    q.options.fault = AT_FAULT_NONE;
+    q.options.on_branches = true;
+    q.items = err ? NULL : malloc((past->n + 3) * sizeof *q.items);
+    if (err || !q.items)
+        return err ? err : AT_NOMEM;
+    q.target = past->moments[past->n - 1].event;
+    err = find_window(&q, past, false);
+    if (err == AT_NOTFOUND) /* only what several scopes show together rules it out */
+        err = find_window(&q, past, true);
+    if (!err)
+        err = weaken_all(&q);
+    if (!err)
+        err = tell_facts(&q, past, out);
+    if (!err && claim->divergence)
+        err = find_innocent(&q, &out->innocent);
+    at_checker_free(&q.checker);
+    free(q.items);
+    return err;
+}
