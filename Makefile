@@ -130,9 +130,10 @@ $(FUZZ_BUILD)/fuzz_%: tests/fuzz/fuzz_%.c $(LIB)
 # The brute-force checker and the histories it is compared on (tests/exhaustive). None of authtape's code is in them.
 EXHAUSTIVE_DIR := tests/exhaustive
 EXHAUSTIVE_COMMON := $(addprefix $(EXHAUSTIVE_DIR)/,machine.c set.c names.c json.c ndjson_read.c ndjson_write.c notation.c)
-EXHAUSTIVE_BINS := $(addprefix $(BUILD)/exhaustive/,brute gen compare)
+EXHAUSTIVE_BINS := $(addprefix $(BUILD)/exhaustive/,brute gen compare judge)
 $(BUILD)/exhaustive/brute: $(EXHAUSTIVE_DIR)/brute.c $(EXHAUSTIVE_COMMON)
 $(BUILD)/exhaustive/compare: $(EXHAUSTIVE_DIR)/compare.c $(EXHAUSTIVE_COMMON)
+$(BUILD)/exhaustive/judge: $(EXHAUSTIVE_DIR)/judge.c $(EXHAUSTIVE_COMMON)
 $(BUILD)/exhaustive/gen: $(addprefix $(EXHAUSTIVE_DIR)/,gen.c actions.c enumerate.c random.c) $(EXHAUSTIVE_COMMON)
 $(EXHAUSTIVE_BINS): $(wildcard $(EXHAUSTIVE_DIR)/*.h)
 	$(call say,TOOL,$@)

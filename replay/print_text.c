@@ -28,7 +28,7 @@ static enum at_err headline(struct print *p, const struct at_divergence *d, enum
     const char *color = !p->color ? "" : how == STANDING_COUNTS ? "\033[1;31m" : "\033[1m";
     enum at_err err = at_buf_printf(out, "%s%s%s (%s%s): %s", color, at_divergence_text(d->cls),
                                     p->color ? "\033[0m" : "", d->rule, words[how], d->observed);
-    if (!err && d->states) {
+    if (!err && d->states && d->states != WORDS_ALL_STATES) {
         err = at_buf_printf(out, ", although %.*s was ", AT_STR_FMT(d->scope));
         if (!err)
             err = words_states(out, d->states);

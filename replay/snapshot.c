@@ -114,8 +114,14 @@ static enum at_err tell_contradictions(struct at_checker *c, const struct key *k
     enum at_err err = AT_OK;
     for (f.scope = 0; near && f.scope < c->profile->n_scopes && !err; f.scope++) {
         struct step a = snapshot_act(k, call, f.scope, l);
+        uint8_t states = 0;
+        for (uint32_t i = 0; i < k->n_branches; i++)
+            if (has_seen(c, k, k->branches[i], call))
+                states |= shown(c, k, k->branches[i], call, f.scope);
+        if (states & l->fits[f.scope]) /* but not together with what is listed of the other scopes */
+            states = shown(c, k, near, call, f.scope);
         if (!branch_allows(c, k, near, f.scope, &a))
-            err = find_setting(c, &f, l->listed[f.scope], shown(c, k, near, call, f.scope));
+            err = find_setting(c, &f, l->listed[f.scope], states);
     }
     return err;
 }

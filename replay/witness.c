@@ -21,6 +21,12 @@
 /* Kinds of stretches: what can be seen, and the quiet moment. */
 #define STRETCHES (AT_SIGHTS + 1u)
 #define QUIET AT_SIGHTS
+#define ALL_STATES ((1u << AT_STATES) - 1)
+
+/* In which order they are done without: those that a reader understands best come last. */
+static const unsigned stretch_order[] = {QUIET, AT_SEES_DECISIONS, AT_SEES_RESETS, AT_SEES_PROMPTS, AT_SEES_SETTINGS};
+
+#define FEW 3u /* facts: a witness of so many is not tried to be improved upon */
 
 /* What an event of the window is to the claim. */
 enum part {
@@ -30,12 +36,19 @@ enum part {
     PART_CHANGE,   /* weakened, it may have happened or not; a start: nothing is known of the states */
 };
 
+/* What of the other scopes there is in a search. */
+enum width {
+    WIDTH_SCOPE, /* moments only: scopes do not affect one another (R11) */
+    WIDTH_CALLS, /* their calls, and everything else weakened: a decision that names no scope may be theirs */
+    WIDTH_ALL,   /* everything: a reset, or a listing, ties them together */
+};
+
 struct item {
     const struct at_event *ev;
     uint64_t event;
     struct at_str api;
     enum part part;
-    bool weak;
+    bool of_scope, weak;
     uint8_t sees;
 };
 
@@ -64,7 +77,9 @@ static enum at_err look(void *ctx, const struct at_divergence *d)
 {
     struct search *q = ctx;
     const struct at_divergence *want = q->claim->divergence;
-    if (want && d->at.event == q->target && d->cls == want->cls && at_str_eq(d->scope, want->scope)) {
+    bool any_class = want && (!q->claim->states || q->claim->states == ALL_STATES) &&
+                     want->cls != AT_DIVERGENCE_DUPLICATE_PROMPT && want->cls != AT_DIVERGENCE_DECISION_IGNORED;
+    if (want && d->at.event == q->target && (d->cls == want->cls || any_class) && at_str_eq(d->scope, want->scope)) {
         q->hit = true;
         q->hit_states = d->states;
     }
@@ -167,20 +182,21 @@ static enum part part_of(const struct at_moment *m, bool all_scopes)
     }
 }
 
-/* What the divergence is about by its very words is not up for weakening: the answer that was ignored. */
+/* What the divergence is about by its very words is not up for weakening: the answer ignored, the prompt that is up. */
 static void pin_decision(struct search *q)
 {
     const struct at_divergence *d = q->claim->divergence;
     size_t found = NOWHERE;
-    if (!d || d->cls != AT_DIVERGENCE_DECISION_IGNORED)
+    bool ignored = d && d->cls == AT_DIVERGENCE_DECISION_IGNORED;
+    if (!ignored && !(d && d->cls == AT_DIVERGENCE_DUPLICATE_PROMPT))
         return;
     for (size_t i = q->n - 1; i-- > 0;) {
         const struct at_event *ev = q->items[i].ev;
-        if (ev->kind == AT_KIND_CALL && at_str_eq(ev->call, d->call))
+        if (ignored && ev->kind == AT_KIND_CALL && at_str_eq(ev->call, d->call))
             break;
-        if (q->items[i].part != PART_CHANGE)
+        if (q->items[i].part != PART_CHANGE || q->items[i].weak)
             continue;
-        if (ev->kind == AT_KIND_DECISION) {
+        if (ev->kind == AT_KIND_DECISION && ignored) {
             found = i;
             break;
         }
@@ -244,10 +260,20 @@ static void fill_before(struct search *q, const struct past *past, size_t first,
     q->n_open = q->n;
 }
 
+/* Whether a decision says nothing about its scope: then it may be about any that is called. */
+static bool has_open_decision(const struct past *past)
+{
+    for (size_t i = 0; i < past->n; i++)
+        if (past->moments[i].ev->kind == AT_KIND_DECISION && !past->moments[i].ev->n_scopes)
+            return true;
+    return false;
+}
+
 /* Fills the items with the last `size` moments, and what has to stand before them. */
-static void fill(struct search *q, const struct past *past, size_t size, bool all_scopes)
+static void fill(struct search *q, const struct past *past, size_t size, enum width width)
 {
     size_t first = past->n - size;
+    bool all_scopes = width != WIDTH_SCOPE;
     uint8_t sees = past->observes;
     q->n = 0;
     fill_before(q, past, first, all_scopes);
@@ -257,29 +283,33 @@ static void fill(struct search *q, const struct past *past, size_t size, bool al
             q->items[q->n++] = (struct item){.ev = m->ev,
                                              .event = m->event,
                                              .api = m->api,
+                                             .of_scope = m->of_scope,
                                              .part = part_of(m, all_scopes),
+                                             .weak = width == WIDTH_CALLS && !m->of_scope,
                                              .sees = q->strict ? SEES_ALL : sees};
         if (m->ev->kind == AT_KIND_START)
             sees = observed_by(m->ev);
     }
     if (q->claim->divergence)
         q->items[q->n - 1].part = PART_PLAIN;
+    for (size_t i = 0; i < q->n; i++)
+        q->items[i].weak = q->items[i].weak && q->items[i].part != PART_PLAIN;
     pin_decision(q);
     for (unsigned i = 0; i < STRETCHES; i++)
         q->stretches[i] = (struct stretch){0, q->n};
 }
 
 /* Looks for the shortest window on which the claim stands. AT_NOTFOUND: there is none. */
-static enum at_err find_window(struct search *q, const struct past *past, bool all_scopes)
+static enum at_err find_window(struct search *q, const struct past *past, enum width width)
 {
     bool yes = false;
     enum at_err err = fresh_checker(q);
     if (err)
         return err;
-    checker_only_scope(q->checker, all_scopes ? AT_NO_SCOPE : q->claim->scope);
+    checker_only_scope(q->checker, width == WIDTH_ALL ? AT_NO_SCOPE : q->claim->scope);
     for (size_t size = 16; !err && !yes; size *= 2) {
         bool last = size >= past->n;
-        fill(q, past, last ? past->n : size, all_scopes);
+        fill(q, past, last ? past->n : size, width);
         err = stands(q, &yes);
         if (last)
             break;
@@ -372,23 +402,86 @@ static enum at_err cut_stretch(struct search *q, unsigned which)
     return err;
 }
 
-/* Weakens until nothing more can be. What a reader understands best is tried last, and so stays. */
-static enum at_err weaken_all(struct search *q)
+static enum at_err drop_stretches(struct search *q, bool *any)
 {
-    static const unsigned order[] = {QUIET, AT_SEES_DECISIONS, AT_SEES_RESETS, AT_SEES_PROMPTS, AT_SEES_SETTINGS};
-    size_t *list = malloc((q->n + 1) * sizeof *list);
+    enum at_err err = AT_OK;
+    for (size_t i = 0; i < STRETCHES && !err; i++)
+        err = drop_stretch(q, stretch_order[i], any);
+    return err;
+}
+
+/* Weakens until nothing more can be. What is tried last is most likely to stay. */
+static enum at_err weaken_until(struct search *q, enum part first, enum part last, size_t *list)
+{
     bool any = true;
-    enum at_err err = list ? AT_OK : AT_NOMEM;
+    enum at_err err = AT_OK;
     while (any && !err) {
         any = false;
-        err = weaken_part(q, PART_OBSERVER, list, &any);
+        err = weaken_part(q, first, list, &any);
+        if (!err)
+            err = drop_stretches(q, &any);
+        if (!err)
+            err = weaken_part(q, last, list, &any);
+    }
+    return err;
+}
+
+/* Cuts what is left of the stretches. An event that diverged before may be explained then, and others be needed less. */
+static enum at_err cut_and_weaken(struct search *q, size_t *list)
+{
+    bool any = true;
+    enum at_err err = AT_OK;
+    while (any && !err) {
+        any = false;
         for (size_t i = 0; i < STRETCHES && !err; i++)
-            err = drop_stretch(q, order[i], &any);
+            err = cut_stretch(q, stretch_order[i]);
+        if (!err)
+            err = drop_stretches(q, &any);
+        if (!err)
+            err = weaken_part(q, PART_OBSERVER, list, &any);
         if (!err)
             err = weaken_part(q, PART_CHANGE, list, &any);
     }
-    for (size_t i = 0; i < STRETCHES && !err; i++)
-        err = cut_stretch(q, order[i]);
+    return err;
+}
+
+static size_t facts_left(const struct search *q)
+{
+    size_t n = 0;
+    for (size_t i = q->n_open; i < q->n; i++)
+        n += (q->items[i].part == PART_OBSERVER || q->items[i].part == PART_CHANGE) && !q->items[i].weak;
+    for (unsigned i = 0; i < STRETCHES; i++)
+        n += !is_empty(&q->stretches[i]);
+    return n;
+}
+
+/* Both ways, by what changed and by what was shown: the one of fewer facts; where they are as many, by what changed. */
+static enum at_err weaken_all(struct search *q)
+{
+    size_t *list = malloc((q->n + 1) * sizeof *list), left;
+    struct item *items = malloc((q->n + 1) * 2 * sizeof *items), *by_change = items ? items + q->n : NULL;
+    struct stretch stretches[STRETCHES], kept[STRETCHES];
+    enum at_err err = list && items ? AT_OK : AT_NOMEM;
+    if (!err) {
+        memcpy(items, q->items, q->n * sizeof *items);
+        memcpy(stretches, q->stretches, sizeof stretches);
+        err = weaken_until(q, PART_OBSERVER, PART_CHANGE, list);
+    }
+    left = facts_left(q);
+    if (!err && left > FEW) {
+        memcpy(by_change, q->items, q->n * sizeof *items);
+        memcpy(kept, q->stretches, sizeof kept);
+        memcpy(q->items, items, q->n * sizeof *items);
+        memcpy(q->stretches, stretches, sizeof stretches);
+        err = weaken_until(q, PART_CHANGE, PART_OBSERVER, list);
+        if (facts_left(q) >= left) {
+            memcpy(q->items, by_change, q->n * sizeof *items);
+            memcpy(q->stretches, kept, sizeof kept);
+        }
+    }
+    if (!err)
+        err = cut_and_weaken(q, list);
+    free(items);
     free(list);
     return err;
 }
@@ -470,7 +563,12 @@ static enum at_err tell_facts(const struct search *q, const struct past *past, s
         bool pinned = it->part == PART_PLAIN && (it->ev->kind == AT_KIND_DECISION || it->ev->kind == AT_KIND_PROMPT);
         if (!pinned && ((it->part != PART_OBSERVER && it->part != PART_CHANGE) || it->weak))
             continue;
-        err = words_fact(&out->texts, it->ev->kind, scope, state_of(q, it), it->api);
+        if (it->of_scope || it->ev->n_scopes)
+            err = words_fact(&out->texts, it->ev->kind, it->ev->n_scopes ? it->ev->scopes[0] : scope, state_of(q, it),
+                             it->api);
+        else
+            err = at_buf_printf(&out->texts, "%.*s was answered \"%.*s\"", AT_STR_FMT(it->api),
+                                AT_STR_FMT(it->ev->err_msg));
         if (!err)
             err = tell(out, place_of(it), it->ev->kind);
     }
@@ -552,6 +650,22 @@ static enum at_err find_innocent(struct search *q, struct at_buf *out)
     return err;
 }
 
+/* A call of several scopes is refused for any of them: all have to be looked at. */
+static bool refused_for_several(const struct at_profile *profile, const struct past *past, const struct claim *claim)
+{
+    const struct at_event *last = past->moments[past->n - 1].ev;
+    if (!claim->divergence || last->kind != AT_KIND_RETURN)
+        return false;
+    for (size_t i = past->n; i-- > 0;) {
+        const struct at_event *ev = past->moments[i].ev;
+        if (ev->kind != AT_KIND_CALL || !at_str_eq(ev->call, last->call) || !at_str_eq(ev->stream, last->stream))
+            continue;
+        uint64_t scopes = at_profile_api(profile, ev->api).scopes;
+        return ev->n_scopes > 1 || (scopes & (scopes - 1));
+    }
+    return false;
+}
+
 void witness_free(struct finding_of_search *w)
 {
     free(w->list);
@@ -573,9 +687,11 @@ enum at_err witness_search(const struct at_profile *profile, const struct at_che
     if (err || !q.items)
         return err ? err : AT_NOMEM;
     q.target = past->moments[past->n - 1].event;
-    err = find_window(&q, past, false);
+    err = AT_NOTFOUND;
+    if (!refused_for_several(profile, past, claim))
+        err = find_window(&q, past, has_open_decision(past) ? WIDTH_CALLS : WIDTH_SCOPE);
     if (err == AT_NOTFOUND) /* only what several scopes show together rules it out */
-        err = find_window(&q, past, true);
+        err = find_window(&q, past, WIDTH_ALL);
     if (!err)
         err = weaken_all(&q);
     if (!err)

@@ -84,7 +84,7 @@ enum at_err words_explain(struct at_buf *why, const struct at_divergence *d, con
 {
     why->len = 0;
     enum at_err err = at_buf_str(why, at_str(d->observed));
-    if (!err && d->scope.ptr && d->states) {
+    if (!err && d->scope.ptr && d->states && d->states != WORDS_ALL_STATES) {
         err = at_buf_printf(why, ", although %.*s was ", AT_STR_FMT(d->scope));
         if (!err)
             err = words_states(why, d->states);

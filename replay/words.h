@@ -4,6 +4,8 @@
 
 #include "replay/replay.h"
 
+#define WORDS_ALL_STATES ((1u << AT_STATES) - 1) /* says nothing, and so is not said */
+
 /* The text of a rule as it is cited (SPEC section 2), "" for an unknown one. */
 const char *words_rule(const char *rule);
 /* "granted or denied" */
