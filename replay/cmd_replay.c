@@ -366,8 +366,8 @@ static int answer_where(struct run *r)
     bool json = r->print.format == &print_json;
     if (!json && r->print.format != &print_text)
         return at_cli_usage(&at_cmd_replay, "--at and --timeline are written as text or json");
-    enum at_err err = where_answer(&r->where, r->profile, &r->check_options, &r->reader_options, r->paths, r->n_paths,
-                                   json, &why);
+    enum at_err err =
+        where_answer(&r->where, r->profile, &r->check_options, &r->reader_options, r->paths, r->n_paths, json, &why);
     if (err == AT_NOTFOUND)
         return at_cli_trouble("%s", why.text);
     if (err && err != AT_CLOSED)

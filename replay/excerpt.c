@@ -3,9 +3,9 @@
 
 #include "replay/print.h"
 
-#define NEAR 4u   /* events of the scope that are shown right before the divergence */
+#define NEAR 4u    /* events of the scope that are shown right before the divergence */
 #define REACH 256u /* events that are looked at */
-#define LINES 24u /* at most, the witness included */
+#define LINES 24u  /* at most, the witness included */
 
 static enum at_err listed(struct at_buf *out, const struct at_profile *profile, const struct at_event *ev, size_t scope)
 {

@@ -28,7 +28,7 @@ struct open_call {
 };
 
 struct history_key {
-    uint64_t last, n;      /* number of its last event; how many there were */
+    uint64_t last, n; /* number of its last event; how many there were */
     bool wanted;
     uint8_t observes; /* by its last start */
     struct at_place start;
@@ -162,8 +162,7 @@ static uint8_t observed_by(const struct at_event *start)
 
 static struct at_place place_of(const struct at_event *ev, uint64_t index)
 {
-    return (struct at_place){
-        .event = index, .t_us = ev->t_us, .packet = ev->has & AT_HAS_PACKET ? ev->packet : 0};
+    return (struct at_place){.event = index, .t_us = ev->t_us, .packet = ev->has & AT_HAS_PACKET ? ev->packet : 0};
 }
 
 static void let_go(struct at_history *h)
@@ -429,10 +428,10 @@ static enum at_err explain_call(struct at_history *h, const struct past *past, c
         if (!h->found.list)
             return AT_NOMEM;
         h->found.n = 1;
-        enum at_err err = kind == AT_KIND_CALL
-                              ? at_buf_printf(&h->found.texts, "%.*s was called", AT_STR_FMT(m->ev->api))
-                              : at_buf_printf(&h->found.texts, "the call was answered \"%.*s\"",
-                                              AT_STR_FMT(m->ev->err_msg));
+        enum at_err err =
+            kind == AT_KIND_CALL
+                ? at_buf_printf(&h->found.texts, "%.*s was called", AT_STR_FMT(m->ev->api))
+                : at_buf_printf(&h->found.texts, "the call was answered \"%.*s\"", AT_STR_FMT(m->ev->err_msg));
         if (!err)
             err = at_buf_add(&h->found.texts, "", 1);
         h->found.list[0] =
@@ -494,8 +493,8 @@ enum at_err at_history_explain(struct at_history *h, const struct at_divergence 
     return finish_reason(h, d, err, out);
 }
 
-enum at_err at_history_explain_states(struct at_history *h, struct at_str app, struct at_str user,
-                                      struct at_str stream, size_t scope, uint8_t states, struct at_reason *out)
+enum at_err at_history_explain_states(struct at_history *h, struct at_str app, struct at_str user, struct at_str stream,
+                                      size_t scope, uint8_t states, struct at_reason *out)
 {
     const struct claim claim = {.scope = scope, .states = states};
     struct past past;

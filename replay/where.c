@@ -145,10 +145,10 @@ static enum at_err say_states(struct answer *a)
     char time[40];
     int64_t t_us = a->w->at_time ? a->w->t_us : a->last.t_us;
     at_time_text(t_us, time);
-    enum at_err err = a->json
-                          ? at_buf_printf(&a->out, "{\"schema\":\"authtape.where/1\",\"event\":%llu,\"t\":%lld,\"keys\":[",
-                                          (unsigned long long)a->last.event, (long long)t_us)
-                          : at_buf_printf(&a->out, "after #%llu, %s\n", (unsigned long long)a->last.event, time);
+    enum at_err err =
+        a->json ? at_buf_printf(&a->out, "{\"schema\":\"authtape.where/1\",\"event\":%llu,\"t\":%lld,\"keys\":[",
+                                (unsigned long long)a->last.event, (long long)t_us)
+                : at_buf_printf(&a->out, "after #%llu, %s\n", (unsigned long long)a->last.event, time);
     for (uint32_t i = 0; i < a->n_keys && !err; i++)
         err = one_key(a, i);
     return err || !a->json ? err : at_buf_str(&a->out, AT_STR("]}\n"));

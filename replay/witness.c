@@ -1,9 +1,9 @@
 /*
  * witness.c: the fewest facts that a verdict needs, found by weakening.
  *
- * A verdict stands on a part of the facts if it stands after all others were weakened (weak.h). Weakening only ever adds
- * runs of the machine, so what a part does not need, a smaller one does not need either: trying every fact once, in
- * halves, leaves a part from which none can go. Calls are no facts: they rule nothing out. Two kinds of facts are no
+ * A verdict stands on a part of the facts if it stands after all others were weakened (weak.h). Weakening only ever
+ * adds runs of the machine, so what a part does not need, a smaller one does not need either: trying every fact once,
+ * in halves, leaves a part from which none can go. Calls are no facts: they rule nothing out. Two kinds of facts are no
  * events: that a kind of change would have been seen, and that there was no quiet moment; both for a stretch of time,
  * which is cut to the shortest that serves.
  *
@@ -68,8 +68,8 @@ struct search {
     struct stretch stretches[STRETCHES];
     struct at_event before[3]; /* made up for what was before the window: calls that may be open, and a gap */
     uint64_t target;           /* the event of the claim */
-    bool strict;     /* nothing happens unseen */
-    bool hit;        /* in the run at hand */
+    bool strict;               /* nothing happens unseen */
+    bool hit;                  /* in the run at hand */
     uint8_t hit_states;
 };
 
@@ -426,7 +426,8 @@ static enum at_err weaken_until(struct search *q, enum part first, enum part las
     return err;
 }
 
-/* Cuts what is left of the stretches. An event that diverged before may be explained then, and others be needed less. */
+/* Cuts what is left of the stretches. An event that diverged before may be explained then, and others be needed less.
+ */
 static enum at_err cut_and_weaken(struct search *q, size_t *list)
 {
     bool any = true;
@@ -490,9 +491,8 @@ static enum at_err weaken_all(struct search *q)
 
 static struct at_place place_of(const struct item *it)
 {
-    return (struct at_place){.event = it->event,
-                             .t_us = it->ev->t_us,
-                             .packet = it->ev->has & AT_HAS_PACKET ? it->ev->packet : 0};
+    return (struct at_place){
+        .event = it->event, .t_us = it->ev->t_us, .packet = it->ev->has & AT_HAS_PACKET ? it->ev->packet : 0};
 }
 
 /* What a fact has the scope in, or leaves it in. */
@@ -532,15 +532,19 @@ static enum at_err tell_stretch(const struct search *q, const struct past *past,
     static const char *const seen[] = {"a prompt", "an answer to a prompt", "a settings change", "a removal"};
     const struct stretch *s = &q->stretches[which];
     const struct item *from = &q->items[s->from > q->n_open ? s->from - 1 : s->from], *to = &q->items[s->to - 1];
-    unsigned long long a = from->event, b = to->event;
+    char when[64];
+    if (from->event == to->event) /* the time of --at */
+        snprintf(when, sizeof when, "since #%llu", (unsigned long long)from->event);
+    else
+        snprintf(when, sizeof when, "between #%llu and #%llu", (unsigned long long)from->event,
+                 (unsigned long long)to->event);
     enum at_err err;
     if (which == QUIET)
-        err = at_buf_printf(&out->texts, "there was no quiet moment for an unseen change between #%llu and #%llu", a, b);
+        err = at_buf_printf(&out->texts, "there was no quiet moment for an unseen change %s", when);
     else if (q->strict)
-        err = at_buf_printf(&out->texts, "nothing happened unseen (--strict), not %s between #%llu and #%llu",
-                            seen[which], a, b);
+        err = at_buf_printf(&out->texts, "nothing happened unseen (--strict), not %s %s", seen[which], when);
     else
-        err = at_buf_printf(&out->texts, "%s between #%llu and #%llu would have been seen", seen[which], a, b);
+        err = at_buf_printf(&out->texts, "%s %s would have been seen", seen[which], when);
     if (err)
         return err;
     if (which == QUIET || q->strict)
@@ -597,9 +601,9 @@ static enum at_err tell_innocent(const struct search *q, unsigned which, const s
 {
     struct at_str scope = q->profile->scopes[q->claim->scope].name;
     unsigned long long a = q->items[s->from > q->n_open ? s->from - 1 : s->from].event, b = q->items[s->to - 1].event;
-    bool flip = which == AT_SEES_SETTINGS ||
-                (which == QUIET && q->claim->divergence->cls != AT_DIVERGENCE_UNEXPECTED_PROMPT &&
-                 q->claim->divergence->cls != AT_DIVERGENCE_SETTING_MISSING);
+    bool flip =
+        which == AT_SEES_SETTINGS || (which == QUIET && q->claim->divergence->cls != AT_DIVERGENCE_UNEXPECTED_PROMPT &&
+                                      q->claim->divergence->cls != AT_DIVERGENCE_SETTING_MISSING);
     enum at_err err;
     if (flip)
         err = at_buf_printf(out, "the user had %.*s %s in settings", AT_STR_FMT(scope), flip_words(q));
@@ -612,9 +616,9 @@ static enum at_err tell_innocent(const struct search *q, unsigned which, const s
     if (!err)
         err = at_buf_printf(out, " between #%llu and #%llu, ", a, b);
     if (!err)
-        err = at_buf_str(out, which == QUIET       ? AT_STR("and there was no time for that")
-                              : q->strict ? AT_STR("which --strict rules out")
-                                                   : AT_STR("which this recording would have seen"));
+        err = at_buf_str(out, which == QUIET ? AT_STR("and there was no time for that")
+                              : q->strict    ? AT_STR("which --strict rules out")
+                                             : AT_STR("which this recording would have seen"));
     return err ? err : at_buf_add(out, "", 1);
 }
 

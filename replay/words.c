@@ -37,8 +37,7 @@ enum at_err words_states(struct at_buf *b, uint8_t states)
     return err;
 }
 
-enum at_err words_fact(struct at_buf *b, enum at_kind kind, struct at_str scope, enum at_state state,
-                       struct at_str api)
+enum at_err words_fact(struct at_buf *b, enum at_kind kind, struct at_str scope, enum at_state state, struct at_str api)
 {
     static const char *const answered[] = {"dismissed the prompt for", "allowed", "denied"};
     switch (kind) {

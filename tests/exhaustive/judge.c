@@ -3,11 +3,11 @@
  *
  *   judge [policy options] RECORDING.ndjson VERDICTS.ndjson
  *
- * A witness is sound when the divergence stands, in the states that were reported, after every fact that is not in it was
- * weakened; it is 1-minimal when without any one of its facts it does not. Weakened: an answer says nothing, a listing is
- * not there, a change may have happened or not, nothing is known of the states at the start, what would have been seen
- * need not have been, any interval is quiet. The facts are read from the texts. Prints what is wrong, and a line of
- * numbers at the end; exit status 1 where something is.
+ * A witness is sound when the divergence stands, in the states that were reported, after every fact that is not in it
+ * was weakened; it is 1-minimal when without any one of its facts it does not. Weakened: an answer says nothing, a
+ * listing is not there, a change may have happened or not, nothing is known of the states at the start, what would have
+ * been seen need not have been, any interval is quiet. The facts are read from the texts. Prints what is wrong, and a
+ * line of numbers at the end; exit status 1 where something is.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -51,6 +51,7 @@ struct trial {
     unsigned scope;
     const struct verdict *verdict;
     size_t without; /* a fact that is weakened too; SIZE_MAX: none */
+    bool strict;    /* that nothing happens unseen is a fact, too */
     bool whole;     /* nothing is weakened */
     bool loose;     /* more scopes than one rule the event out together: the states of one do not tell */
 };
@@ -239,7 +240,7 @@ static struct outcome_of_trial run(const struct trial *t)
     for (size_t i = 0; i < t->n && !now.overflow; i++) {
         k.observes = 0;
         for (int s = 0; s < 4; s++)
-            if (((t->policy.strict ? SEES_ALL : sees) >> s & 1) && holds(t, i, s))
+            if (((t->strict ? SEES_ALL : sees) >> s & 1) && holds(t, i, s))
                 k.observes |= (uint8_t)(1 << s);
         bool quiet = i > 0 && (machine_is_quiet(&k, t->events[i].t_us - t->events[i - 1].t_us) || !holds(t, i, QUIET));
         if (i > 0)
@@ -302,16 +303,16 @@ static void take_key(const struct recording *r, const struct verdict *v, struct 
 }
 
 /* The one scope; but a decision that names none may be about any, and a call of several is answered for any of them. */
-static uint8_t scopes_that_matter(const struct trial *t)
+static uint8_t scopes_that_matter(const struct trial *t, bool *several)
 {
     uint8_t mask = (uint8_t)(1u << t->scope);
+    *several = false;
     for (size_t i = 0; i < t->n; i++) {
         if (t->events[i].kind == DECISION && t->events[i].scope == NO_SCOPE)
-            return t->touched;
-        if (t->events[i].kind == CALL && (t->events[i].scopes & (t->events[i].scopes - 1)))
-            mask |= t->events[i].scopes;
+            mask = t->touched;
+        *several = *several || (t->events[i].kind == CALL && (t->events[i].scopes & (t->events[i].scopes - 1)));
     }
-    return mask;
+    return *several ? t->touched : mask;
 }
 
 /* By their very words they are about the decision, and about the prompt that is up. */
@@ -337,15 +338,17 @@ static void judge(const struct recording *r, const struct policy *policy, const 
     static struct event events[EVENTS_MAX];
     static uint64_t index[EVENTS_MAX];
     struct trial t = {.policy = *policy, .events = events, .index = index, .verdict = v, .without = SIZE_MAX};
+    t.strict = policy->strict;
+    t.policy.strict = false;
     if (v->scope < 0 || !strcmp(v->cls, "no-answer") || !strcmp(v->cls, "wrong-api"))
         return;
     t.scope = (unsigned)v->scope;
     take_key(r, v, events, index, &t);
-    t.policy.exempt |= (uint8_t)~(1u << t.scope); /* scopes do not affect one another (R11) */
+    t.policy.exempt |= (uint8_t) ~(1u << t.scope); /* scopes do not affect one another (R11) */
     uint8_t touched = t.touched;
-    t.touched = scopes_that_matter(&t);
+    bool joint;
+    t.touched = scopes_that_matter(&t, &joint);
     struct outcome_of_trial o = run(&t);
-    bool joint = t.touched & (t.touched - 1);
     if (!stands(&t, &o) && !o.overflow) { /* or it is what several scopes show together */
         t.policy.exempt = policy->exempt;
         t.touched = touched;
