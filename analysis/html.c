@@ -7,13 +7,8 @@
 
 extern const struct at_blob at_page_blobs[]; /* made from the files in analysis/page */
 
-#define GROUPS_SHOWN 1000
+#define GROUPS_SHOWN 800
 #define WORDINGS_SHOWN 200
-
-struct heading {
-    const char *en, *zh;
-    bool number;
-};
 
 static void table_begin(struct page *p, const char *id, const char *en, const char *zh)
 {
@@ -26,40 +21,18 @@ static void table_begin(struct page *p, const char *id, const char *en, const ch
         en, zh, id);
 }
 
-static void put_headings(struct page *p, const struct heading *list, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        put(p, "<th scope=\"col\"%s><button type=\"button\">", list[i].number ? " class=\"number\"" : "");
-        put_both(p, list[i].en, list[i].zh);
-        put(p, "</button></th>");
-    }
-}
-
 static void table_end(struct page *p)
 {
     put(p, "</tbody></table></div></section>\n");
 }
 
-static void cell_text(struct page *p, struct at_str s)
-{
-    put(p, s.len > 40 ? "<td class=\"long\"><bdi>" : "<td><bdi>");
-    put_text(p, s.ptr ? s : AT_STR("–"));
-    put(p, "</bdi></td>");
-}
-
-static void cell_number(struct page *p, uint64_t n)
-{
-    put(p, "<td class=\"number\" data-value=\"%" PRIu64 "\">", n);
-    put_number(p, n);
-    put(p, "</td>");
-}
-
-static void cell_ms(struct page *p, const struct quantiles *q, double part)
+/* `unit`: microseconds of what is shown. */
+static void cell_quantile(struct page *p, const struct quantiles *q, double part, double unit)
 {
     if (q->n)
-        put(p, "<td class=\"number\">%.1f</td>", (double)quantiles_get(q, part) / 1000.0);
+        put(p, "<td class=n>%.1f</td>", (double)quantiles_get(q, part) / unit);
     else
-        put(p, "<td class=\"number\" data-value=\"-1\">–</td>");
+        put(p, "<td class=n>–</td>");
 }
 
 static const struct heading count_headings[] = {
@@ -81,6 +54,11 @@ static const struct heading count_headings[] = {
     {"users asked", "被询问用户", true},
     {"users denied", "拒绝用户", true},
     {"recovered", "恢复用户", true},
+    {"silenced", "静默失败用户", true},
+    {"kept asking", "反复失败用户", true},
+    {"turned off by", "关闭用户", true},
+    {"on again by", "再次打开用户", true},
+    {"recovery p50 s", "恢复 p50 秒", true},
 };
 #define COUNT_HEADINGS (sizeof count_headings / sizeof count_headings[0])
 
@@ -97,21 +75,26 @@ static void cells_of_counts(struct page *p, const struct counts *c)
     cell_number(p, counts_unanswered(c));
     cell_number(p, c->prompts_observed);
     cell_number(p, c->prompts_inferred);
-    cell_ms(p, &c->answer_us, 0.5);
-    cell_ms(p, &c->answer_us, 0.9);
+    cell_quantile(p, &c->answer_us, 0.5, 1e3);
+    cell_quantile(p, &c->answer_us, 0.9, 1e3);
     cell_number(p, c->to_granted);
     cell_number(p, c->to_denied);
     cell_number(p, c->users[USERS_ASKED]);
     cell_number(p, c->users[USERS_DENIED]);
     cell_number(p, c->users[USERS_RECOVERED]);
+    cell_number(p, c->users[USERS_SILENCED]);
+    cell_number(p, c->users[USERS_KEPT_ASKING]);
+    cell_number(p, c->users[USERS_TURNED_OFF]);
+    cell_number(p, c->users[USERS_ON_AGAIN]);
+    cell_quantile(p, &c->recovery_us, 0.5, 1e6);
 }
 
 void table_scopes(struct page *p, const struct row *rows, size_t n)
 {
     static const struct heading scope = {"scope", "scope", false};
     table_begin(p, "scopes", "Scopes", "各 scope");
-    put_headings(p, &scope, 1);
-    put_headings(p, count_headings, COUNT_HEADINGS);
+    table_head(p, &scope, 1);
+    table_head(p, count_headings, COUNT_HEADINGS);
     put(p, "</tr></thead><tbody>");
     for (size_t i = 0; i < n && i < GROUPS_SHOWN; i++) {
         put(p, "<tr>");
@@ -130,8 +113,8 @@ void table_groups(struct page *p, const struct row *rows, size_t n, const struct
     };
     table_begin(p, "groups", "Groups", "分组");
     for (size_t d = 0; d < o->n_by; d++)
-        put_headings(p, &dims[o->by[d]], 1);
-    put_headings(p, count_headings, COUNT_HEADINGS);
+        table_head(p, &dims[o->by[d]], 1);
+    table_head(p, count_headings, COUNT_HEADINGS);
     put(p, "</tr></thead><tbody>");
     for (size_t i = 0; i < n && i < GROUPS_SHOWN; i++) {
         put(p, "<tr>");
@@ -153,7 +136,7 @@ void table_wordings(struct page *p, const struct wording *list, size_t n)
     };
     uint64_t most = n ? list[0].count : 1;
     table_begin(p, "errmsgs", "errMsg by platform", "各平台的 errMsg");
-    put_headings(p, headings, sizeof headings / sizeof headings[0]);
+    table_head(p, headings, sizeof headings / sizeof headings[0]);
     put(p, "</tr></thead><tbody>");
     for (size_t i = 0; i < n && i < WORDINGS_SHOWN; i++) {
         const struct wording *w = &list[i];
@@ -161,7 +144,7 @@ void table_wordings(struct page *p, const struct wording *list, size_t n)
                           : w->cls == AT_CLASS_DENIED    ? "denied"
                           : w->cls == AT_CLASS_DISMISSED ? "dismissed"
                                                          : "other";
-        put(p, "<tr><td class=\"number\" data-value=\"%" PRIu64 "\">", w->count);
+        put(p, "<tr><td class=n>");
         put(p,
             "<svg class=\"spark\" viewBox=\"0 0 60 10\" aria-hidden=\"true\"><rect width=\"%.1f\" height=\"10\" "
             "class=\"%s\"/></svg> ",
@@ -185,6 +168,30 @@ void table_wordings(struct page *p, const struct wording *list, size_t n)
         put(p, "<p class=\"note\">+%zu</p>\n", n - WORDINGS_SHOWN);
 }
 
+void table_lone(struct page *p, const struct row *rows, size_t n)
+{
+    static const struct heading headings[] = {{"scope", "scope", false},
+                                              {"API", "接口", false},
+                                              {"platform", "平台", false},
+                                              {"calls", "调用", true},
+                                              {"users", "用户", true}};
+    table_begin(p, "never-asked", "Called by users who were never asked", "用户从未被询问的调用");
+    table_head(p, headings, 5);
+    put(p, "</tr></thead><tbody>");
+    for (size_t i = 0; i < n && i < WORDINGS_SHOWN; i++) {
+        put(p, "<tr>");
+        cell_text(p, rows[i].label[DIM_SCOPE]);
+        cell_text(p, rows[i].label[DIM_API]);
+        cell_text(p, rows[i].label[DIM_PLATFORM]);
+        cell_number(p, rows[i].counts->calls);
+        cell_number(p, rows[i].counts->users[0]);
+        put(p, "</tr>\n");
+    }
+    table_end(p);
+    if (n > WORDINGS_SHOWN)
+        put(p, "<p class=\"note\">+%zu</p>\n", n - WORDINGS_SHOWN);
+}
+
 void table_faults(struct page *p, const struct story *s)
 {
     static const struct heading headings[] = {
@@ -192,7 +199,7 @@ void table_faults(struct page *p, const struct story *s)
         {"user", "用户", false}, {"scope", "scope", false}, {"what", "说明", false},
     };
     table_begin(p, "divergences", "Divergences", "偏差");
-    put_headings(p, headings, sizeof headings / sizeof headings[0]);
+    table_head(p, headings, sizeof headings / sizeof headings[0]);
     put(p, "</tr></thead><tbody>");
     for (size_t i = 0; i < s->n_faults; i++) {
         const struct fault *f = &s->faults[i];
@@ -246,25 +253,44 @@ static void put_tile(struct page *p, uint64_t n, const char *en, const char *zh)
     put(p, "</li>");
 }
 
-static void put_top(struct page *p, const struct tally *t, const struct story *s)
+/* "2026-11-14 22:13". */
+static void put_minute(struct page *p, int64_t t_us)
+{
+    char text[40];
+    at_time_text(t_us, text);
+    put(p, "%.10s %.5s", text, text + 11);
+}
+
+static void put_top(struct page *p, const struct tally *t, const struct story *s, const struct row *rows, size_t n_rows)
 {
     struct tally_totals n;
-    char from[40], to[40];
+    uint64_t prompts = 0, refused = 0, silent = 0;
     tally_totals(t, &n);
+    for (size_t i = 0; i < n_rows; i++) {
+        const struct counts *c = rows[i].counts;
+        prompts += c->prompts_observed + c->prompts_inferred;
+        refused += c->answers[AT_ANSWER_DENY];
+        silent += c->while_denied;
+    }
     put(p, "<header><h1>");
     put_both(p, "Authorization report", "授权报告");
     put(p, "</h1><p class=\"buttons\"><button type=\"button\" id=\"lang\">中文</button> "
            "<button type=\"button\" id=\"theme\" aria-label=\"light or dark / 明暗\">◐</button></p>");
     if (n.events) {
-        at_time_text(n.from_us, from);
-        at_time_text(n.to_us, to);
-        put(p, "<p>%s – %s</p>", from, to);
+        put(p, "<p>");
+        put_minute(p, n.from_us);
+        put(p, " – ");
+        put_minute(p, n.to_us);
+        put(p, " UTC</p>");
     }
     put(p, "<ul class=\"tiles\">");
     put_tile(p, n.events, "events", "事件");
     put_tile(p, n.calls, "calls", "调用");
     put_tile(p, n.apps, "apps", "应用");
     put_tile(p, n.users, "users", "用户");
+    put_tile(p, prompts, "prompts", "弹窗");
+    put_tile(p, refused, "prompts refused", "弹窗被拒");
+    put_tile(p, silent, "calls denied in silence", "静默失败的调用");
     put_tile(p, s->faults_all, "divergences", "偏差");
     put(p, "</ul></header>\n<main>\n");
 }
@@ -273,24 +299,28 @@ enum at_err report_html(const struct tally *t, const struct report_options *o, s
                         size_t hours, struct at_buf *out)
 {
     struct page p = {.out = out};
-    struct row *rows = NULL, *group_rows = NULL;
+    struct row *rows = NULL, *group_rows = NULL, *lone_rows = NULL;
     struct wording *wordings = NULL;
-    size_t n = 0, n_groups = 0, n_wordings = 0;
+    size_t n = 0, n_groups = 0, n_lone = 0, n_wordings = 0;
     p.err = rows_of(t, tally_scopes(t), &rows, &n);
     if (!p.err && groups)
         p.err = rows_of(t, tally_groups(t, groups), &group_rows, &n_groups);
     if (!p.err)
+        p.err = rows_of(t, tally_lone(t), &lone_rows, &n_lone);
+    if (!p.err)
         p.err = wordings_of(t, &wordings, &n_wordings);
     put_head(&p);
-    put_top(&p, t, s);
+    put_top(&p, t, s, rows, n);
     plot_outcomes(&p, rows, n);
-    plot_denials(&p, t, tally_groups(t, hours));
+    plot_denials(&p, tally_groups(t, hours));
     plot_users(&p, rows, n);
     plot_answer_times(&p, tally_scopes(t));
+    plot_wordings(&p, wordings, n_wordings);
     plot_story(&p, s);
     table_scopes(&p, rows, n);
     if (groups)
         table_groups(&p, group_rows, n_groups, o);
+    table_lone(&p, lone_rows, n_lone);
     table_faults(&p, s);
     table_wordings(&p, wordings, n_wordings);
     put(&p, "</main>\n<footer><p>authtape " AT_VERSION "</p></footer>\n<script>\n");
@@ -298,6 +328,7 @@ enum at_err report_html(const struct tally *t, const struct report_options *o, s
     put(&p, "</script>\n</body>\n</html>\n");
     free(rows);
     free(group_rows);
+    free(lone_rows);
     free(wordings);
     return p.err;
 }

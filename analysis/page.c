@@ -61,13 +61,7 @@ void put_both(struct page *p, const char *en, const char *zh)
     put(p, "<span lang=\"en\">%s</span><span lang=\"zh\">%s</span>", en, zh);
 }
 
-void put_label(struct page *p, double x, double y, const char *css, const char *en, const char *zh)
-{
-    put(p, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\" lang=\"en\">%s</text>", x, y, css, en);
-    put(p, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\" lang=\"zh\">%s</text>", x, y, css, zh);
-}
-
-void put_name(struct page *p, double x, double y, const char *css, struct at_str s, size_t columns)
+void put_name(struct page *p, struct at_str s, size_t columns)
 {
     struct at_buf safe = {0};
     if (!p->err)
@@ -79,10 +73,15 @@ void put_name(struct page *p, double x, double y, const char *css, struct at_str
         while (cut.len && ((unsigned char)cut.ptr[cut.len] & 0xc0) == 0x80)
             cut.len--;
     }
-    put(p, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">", x, y, css);
     put_escaped(p, cut);
-    put(p, is_cut ? "…</text>" : "</text>");
+    put(p, is_cut ? "…" : "");
     at_buf_free(&safe);
+}
+
+void put_label(struct page *p, double x, double y, const char *css, const char *en, const char *zh)
+{
+    put(p, "<text x=\"%.2f%%\" y=\"%.0f\" class=\"%s\" lang=\"en\">%s</text>", x, y, css, en);
+    put(p, "<text x=\"%.2f%%\" y=\"%.0f\" class=\"%s\" lang=\"zh\">%s</text>", x, y, css, zh);
 }
 
 void put_number(struct page *p, uint64_t n)
@@ -95,29 +94,89 @@ void put_number(struct page *p, uint64_t n)
     }
 }
 
+/* ---- Figures */
+
 void figure_begin(struct page *p, const char *id, const char *en, const char *zh, const char *note_en,
-                  const char *note_zh, double height)
+                  const char *note_zh)
 {
     put(p, "<figure id=\"%s\"><figcaption><h2>", id);
     put_both(p, en, zh);
     put(p, "</h2><p>");
     put_both(p, note_en, note_zh);
-    put(p, "</p></figcaption><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"%s / %s\">", en, zh);
-    put(p, "<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"%s / %s\">", PLOT_WIDTH, height, en, zh);
-}
-
-void figure_end(struct page *p)
-{
-    put(p, "</svg></div></figure>\n");
+    put(p, "</p></figcaption>");
 }
 
 void put_legend(struct page *p, const struct legend *list, size_t n)
 {
-    double x = 0;
+    put(p, "<ul class=\"legend\">");
     for (size_t i = 0; i < n; i++) {
-        put(p, "<rect x=\"%.1f\" y=\"2\" width=\"12\" height=\"12\" class=\"%s\"/>", x, list[i].css);
-        put_label(p, x + 17, 12.5, "small", list[i].en, list[i].zh);
-        size_t en = text_width(at_str(list[i].en)), zh = text_width(at_str(list[i].zh));
-        x += 34 + 6.6 * (double)(en > zh ? en : zh);
+        put(p, "<li><svg viewBox=\"-7 -7 14 14\" aria-hidden=\"true\"><path d=\"%s\" class=\"%s\"/></svg> ",
+            list[i].shape ? list[i].shape : "M-6,-6h12v12h-12z", list[i].css);
+        put_both(p, list[i].en, list[i].zh);
+        put(p, "</li>");
     }
+    put(p, "</ul>");
+}
+
+void drawing_begin(struct page *p, const char *en, const char *zh, double height)
+{
+    put(p, "<svg class=\"plot\" width=\"100%%\" height=\"%.0f\" role=\"img\" aria-label=\"%s / %s\">", height, en, zh);
+}
+
+void drawing_end(struct page *p)
+{
+    put(p, "</svg>\n");
+}
+
+void put_bar(struct page *p, const struct bar *bar, const char *what, uint64_t value)
+{
+    put(p,
+        "<rect x=\"%.3f%%\" y=\"%.1f\" width=\"%.3f%%\" height=\"%.1f\" class=\"%s\"><title>%s: %" PRIu64
+        "</title></rect>",
+        bar->x, bar->y, bar->w, bar->h, bar->css, what, value);
+}
+
+/* ---- Tables */
+
+void table_head(struct page *p, const struct heading *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        put(p, "<th scope=\"col\"%s><button type=\"button\">", list[i].number ? " class=n" : "");
+        put_both(p, list[i].en, list[i].zh);
+        put(p, "</button></th>");
+    }
+}
+
+/* What a figure shows, as numbers. */
+void data_begin(struct page *p, const char *id, const struct heading *list, size_t n)
+{
+    put(p, "<details><summary>");
+    put_both(p, "The numbers", "数据");
+    put(p,
+        "</summary><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"numbers / 数据: %s\">"
+        "<table id=\"%s-data\"><thead><tr>",
+        id, id);
+    table_head(p, list, n);
+    put(p, "</tr></thead><tbody>");
+}
+
+void data_end(struct page *p)
+{
+    put(p, "</tbody></table></div></details></figure>\n");
+}
+
+#define CELL_COLUMNS 200 /* a longer text is cut: the page has to stay small whatever the hosts say */
+
+void cell_text(struct page *p, struct at_str s)
+{
+    put(p, s.len > 40 ? "<td class=\"long\"><bdi>" : "<td><bdi>");
+    put_name(p, s.ptr ? s : AT_STR("–"), CELL_COLUMNS);
+    put(p, "</bdi></td>");
+}
+
+void cell_number(struct page *p, uint64_t n)
+{
+    put(p, "<td class=n>");
+    put_number(p, n);
+    put(p, "</td>");
 }

@@ -4,9 +4,8 @@
 
 #include "analysis/page.h"
 
-#define LEFT 190.0
-#define LANE 44.0
-#define TOP 34.0
+#define LANE 62.0 /* a scope's name, above it what happened */
+#define MIDDLE 40.0
 #define LANES 24
 
 struct canvas {
@@ -37,7 +36,7 @@ static void lay_out(struct canvas *c, const struct tale *t)
             lane_of(c, t->marks[i].scope);
     }
     for (size_t i = 0; i < t->n; i++)
-        c->x[i] = LEFT + 12 + (x > 0 ? c->x[i] / x : 0.5) * (PLOT_WIDTH - LEFT - 40);
+        c->x[i] = 2 + 96 * (x > 0 ? c->x[i] / x : 0.5);
 }
 
 struct look {
@@ -74,22 +73,30 @@ static struct look look_of(const struct mark *m)
     return (struct look){"other", "", "M0,0"};
 }
 
+static void put_when(struct page *p, const struct mark *m, int64_t origin)
+{
+    put(p, "+%.3f s", (double)(m->t_us - origin) / 1e6);
+}
+
 static void put_mark(struct page *p, const struct story *s, const struct mark *m, double x, double y, int64_t origin)
 {
     struct look look = look_of(m);
-    put(p, "<path d=\"%s\" transform=\"translate(%.1f %.1f)\" class=\"mark %s%s\"><title>+%.3f s: %s%s ", look.shape, x,
-        y, look.css, m->inferred ? " guess" : "", (double)(m->t_us - origin) / 1e6, m->inferred ? "inferred: " : "",
-        look.name);
+    put(p, "<svg x=\"%.2f%%\" y=\"%.0f\" overflow=\"visible\"><path d=\"%s\" class=\"mark %s%s\"><title>", x, y,
+        look.shape, look.css, m->inferred ? " guess" : "");
+    put_when(p, m, origin);
+    put(p, ": %s%s ", m->inferred ? "inferred: " : "", look.name);
     put_text(p, story_string(s, m->kind == MARK_FAULT ? m->text : m->api));
-    put(p, "</title></path>");
+    put(p, "</title></path></svg>");
 }
 
 static void put_lanes(struct page *p, const struct story *s, const struct canvas *c)
 {
     for (size_t i = 0; i < c->n_lanes; i++) {
-        double y = TOP + LANE * ((double)i + 0.5);
-        put(p, "<line x1=\"%.0f\" x2=\"%.0f\" y1=\"%.1f\" y2=\"%.1f\" class=\"lane\"/>", LEFT, PLOT_WIDTH - 10, y, y);
-        put_name(p, LEFT - 8, y + 4, "end", story_string(s, c->lane_scope[i]), 26);
+        double y = LANE * (double)i;
+        put(p, "<line x1=\"0\" x2=\"100%%\" y1=\"%.0f\" y2=\"%.0f\" class=\"lane\"/><text x=\"0\" y=\"%.0f\">",
+            y + MIDDLE, y + MIDDLE, y + 14);
+        put_name(p, story_string(s, c->lane_scope[i]), 40);
+        put(p, "</text>");
     }
 }
 
@@ -98,51 +105,80 @@ static void put_marks(struct page *p, const struct story *s, const struct tale *
 {
     for (size_t i = 0; i < t->n; i++) {
         const struct mark *m = &t->marks[i];
-        double y = TOP + LANE * ((double)(m->scope == UINT32_MAX ? 0 : lane_of(c, m->scope)) + 0.5);
+        double y = LANE * (double)(m->scope == UINT32_MAX ? 0 : lane_of(c, m->scope)) + MIDDLE;
         if (m->kind == MARK_RESET)
-            put(p, "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.0f\" y2=\"%.0f\" class=\"reset\"/>", c->x[i], c->x[i], TOP,
-                TOP + LANE * (double)c->n_lanes);
-        y += m->kind == MARK_CALL ? 0 : m->kind == MARK_FAULT ? 13 : -12;
+            put(p, "<line x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"18\" y2=\"%.0f\" class=\"reset\"/>", c->x[i], c->x[i],
+                LANE * (double)c->n_lanes);
+        y += m->kind == MARK_CALL ? 0 : m->kind == MARK_FAULT ? 13 : -13;
         put_mark(p, s, m, c->x[i], y, t->marks[0].t_us);
     }
 }
 
-void plot_story(struct page *p, struct story *s)
+static void put_numbers(struct page *p, const struct story *s, const struct tale *t)
 {
-    static const struct legend legend[] = {
-        {"ok", "ok, allowed, turned on", "成功、允许、打开"},
-        {"denied", "denied, turned off", "拒绝、关闭"},
-        {"dismissed", "dismissed", "关闭弹窗"},
-        {"asked", "prompt", "弹窗"},
-        {"fault", "divergence", "偏差"},
-    };
-    struct canvas c = {.n_lanes = 0};
-    const struct tale *t = story_best(s);
-    if (!t)
-        return;
-    lay_out(&c, t);
-    double height = TOP + LANE * (double)(c.n_lanes ? c.n_lanes : 1) + 26;
-    figure_begin(p, "timeline", "One user's scopes over time", "一位用户的各 scope 时间线",
-                 "Squares are calls, diamonds prompts, circles decisions, triangles switches flipped, crosses "
-                 "divergences; outlines were inferred. Pauses are shortened.",
-                 "方块为调用，菱形为弹窗，圆点为决定，三角为设置开关，叉为偏差；空心者为推断。停顿已压缩。", height);
-    put_legend(p, legend, sizeof legend / sizeof legend[0]);
-    put_lanes(p, s, &c);
-    put_marks(p, s, t, &c);
+    static const struct heading headings[] = {{"time", "时间", false},
+                                              {"what", "事项", false},
+                                              {"scope", "scope", false},
+                                              {"API, explanation", "接口、说明", false}};
+    data_begin(p, "timeline", headings, 4);
+    for (size_t i = 0; i < t->n; i++) {
+        const struct mark *m = &t->marks[i];
+        put(p, "<tr><td class=n>");
+        put_when(p, m, t->marks[0].t_us);
+        put(p, "</td><td>%s%s</td>", m->inferred ? "inferred: " : "", look_of(m).name);
+        cell_text(p, story_string(s, m->scope));
+        cell_text(p, story_string(s, m->kind == MARK_FAULT ? m->text : m->api));
+        put(p, "</tr>");
+    }
+    data_end(p);
+}
+
+static void put_subject(struct page *p, const struct story *s, const struct tale *t)
+{
     char from[40];
     at_time_text(t->marks[0].t_us, from);
-    put(p, "<text x=\"%.0f\" y=\"%.1f\" class=\"small\">%s</text>", LEFT, height - 6, from);
-    put(p, "<text x=\"%.0f\" y=\"%.1f\" class=\"small end\">+%.1f s</text>", PLOT_WIDTH - 12, height - 6,
-        (double)(t->marks[t->n - 1].t_us - t->marks[0].t_us) / 1e6);
-    figure_end(p);
     put(p, "<p class=\"note\">");
     put_both(p, "app, user:", "应用、用户：");
     put(p, " <bdi>");
     put_text(p, story_string(s, t->app));
     put(p, "</bdi>, <bdi>");
     put_text(p, story_string(s, t->user));
-    put(p, "</bdi>");
+    put(p, "</bdi>; %s – +%.1f s", from, (double)(t->marks[t->n - 1].t_us - t->marks[0].t_us) / 1e6);
     if (t->cut)
         put(p, " (+%zu)", t->cut);
-    put(p, "</p>\n");
+    put(p, "</p>");
+}
+
+void plot_story(struct page *p, struct story *s)
+{
+    static const struct legend legend[] = {
+        {"ok", "call: ok", "调用成功", "M-5,-5h10v10h-10z"},
+        {"denied", "call: denied", "调用被拒", "M-5,-5h10v10h-10z"},
+        {"asked", "prompt", "弹窗", "M0,-7L7,0L0,7L-7,0z"},
+        {"ok", "user allows", "用户允许", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"},
+        {"denied", "user denies", "用户拒绝", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"},
+        {"dismissed", "dismissed", "关闭弹窗", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"},
+        {"ok", "turned on in settings", "在设置中打开", "M0,-7L7,5H-7z"},
+        {"denied", "turned off in settings", "在设置中关闭", "M0,7L7,-5H-7z"},
+        {"silent", "call without answer", "无应答的调用", "M-5,-5h10v10h-10z"},
+        {"mark fault", "divergence", "偏差", "M-6,-6L6,6M-6,6L6,-6"},
+    };
+    struct canvas c = {.n_lanes = 0};
+    const struct tale *t = story_best(s);
+    if (!t)
+        return;
+    lay_out(&c, t);
+    figure_begin(
+        p, "timeline", "One user's scopes over time", "一位用户的各 scope 时间线",
+        "The user with the most divergences. Outlines were inferred; a dashed line is a removal; pauses are shortened.",
+        "偏差最多的用户。空心者为推断；虚线为移除；停顿已压缩。");
+    put_subject(p, s, t);
+    put_legend(p, legend, sizeof legend / sizeof legend[0]);
+    drawing_begin(p, "Calls, prompts, decisions, flips and divergences of one user, a line for each scope",
+                  "一位用户的调用、弹窗、决定、开关与偏差，每个 scope 一行",
+                  LANE * (double)(c.n_lanes ? c.n_lanes : 1));
+    put_lanes(p, s, &c);
+    put_marks(p, s, t, &c);
+    drawing_end(p);
+    put_numbers(p, s, t);
 }

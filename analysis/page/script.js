@@ -22,15 +22,15 @@
     }
   }
   const valueOf = cell => {
-    const text = cell.dataset.value || cell.textContent
-    const number = Number(text)
-    return text.trim() !== '' && !Number.isNaN(number) ? number : text
+    const text = cell.textContent.trim()
+    if (!cell.classList.contains('n')) return text
+    return text === '–' ? -1 : Number(text.replace(/[^0-9.-]/g, ''))
   }
   for (const button of document.querySelectorAll('th button')) {
     button.onclick = () => {
       const th = button.parentElement
       const down = th.getAttribute('aria-sort') === 'descending' ||
-        (!th.hasAttribute('aria-sort') && !th.classList.contains('number'))
+        (!th.hasAttribute('aria-sort') && !th.classList.contains('n'))
       for (const other of th.parentElement.children) other.removeAttribute('aria-sort')
       th.setAttribute('aria-sort', down ? 'ascending' : 'descending')
       const body = th.closest('table').tBodies[0]

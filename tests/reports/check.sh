@@ -172,20 +172,19 @@ check "export --perfetto has every answered call as a span" exports_perfetto
 # ---- The HTML page, in a real browser
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
-fetch_tools() {
-    mkdir -p "$WORK/tools" &&
-        timeout 120 npm install --prefix "$WORK/tools" --silent --no-audit --no-fund puppeteer-core@23.11.1 axe-core@4.10.2
-}
 # names from outside that try to be markup, in every place where a name can be
 node "$HERE/simulate.mjs" 5 200 | sed 's/"wx02"/"<script>alert(1)<\/script>"/; s/"devtools"/"\\"><img src=x onerror=alert(2)>\\u202e"/' >tape
 "$AUTHTAPE_ASAN" report --format html --by platform,day -o page.html tape
-opens() { node "$HERE/page.mjs" "$browser" "$WORK/page.html" "$WORK/tools/node_modules/axe-core/axe.min.js" "$(wc -l <tape)"; }
+opens() {
+    "$AUTHTAPE" report --format json --by platform,day -o report.json tape && "$AUTHTAPE" report --format json --by hour -o hours.json tape &&
+        node "$HERE/page.mjs" "$browser" "$WORK/page.html" report.json hours.json "$(grep -c '"kind":"decision"' tape)"
+}
 small() { [ "$(wc -c <page.html)" -lt 1000000 ] && ! grep -q '<img\|<script>alert' page.html; }
 check "the HTML page is small and holds no markup from outside" small
 if [ -z "$browser" ]; then
     skip "the HTML page in a browser" "chromium is not installed"
-elif ! fetch_tools >"$WORK/log" 2>&1; then
-    skip "the HTML page in a browser" "npm cannot fetch puppeteer-core and axe-core"
+elif ! npm_packages; then
+    skip "the HTML page in a browser" "$npm_said"
 else
-    check "the HTML page in a browser: data, sorting, filter, languages, themes, accessibility" opens
+    check "the HTML page in a browser: every number, sorting, filter, languages, themes, widths, accessibility" opens
 fi
