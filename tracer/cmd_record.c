@@ -28,6 +28,7 @@ enum {
     OPT_TOKEN,
     OPT_CORS,
     OPT_SYNC,
+    OPT_FDATASYNC,
     OPT_LISTEN_BODY,
     OPT_LISTEN_EVENTS,
     OPT_LISTEN_RATE,
@@ -62,6 +63,9 @@ static const struct at_option options[] = {
     {"buffer", 0, "N", OPT_BUFFER, "size of the kernel's buffer in bytes, k and M allowed"},
     {"rotate-size", 0, "BYTES", OPT_ROTATE_SIZE, "live: a new tape when this one has so many bytes, k and M allowed"},
     {"rotate-s", 0, "N", OPT_ROTATE_S, "live: a new tape when this one is so many seconds old"},
+    {"fdatasync", 0, "WHEN", OPT_FDATASYNC,
+     "live: when what was written is to survive a power cut: never (but at the end; the\ndefault), frame, or within so "
+     "many seconds"},
     {"token", 0, "FILE", OPT_TOKEN,
      "who sends must know the token in FILE (default: $AUTHTAPE_TOKEN); needed when\nother machines can reach ADDR"},
     {"cors", 0, "ORIGIN", OPT_CORS, "pages of this origin may send (* is any); may be given several times"},
@@ -152,7 +156,9 @@ static int set_up_sinks(struct at_recording *r)
                                              .keep = r->collector != NULL,
                                              .any_times = r->collector != NULL,
                                              .rotate_bytes = r->rotate_bytes,
-                                             .rotate_s = r->rotate_s};
+                                             .rotate_s = r->rotate_s,
+                                             .sync_frames = r->sync_frames,
+                                             .sync_s = r->sync_s};
     struct at_why why = {{0}};
     if (!r->n_dialects)
         choose_dialects(r);
@@ -263,6 +269,18 @@ static bool take_u32(const struct at_cli *cli, const char *name, uint64_t min, u
     return true;
 }
 
+static bool take_fdatasync(const struct at_cli *cli, struct at_recording *r)
+{
+    r->sync_frames = !strcmp(cli->arg, "frame");
+    r->sync_s = 0;
+    if (r->sync_frames || !strcmp(cli->arg, "never"))
+        return true;
+    if (cli->arg[0] >= '0' && cli->arg[0] <= '9')
+        return take_u32(cli, "fdatasync", 1, 1u << 30, &r->sync_s);
+    at_cli_usage(cli->command, "'--fdatasync %s': never, frame or a number of seconds is needed", cli->arg);
+    return false;
+}
+
 static bool take_number(const struct at_cli *cli, int option, struct at_recording *r)
 {
     struct at_collect_options *c = &r->collect_options;
@@ -343,6 +361,8 @@ static bool take_option(const struct at_cli *cli, int option, struct at_recordin
     case OPT_SYNC:
         r->sync = true;
         return true;
+    case OPT_FDATASYNC:
+        return take_fdatasync(cli, r);
     default:
         if (option >= AT_LIMIT_FIRST)
             return at_limit_take(cli, option, &r->limits);
@@ -373,6 +393,8 @@ static int run(const struct at_command *self, int argc, char **argv)
         r.out = "-";
     if ((r.rotate_bytes || r.rotate_s) && (r.file || !strcmp(r.out, "-")))
         return at_cli_usage(self, "--rotate-size and --rotate-s are for live recordings into a file");
+    if ((r.sync_frames || r.sync_s) && (r.file || !strcmp(r.out, "-")))
+        return at_cli_usage(self, "--fdatasync is for live recordings into a file");
     int status = set_up(&r);
     if (status == AT_EXIT_NONE)
         status = at_recording_run(&r);

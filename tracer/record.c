@@ -24,6 +24,9 @@ struct at_taping {
     uint64_t written, before; /* bytes in all, and of them on the tapes before this one */
     uint64_t rotate_bytes;
     int64_t rotate_us;
+    bool sync_frames;
+    int64_t sync_us;
+    int64_t unsynced_since_us;        /* INT64_MIN: all that was written is on the disk, or nobody asked for it */
     int64_t begun_us;                 /* INT64_MIN: nothing is on it yet */
     int64_t now_us, waiting_since_us; /* INT64_MIN: nothing waits */
     struct at_why why;
@@ -73,8 +76,10 @@ enum at_err at_taping_open(const char *path, const struct at_taping_options *opt
     t->any_times = options->any_times;
     t->rotate_bytes = options->rotate_bytes;
     t->rotate_us = (int64_t)options->rotate_s * 1000000;
+    t->sync_frames = options->sync_frames;
+    t->sync_us = (int64_t)options->sync_s * 1000000;
     t->fd = -1;
-    t->waiting_since_us = t->begun_us = INT64_MIN;
+    t->waiting_since_us = t->begun_us = t->unsynced_since_us = INT64_MIN;
     t->path = strdup(path);
     enum at_err err = t->path ? AT_OK : at_fail(&t->why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
     if (!err && options->keep)
@@ -105,6 +110,15 @@ static enum at_err write_fd(struct at_taping *t, const char *p, size_t len)
     return AT_OK;
 }
 
+/* What was written is to survive a power cut. */
+static enum at_err sync_tape(struct at_taping *t)
+{
+    t->unsynced_since_us = INT64_MIN;
+    if (t->in_place || !fdatasync(t->fd))
+        return AT_OK;
+    return at_fail(&t->why, AT_IO, "cannot sync: %s", strerror(errno));
+}
+
 static enum at_err write_out(struct at_taping *t)
 {
     size_t n = t->bytes.len;
@@ -113,7 +127,13 @@ static enum at_err write_out(struct at_taping *t)
     enum at_err err = t->live ? write_fd(t, t->bytes.ptr, n) : at_output_write(t->output, t->bytes.ptr, n, &t->why);
     t->bytes.len = 0;
     t->written += n;
-    return err;
+    if (err || !t->live)
+        return err;
+    if (t->sync_frames)
+        return sync_tape(t);
+    if (t->sync_us && t->unsynced_since_us == INT64_MIN)
+        t->unsynced_since_us = t->now_us;
+    return AT_OK;
 }
 
 enum at_err at_taping_event(void *ctx, const struct at_event *ev)
@@ -145,9 +165,12 @@ enum at_err at_taping_tick(struct at_taping *t, int64_t now_us)
     t->now_us = now_us;
     if (is_full(t))
         return at_taping_rotate(t);
-    if (!t->live || t->waiting_since_us == INT64_MIN || now_us - t->waiting_since_us < FLUSH_US)
-        return AT_OK;
-    return at_taping_flush(t, false);
+    enum at_err err = AT_OK;
+    if (t->live && t->waiting_since_us != INT64_MIN && now_us - t->waiting_since_us >= FLUSH_US)
+        err = at_taping_flush(t, false);
+    if (!err && t->unsynced_since_us != INT64_MIN && now_us - t->unsynced_since_us >= t->sync_us)
+        err = sync_tape(t);
+    return err;
 }
 
 enum at_err at_taping_flush(struct at_taping *t, bool sync)
@@ -155,9 +178,7 @@ enum at_err at_taping_flush(struct at_taping *t, bool sync)
     t->waiting_since_us = INT64_MIN;
     enum at_err err = at_tape_encode_flush(t->encoder, &t->bytes);
     err = err ? at_fail(&t->why, err, "%s", at_err_text(err)) : write_out(t);
-    if (!err && sync && !t->in_place && fdatasync(t->fd))
-        err = at_fail(&t->why, AT_IO, "cannot sync: %s", strerror(errno));
-    return err;
+    return !err && sync ? sync_tape(t) : err;
 }
 
 static enum at_err end_tape(struct at_taping *t)
@@ -216,6 +237,7 @@ enum at_err at_taping_rotate(struct at_taping *t)
     close(t->fd);
     t->fd = -1;
     t->before = t->written;
+    t->unsynced_since_us = INT64_MIN;
     t->begun_us = INT64_MIN;
     return err ? err : begin(t);
 }

@@ -14,6 +14,8 @@ struct at_taping_options {
     bool keep;             /* a file that is there already is put aside, as by rotation, not overwritten */
     uint64_t rotate_bytes; /* live: a new tape when this one has so many bytes, and */
     uint32_t rotate_s;     /* when it is so old; 0: never. A tape without events goes on */
+    bool sync_frames;      /* live: fdatasync behind every write; else */
+    uint32_t sync_s;       /* behind what was written so many seconds ago; 0: only at the end */
     bool any_times;        /* events come with clocks of their own: a frame may span any time */
 };
 AT_MUST_USE enum at_err at_taping_open(const char *path, const struct at_taping_options *options,

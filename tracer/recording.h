@@ -23,7 +23,8 @@ struct at_recording {
     struct at_collect_options collect_options;
     struct at_limits limits;
     uint64_t rotate_bytes;
-    uint32_t rotate_s;
+    uint32_t rotate_s, sync_s;
+    bool sync_frames;
     const char *token_file;
     char *token;
     bool sync, quiet;
