@@ -45,3 +45,12 @@ for name in C1_clean_plain C2_clean_deflate S1_sixbugs_plain; do
         check "$name: every fault found" verdict "$name"
     fi
 done
+
+# ---- Sessions made up from numbers: every other one of a host with a fault. DIALECT_SESSIONS=1000 tries more.
+if ! command -v node >/dev/null; then
+    skip "sessions of real clients" "node is not installed"
+elif npm_packages; then
+    node "$HERE/sessions.mjs" "$WORK" "$AUTHTAPE" 1 "${DIALECT_SESSIONS:-12}"
+else
+    skip "sessions of real clients" "$npm_said"
+fi

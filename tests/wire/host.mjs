@@ -42,17 +42,33 @@ class Connection {
     this.machine = host.machine(this.app, this.user);
     this.mocks = new Map();
     this.failures = 0;
+    this.number = ++host.connections;
     socket.on('message', (data) => {
+      host.received++;
       host.messages.push({ dir: 'client', body: JSON.parse(data) });
+      host.current = this;
       this.receive(JSON.parse(data));
+      delete host.current;
     });
   }
 
+  /** What the host says of itself: an event of a binding, and a log line that the developer tools deliver twice. */
+  trace({ kind, api, scope, answer, errMsg }) {
+    const names = { call: 'call', prompt: 'prompt', decision: 'answer', return: 'result', reset: 'reset' };
+    if (!names[kind]) return;
+    const said = { v: 1, ev: names[kind], api, scope, answer: answer === 'dismiss' ? 'cancel' : answer, errMsg };
+    this.send({ method: 'App.bindingCalled', params: { name: '__authTrace', args: [said] } });
+    const line = { method: 'App.logAdded', params: { type: 'log', args: ['[auth]', JSON.stringify(said)] } };
+    for (let i = 0; i < 2; i++) this.send(line);
+  }
+
   log(event) {
-    this.host.log({ app: this.app, user: this.user, ...event });
+    const key = this.host.trace && `${this.number} ${event.rpc}`; // ids are told apart by connection
+    this.host.log({ app: this.app, user: this.user, ...event, ...(key && { key }) });
   }
 
   send(message) {
+    this.host.sent++;
     this.host.messages.push({ dir: 'server', body: message });
     this.socket.send(JSON.stringify(message));
   }
@@ -63,13 +79,15 @@ class Connection {
       case 'Tool.getInfo':
         return reply({ SDKVersion: '3.8.9' });
       case 'App.callWxMethod':
-        return this.call(id, params.method, params.args?.[0] ?? {}, false);
+        return this.call(id, params.method, params.args?.[0] ?? {}, false, params.pluginId);
       case 'App.callFunction':
-        return this.callFunction(id, params.args ?? []);
-      case 'App.mockWxMethod':
-        if (params.result === undefined) this.mocks.delete(params.method);
-        else this.mocks.set(params.method, params.result);
+        return this.callFunction(id, params.functionDeclaration ?? '', params.args ?? []);
+      case 'App.mockWxMethod': {
+        const name = `${params.pluginId ?? ''} ${params.method}`;
+        if (params.result === undefined) this.mocks.delete(name);
+        else this.mocks.set(name, params.result);
         return reply({});
+      }
       case 'Tool.native':
         return this.native(id, params.method, params.data ?? {});
       case 'Tool.clearCache':
@@ -80,10 +98,16 @@ class Connection {
     }
   }
 
-  /** A function made of (api, argument): the wrapper through which many test frameworks call. */
-  callFunction(id, args) {
-    if (typeof args[0] === 'string' && (scopeOf(args[0], args[1] ?? {}) || /^(get|open)Setting$/.test(args[0])))
-      return this.call(id, args[0], args[1] ?? {}, true);
+  /**
+   * A function, read instead of run: it calls the API that its first argument names (the wrapper of many test
+   * frameworks), or the one in its text, wx.NAME or wx["NAME"], or what the app's own `ask` stands for.
+   */
+  callFunction(id, text, args) {
+    const own = { where: 'getLocation', settings: 'getSetting', record: 'startRecord' };
+    const written = /wx\??\.(\w+)|wx\[["'](\w+)["']\]/.exec(text);
+    const api = typeof args[0] === 'string' ? args[0] : (written?.[1] ?? written?.[2] ?? own[/ask\("(\w+)"\)/.exec(text)?.[1]]);
+    const argument = args.find((one) => typeof one === 'object') ?? { scope: /['"](scope\.\w+)['"]/.exec(text)?.[1] };
+    if (api && (scopeOf(api, argument) || /^(get|open)Setting$/.test(api))) return this.call(id, api, argument, true);
     return this.send({ id, result: { result: null } });
   }
 
@@ -101,8 +125,9 @@ class Connection {
     return reply(true);
   }
 
-  call(id, api, args, wrapped) {
-    if (this.mocks.has(api)) return this.send({ id, result: { result: this.mocks.get(api) } });
+  call(id, api, args, wrapped, plugin) {
+    const mock = `${plugin ?? ''} ${api}`; // the client makes null of undefined
+    if (this.mocks.has(mock)) return this.send({ id, result: { result: this.mocks.get(mock) } });
     const scope = scopeOf(api, args);
     const listed = scope !== undefined || api === 'getSetting' || api === 'openSetting' || api === 'authorize';
     if (listed) this.log({ kind: 'call', rpc: id, api, ...(api === 'authorize' && { scope }), wrapped });
@@ -142,10 +167,10 @@ class Connection {
     return undefined;
   }
 
-  /** A direct call that failed comes back as an error, a wrapped one as a result that says so. */
+  /** A direct call that failed comes back as an error (a mild host does not do that), a wrapped one as a result. */
   reply(call, errMsg, more = {}) {
     this.log({ kind: 'return', rpc: call.rpc, api: call.api, errMsg, ...(more.authSetting && more) });
-    if (!call.wrapped && / ?:?fail/.test(errMsg.slice(call.api.length)))
+    if (!call.wrapped && !this.host.mild && / ?:?fail/.test(errMsg.slice(call.api.length)))
       this.send({ id: call.rpc, error: { message: errMsg } });
     else this.send({ id: call.rpc, result: { result: { errMsg, ...more } } });
   }
@@ -153,8 +178,9 @@ class Connection {
 
 export class Host {
   /** deflate: false, true or 'no-takeover' (every message compressed on its own). */
-  static async start({ port = 0, deflate = false } = {}) {
+  static async start({ port = 0, deflate = false, trace = false, mild = false } = {}) {
     const host = new Host();
+    Object.assign(host, { trace, mild });
     const takeover = deflate === 'no-takeover';
     const perMessageDeflate = deflate
       ? { threshold: 200, serverNoContextTakeover: takeover, clientNoContextTakeover: takeover }
@@ -170,12 +196,15 @@ export class Host {
     this.faults = new Set();
     this.machines = new Map();
     this.truth = [];
+    this.connections = 0;
+    this.sent = this.received = 0; // messages
     this.messages = []; // all that went over the wire: {dir, body}
   }
 
   log(event) {
     this.truth.push(event);
     this.onEvent?.(event);
+    if (this.trace) this.current?.trace(event);
   }
 
   machine(app, user) {
