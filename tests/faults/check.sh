@@ -34,3 +34,12 @@ stdout_fails() { with "$1" "$AUTHTAPE" cat "$WORK/s.tape" 2>&1 >/dev/null | grep
 check "standard output full" stdout_fails write-enospc "No space left on device"
 cat_read_fails() { with read-eio:1 "$AUTHTAPE" cat "$WORK/s.tape" >/dev/null 2>"$WORK/said"; [ $? = 2 ] && grep -q "cannot read: Input/output error" "$WORK/said"; }
 check "a tape that cannot be read on" cat_read_fails
+
+# A live recorder; KILLS=500 for the whole.
+if ! command -v node >/dev/null; then
+    skip "live recorders" "node is not installed"
+elif ! timeout -s KILL 0.3 "$AUTHTAPE" record -i lo -q -w "$WORK/may.tape" 2>/dev/null && [ $? != 137 ]; then
+    skip "live recorders" "capturing needs root or CAP_NET_RAW"
+else
+    node live.mjs "$AUTHTAPE" "$WORK" "$WORK/inject.so" "${KILLS:-20}"
+fi

@@ -1,5 +1,5 @@
-// Live recorders of loopback traffic, killed with SIGKILL at random instants, four at a time.
-// usage: kill.mjs PROGRAM FOLDER KILLS [SEED]
+// Live recorders of loopback traffic, killed with SIGKILL at random instants, four at a time; then on disks that fail.
+// usage: live.mjs PROGRAM FOLDER INJECT.so KILLS [SEED]
 // What is on each tape has to be what was sent, from the first event captured on, in order, without a hole and without a
 // wrong byte; all that was sent more than a moment before the kill; and what an independent reader finds there.
 import { spawn, spawnSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const [program, folder, kills, seed = '1'] = process.argv.slice(2);
+const [program, folder, inject, kills, seed = '1'] = process.argv.slice(2);
 const AT_A_TIME = 4;
 const FLUSHED_MS = 2500; // a frame has a second, the recorder's clock ticks, and the machine is busy
 const READER = fileURLToPath(new URL('../tape/decode.mjs', import.meta.url));
@@ -49,15 +49,15 @@ function wholeFrames(tape) { // bytes up to the last whole frame, by the headers
   return Math.min(at, bytes.length);
 }
 
-function wrong(tape, killedAt) {
+function wrong(tape, killedAt, status = 1) {
   if (!existsSync(tape) || statSync(tape).size === 0) return null; // killed before it began
   const cat = run(program, 'cat', tape);
   if (cat.status !== 0) return `cat ends with ${cat.status}: ${cat.stderr}`;
   const verify = run(program, 'verify', tape);
-  if (verify.status !== 1 || !/not finished|cut off/.test(verify.stdout)) return `verify: ${verify.status} ${verify.stdout}`;
+  if (verify.status !== status || (status && !/not finished|cut off/.test(verify.stdout))) return `verify: ${verify.status} ${verify.stdout}`;
   const lines = cat.stdout.split('\n').slice(0, -1).map((line) => JSON.parse(line));
   const calls = lines.filter((e) => e.kind === 'call');
-  for (const e of lines) if (e.kind !== 'call' && e.kind !== 'start') return `an event that nobody sent: ${JSON.stringify(e)}`;
+  for (const e of lines) if (!['call', 'start', 'end'].includes(e.kind)) return `an event that nobody sent: ${JSON.stringify(e)}`;
   let last = null;
   for (const { t, kind, packet, ...rest } of calls) {
     if (last !== null && rest.n !== last + 1) return `${rest.n} follows ${last}`;
@@ -83,17 +83,49 @@ function wrong(tape, killedAt) {
 
 const totals = { events: 0, empty: 0, torn: 0 };
 
-async function one(port, tape, wait) {
-  rmSync(tape, { force: true });
-  const child = spawn(program, ['record', '-i', 'lo', '-f', `tcp port ${port}`, '-q', '--hold-ms', '1', '-d', 'beacon', '-w', tape], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr.on('data', (d) => { said += d; });
-  const ended = new Promise((done) => child.on('exit', (code, signal) => done(signal)));
+// ---- Recorders
+
+function record(port, tape, words = [], env = {}) {
+  if (tape.startsWith(folder)) rmSync(tape, { force: true });
+  const child = spawn(program, ['record', '-i', 'lo', '-f', `tcp port ${port}`, '-q', '--hold-ms', '1', '-d', 'beacon', '-w', tape, ...words],
+    { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
+  const r = { child, said: '' };
+  child.stderr.on('data', (d) => { r.said += d; });
+  r.ended = new Promise((done) => child.on('close', (code, signal) => done(signal ?? code)));
+  return r;
+}
+
+async function killed(port, tape, wait) {
+  const r = record(port, tape);
   await sleep(wait);
   const killedAt = Date.now();
-  child.kill('SIGKILL');
-  if (await ended !== 'SIGKILL') return `the recorder ended by itself: ${said}`;
-  return wrong(tape, killedAt);
+  r.child.kill('SIGKILL');
+  return await r.ended === 'SIGKILL' ? wrong(tape, killedAt) : `the recorder ended by itself: ${r.said}`;
+}
+
+// A disk that fails ends the recording: one line, status 2, and what was written before is there.
+async function failing(port, fault, words, message, tape = path.join(folder, 'fault.tape')) {
+  const r = record(port, tape, words, { LD_PRELOAD: inject, AT_FAULT: fault });
+  const status = await Promise.race([r.ended, sleep(15000).then(() => 'running')]);
+  r.child.kill('SIGKILL');
+  if (status !== 2) return `status ${status}: ${r.said}`;
+  if (!new RegExp(`^authtape: ${tape}: ${message}\n$`).test(r.said)) return `it said: ${r.said}`;
+  return tape.startsWith('/dev/') ? null : wrong(tape, 0);
+}
+
+// Short writes are gone on with.
+async function slow(port) {
+  const tape = path.join(folder, 'short.tape');
+  const r = record(port, tape, [], { LD_PRELOAD: inject, AT_FAULT: 'write-short' });
+  await sleep(2000);
+  r.child.kill('SIGTERM');
+  const status = await r.ended;
+  return status === 0 && r.said === '' ? wrong(tape, 0, 0) : `status ${status}: ${r.said}`;
+}
+
+function tell(what, name) {
+  if (what) console.log(`# ${what}`);
+  console.log(`${what ? 'not ok' : 'ok'} - live: ${name}`);
 }
 
 const server = http.createServer((q, r) => { q.resume(); q.on('end', () => r.end()); });
@@ -104,14 +136,18 @@ server.listen(0, '127.0.0.1', async () => {
   for (let done = 0, round = 0; done < kills; round++) {
     const n = Math.min(AT_A_TIME, kills - done);
     // one in five lives long enough to have to have flushed; the others are killed anywhere, also while they start
-    const waits = Array.from({ length: n }, (_, i) => (i === 0 && round % 5 === 1 ? 3200 + 600 * random() : 900 * random()));
-    const all = await Promise.all(waits.map((wait, i) => one(port, path.join(folder, `killed${i}.tape`), wait)));
+    const waits = Array.from({ length: n }, (_, i) => (i === 0 && round % 5 === 0 ? 3200 + 600 * random() : 900 * random()));
+    const all = await Promise.all(waits.map((wait, i) => killed(port, path.join(folder, `killed${i}.tape`), wait)));
     all.forEach((what, i) => what && failures.push(`kill ${done + i + 1}: ${what}`));
     done += n;
   }
-  for (const what of failures.slice(0, 5)) console.log(`# ${what}`);
   console.log(`# ${kills} kills: ${totals.events} events read back, ${totals.torn} torn tapes, ${totals.empty} without a call yet`);
-  const enough = totals.events > 0;
-  console.log(`${failures.length || !enough ? 'not ok' : 'ok'} - a live recorder killed ${kills} times: what was written is read back`);
+  tell(failures.slice(0, 5).join('\n# ') || (totals.events === 0 && 'no event at all'), `a recorder killed ${kills} times: what was written is read back`);
+  tell(await failing(port, 'write-enospc:3', [], 'cannot write: No space left on device'), 'a disk that gets full');
+  tell(await failing(port, '', [], 'cannot write: No space left on device', '/dev/full'), 'a full disk');
+  tell(await failing(port, 'write-eio:2', [], 'cannot write: Input/output error'), 'a write that fails');
+  tell(await failing(port, 'sync-eio:2', ['--fdatasync', 'frame'], 'cannot sync: Input/output error'), 'a sync of a frame that fails');
+  tell(await failing(port, 'sync-eio', ['--fdatasync', '1'], 'cannot sync: Input/output error'), 'a sync after a second that fails');
+  tell(await slow(port), 'short writes');
   process.exit(0);
 });
