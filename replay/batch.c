@@ -121,6 +121,7 @@ static enum at_err check_one(struct at_checker *c, struct view *v, const struct 
     const struct at_tape_source *source = &b->sources[b->source[i]];
     struct place_of *p = &v->sources[b->source[i]];
     enum at_err err = AT_OK;
+    c->order = h->at.event;
     c->totals.events++;
     c->totals.calls += shape->kind == AT_KIND_CALL;
     if (!p->key)
@@ -147,8 +148,8 @@ static enum at_err check_one(struct at_checker *c, struct view *v, const struct 
     return check(c, p->key, p->stream, h);
 }
 
-enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
-                             const struct at_whole_events *whole)
+enum at_err check_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
+                        const struct at_whole_events *whole, const struct share *share)
 {
     struct at_event room;
     struct happening h = {.whole = whole, .room = &room};
@@ -157,9 +158,17 @@ enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b
     if (!err)
         err = look_at(v, b);
     for (size_t i = 0; i < b->n && !err; i++) {
+        if (share && share->owners[b->source[i]] != share->mine)
+            continue;
         fetch_ahead(v, b, i);
         h.at.event = first + (b->place ? b->place[i] : i);
         err = check_one(c, v, b, i, &h);
     }
     return err;
+}
+
+enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
+                             const struct at_whole_events *whole)
+{
+    return check_batch(c, b, first, whole, NULL);
 }

@@ -255,6 +255,7 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
                           .ev = ev};
     struct stream *st;
     struct key *k;
+    c->order = index;
     c->totals.events++;
     c->totals.calls += ev->kind == AT_KIND_CALL;
     enum at_err err = find_key(c, ev, &k);
@@ -297,6 +298,7 @@ enum at_err at_checker_finish(struct at_checker *c)
     for (uint32_t i = 0; i < c->totals.keys && !err; i++) {
         if (c->keys[i]->inconclusive)
             continue;
+        c->order = c->keys[i]->first;
         err = finish_key(c, c->keys[i]);
         key_fold(c, c->keys[i]);
         if (err == AT_LIMIT) {
@@ -304,6 +306,7 @@ enum at_err at_checker_finish(struct at_checker *c)
             err = AT_OK;
         }
     }
+    c->order = UINT64_MAX;
     if (!err && c->saw_user_info && !c->saw_login && c->sink.hint)
         err = c->sink.hint(c->sink.ctx, "getUserInfo is called, login never is: the documented order is login first");
     return err;

@@ -55,6 +55,7 @@ static enum at_err new_key(struct at_checker *c, const struct at_event *ev, stru
     if (!k)
         return AT_NOMEM;
     k->known = calloc(c->profile->n_scopes, sizeof *k->known);
+    k->first = c->order;
     k->columns = calloc(c->profile->n_scopes, sizeof *k->columns);
     enum at_err err = k->known && k->columns ? AT_OK : AT_NOMEM;
     if (!err)

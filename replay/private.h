@@ -94,6 +94,7 @@ struct key {
     struct at_str app, user; /* interned */
     struct at_place last;    /* its last event */
     bool begun, inconclusive;
+    uint64_t first;        /* number of its first event */
     uint8_t observes;      /* mask of 1u << enum at_sight */
     uint64_t spare_scopes; /* scopes with an open call that has no slot */
     bool spare_settings;   /* an openSetting without slots is open */
@@ -147,6 +148,7 @@ struct at_checker {
     uint32_t begins[2];    /* columns of a new key: the scope prompts; likewise */
     struct views *views;   /* what at_checker_batch has looked up */
     uint64_t quiet_us;     /* least length of a quiet window */
+    uint64_t order;        /* number of the event at hand; at the end: of the first one of the key at hand */
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
     struct at_buf text[4]; /* a name; observed, explanation and witness of the divergence at hand */
@@ -157,6 +159,14 @@ struct at_checker {
 /* One event of a key that is not inconclusive. */
 AT_MUST_USE enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h);
 void views_free(struct views **views);
+/* A part of a batch: the events of the sources whose owner is `mine`. */
+struct share {
+    const uint8_t *owners; /* of sources */
+    uint8_t mine;
+};
+/* at_checker_batch of a share; NULL: all of it. */
+AT_MUST_USE enum at_err check_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
+                                    const struct at_whole_events *whole, const struct share *share);
 
 static inline bool hidden(const struct at_checker *c, const struct key *k, enum at_sight what)
 {

@@ -161,6 +161,19 @@ struct at_whole_events {
  */
 AT_MUST_USE enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
                                          const struct at_whole_events *whole);
+/*
+ * A whole tape on several threads. The sink is called by the caller's thread, with the same calls in the same order as
+ * at_checker_batch and at_checker_finish would make. AT_NOTFOUND: it has to be done by one checker from the start, as
+ * what is read is no whole tape in a file, or a stream is shared by keys of several threads, or a key is inconclusive;
+ * the first `told` calls of the sink were made already.
+ */
+struct at_check_result {
+    struct at_check_totals totals;
+    uint64_t told;
+};
+AT_MUST_USE enum at_err at_check_tape(const char *path, unsigned threads, const struct at_profile *profile,
+                                      const struct at_check_options *options, const struct at_check_sink *sink,
+                                      struct at_check_result *out);
 /* End of the recording: what can only be said then. */
 AT_MUST_USE enum at_err at_checker_finish(struct at_checker *c);
 void at_checker_totals(const struct at_checker *c, struct at_check_totals *out);
