@@ -64,8 +64,16 @@ struct writer {
     struct at_buf bytes;
     int64_t t_us;
     unsigned users, open[64]; /* the last call of each user */
+    bool waiting[64];         /* for its answer */
     bool shared;              /* users share streams */
 };
+
+/* 0…4: an API, 5: authorize, 6: getSetting, 7: openSetting. */
+static unsigned kind_of_call(unsigned number)
+{
+    unsigned what = number * 7 % 23;
+    return what < 5 || what > 18 ? what % 5 : what < 17 ? what % 6 : what == 17 ? 6 : 7;
+}
 
 static void write_event(struct writer *w)
 {
@@ -92,10 +100,13 @@ static void write_event(struct writer *w)
               : dice < 97 ? AT_KIND_START
               : dice < 99 ? AT_KIND_END
                           : AT_KIND_GAP;
-    unsigned what = w->open[u] % 8;
+    if (ev.kind == AT_KIND_CALL && w->waiting[u] && below(20)) /* few calls stay open */
+        ev.kind = AT_KIND_RETURN;
+    w->waiting[u] = ev.kind == AT_KIND_CALL || (w->waiting[u] && ev.kind != AT_KIND_RETURN);
+    unsigned what = kind_of_call(w->open[u]);
     if (ev.kind == AT_KIND_CALL)
-        what = ++w->open[u] % 8;
-    snprintf(call, sizeof call, "%u", w->open[u] - (ev.kind == AT_KIND_CALL ? 0 : below(3) == 0));
+        what = kind_of_call(++w->open[u]);
+    snprintf(call, sizeof call, "%u", w->open[u] - (ev.kind == AT_KIND_CALL ? 0 : below(12) == 0));
     const char *api = what < 5 ? apis[what] : what == 5 ? "authorize" : what == 6 ? "getSetting" : "openSetting";
     snprintf(err_msg, sizeof err_msg, "%s:%s", below(40) ? api : "wrong", what > 5 ? "ok" : texts[below(4)]);
     if (ev.kind == AT_KIND_CALL || ev.kind == AT_KIND_RETURN || (ev.kind == AT_KIND_PROMPT && below(2))) {
@@ -184,7 +195,7 @@ static void same(struct told *a, struct told *b)
 
 static void compare(const char *path, const struct at_profile *p, struct at_check_options options, bool shared)
 {
-    struct told long_way = {{0}}, one = {{0}}, batch = {{0}};
+    struct told long_way = {.totals = {0}}, one = {.totals = {0}}, batch = {.totals = {0}};
     options.on_branches = true;
     check(path, p, &options, false, &long_way);
     options.on_branches = false;
@@ -193,13 +204,13 @@ static void compare(const char *path, const struct at_profile *p, struct at_chec
     check(path, p, &options, true, &batch);
     same(&long_way, &batch);
     for (unsigned threads = 2; threads <= 5; threads++) {
-        struct told many = {{0}};
+        struct told many = {.totals = {0}};
         struct at_check_result result;
         const struct at_check_sink sink = {
             .ctx = &many, .divergence = on_divergence, .inferred = on_inferred, .hint = on_hint};
         enum at_err err = at_check_tape(path, threads, p, &options, &sink, &result);
         many.totals = result.totals;
-        if (err == AT_NOTFOUND && shared) { /* it told as much as it was sure of */
+        if (err == AT_NOTFOUND && (shared || long_way.totals.inconclusive)) { /* it told as much as it was sure of */
             assert_true(many.text.len == 0 || !strncmp(many.text.ptr, long_way.text.ptr, many.text.len));
             at_buf_free(&many.text);
             continue;
@@ -220,10 +231,12 @@ static void all_ways_say_the_same(void **state)
     assert_true(fd >= 0);
     close(fd);
     assert_int_equal(at_profile_load(AT_DEFAULT_PROFILE, &p, NULL), AT_OK);
-    for (uint64_t seed = 1; seed <= 40; seed++) {
-        const struct at_check_options options = {
-            .strict = seed % 5 == 0, .has_quiet_ms = seed % 3 == 0, .quiet_ms = seed % 2 ? 0 : 500};
-        write_tape(path, seed, 3000, seed % 4 == 0);
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        const struct at_check_options options = {.strict = seed % 5 == 0,
+                                                 .has_quiet_ms = seed % 3 == 0,
+                                                 .quiet_ms = seed % 2 ? 0 : 500,
+                                                 .configurations = 500};
+        write_tape(path, seed, 1500, seed % 4 == 0);
         compare(path, p, options, seed % 4 == 0);
     }
     unlink(path);
