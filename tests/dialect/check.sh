@@ -48,9 +48,10 @@ done
 
 # ---- Sessions made up from numbers: every other one of a host with a fault. DIALECT_SESSIONS=1000 tries more.
 if ! command -v node >/dev/null; then
-    skip "sessions of real clients" "node is not installed"
+    skip "sessions of real clients, and of Chromium" "node is not installed"
 elif npm_packages; then
     node "$HERE/sessions.mjs" "$WORK" "$AUTHTAPE" 1 "${DIALECT_SESSIONS:-12}"
+    node "$HERE/chromium.mjs" "$WORK" "$AUTHTAPE"
 else
-    skip "sessions of real clients" "$npm_said"
+    skip "sessions of real clients, and of Chromium" "$npm_said"
 fi
