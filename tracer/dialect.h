@@ -228,9 +228,10 @@ struct at_rule {
     int makes;                   /* enum at_kind or AT_RULE_… */
     const struct at_value *kind; /* AT_RULE_BY_VALUE */
     const struct at_value *fields[AT_FIELDS];
-    uint32_t given;              /* 1u << enum at_field */
-    const struct at_value *id;   /* pairs the message with its answer */
-    const struct at_value *part; /* of the app: calls, mocks */
+    uint32_t given;               /* 1u << enum at_field */
+    const struct at_value *id;    /* pairs the message with its answer */
+    const struct at_value *part;  /* of the app: calls, mocks */
+    const struct at_value *clock; /* the sender's, when it sent the message */
     struct at_reply reply;
 };
 
@@ -341,6 +342,10 @@ struct at_str at_target_path(struct at_str target);
  * its kind needs, or has nonsense. */
 AT_MUST_USE enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32_t given,
                                       const struct at_scene *s, struct at_event *ev);
+
+/* Where the sender's clock was ahead when it sent the message, its event is set back by as much: the time between its
+ * events is right, when they were is not. */
+AT_MUST_USE enum at_err at_set_back(const struct at_value *clock, const struct at_scene *s, struct at_event *ev);
 
 /* ---- Holding events back until their order is certain: hold.c */
 

@@ -470,6 +470,7 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
         "event",
         "id",
         "part",
+        "clock",
         "reply",
         "title"};
     if (!cJSON_IsObject(j))
@@ -504,6 +505,8 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
         err = compile_one_value(c, j, "part", &r->part);
     if (!err && r->id && !c->d->reply_id)
         return at_compile_fail(c, "'id' needs a 'reply-id' (or 'id') at the top, by which answers are known");
+    if (!err)
+        err = compile_one_value(c, j, "clock", &r->clock);
     if (!err)
         err = compile_reply(c, j, r);
     return err ? err : check_rule(c, r);

@@ -279,3 +279,16 @@ enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32
     }
     return AT_OK;
 }
+
+enum at_err at_set_back(const struct at_value *clock, const struct at_scene *s, struct at_event *ev)
+{
+    const struct at_value *fields[AT_FIELDS] = {[AT_FIELD_T] = clock};
+    struct at_event sent = {.t_us = INT64_MIN};
+    enum at_err err = at_fill_event(fields, 1u << AT_FIELD_T, s, &sent);
+    if (err || sent.t_us <= s->m->t_us)
+        return err == AT_BAD ? AT_OK : err; /* it shows no time, or the message was under way for some */
+    uint64_t lead_us = (uint64_t)sent.t_us - (uint64_t)s->m->t_us;
+    bool below = lead_us > (uint64_t)ev->t_us - (uint64_t)INT64_MIN;
+    ev->t_us = below ? INT64_MIN : (int64_t)((uint64_t)ev->t_us - lead_us);
+    return AT_OK;
+}

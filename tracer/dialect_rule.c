@@ -424,7 +424,8 @@ static enum at_err find_request(const struct at_run *run, const struct at_scene 
 /* ---- Rules */
 
 /* An event that a rule gave at once, without an answer to wait for. */
-static enum at_err report(const struct at_run *run, struct at_event *ev, bool own_time)
+static enum at_err report(const struct at_run *run, const struct at_rule *r, const struct at_scene *s,
+                          struct at_event *ev, bool own_time)
 {
     if (run->check) {
         run->check->events++;
@@ -434,8 +435,9 @@ static enum at_err report(const struct at_run *run, struct at_event *ev, bool ow
         run->stats->repeats++;
         return AT_OK;
     }
+    enum at_err err = own_time && r->clock ? at_set_back(r->clock, s, ev) : AT_OK;
     no_later(run, ev);
-    return push(run, ev, own_time);
+    return err ? err : push(run, ev, own_time);
 }
 
 /* The members of an object of the index. */
@@ -489,7 +491,7 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
     }
     if (!wants(run, ev.kind))
         return AT_OK;
-    return report(run, &ev, r->fields[AT_FIELD_T] || member(list, n, AT_STR("\"t\"")).ptr);
+    return report(run, r, s, &ev, r->fields[AT_FIELD_T] || member(list, n, AT_STR("\"t\"")).ptr);
 }
 
 static enum at_err kind_by_value(const struct at_rule *r, const struct at_scene *s, int *kind)
@@ -540,7 +542,8 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
         if (err || made_up)
             return err;
     }
-    return complete(run, &ev) ? report(run, &ev, r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T]) : AT_OK;
+    bool own_time = r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T];
+    return complete(run, &ev) ? report(run, r, s, &ev, own_time) : AT_OK;
 }
 
 bool at_rule_concerns(const struct at_rule *r, const struct at_message *m)

@@ -268,6 +268,33 @@ static void beacon(void **state)
                     "1004 decision allow\n1005 prompt x\n1006 settings x on\n");
 }
 
+/* A phone whose clock is ahead: its events are set back, all of a message by the same; a repeat is known all the same.
+ */
+static void beacon_ahead(void **state)
+{
+    struct feed f;
+    static const char *const names[] = {"beacon"};
+    const struct at_tracer_options o = {.dialects = names, .n_dialects = 1, .identity = {.app = "a", .user = "u"}};
+    (void)state;
+#define FROM(now, t1, t2)                                                                                              \
+    "{\"authtape\":1,\"now\":" now ",\"events\":[{\"t\":" t1 ",\"kind\":\"reset\",\"stream\":\"s\",\"seq\":" t1        \
+    "},{\"t\":" t2 ",\"kind\":\"reset\",\"stream\":\"s\",\"seq\":" t2 "}]}"
+    feed_begin(&f, &o);
+    f.proto = AT_PROTO_HTTP;
+    feed(&f, 1000, C, FROM("5000", "4500", "4900"));
+    feed(&f, 1100, C, FROM("5100", "4500", "4900")); /* again */
+    feed(&f, 1200, C, FROM("1200", "5001", "5002")); /* nonsense: later than it was sent */
+    feed(&f, 1300, C, FROM("900", "5003", "5004"));  /* a clock that is behind: how long was it under way? */
+    feed(&f, 1400, C, FROM("\"soon\"", "5005", "5006"));
+    f.proto = AT_PROTO_WEBSOCKET;
+    feed(&f, 1500, C, FROM("5500", "5250", "5501"));
+    feed_expect(&f, "500 start a/u\n500 reset {\"seq\":4500}\n900 reset {\"seq\":4900}\n"
+                    "1200 reset {\"seq\":5001}\n1200 reset {\"seq\":5002}\n1250 reset {\"seq\":5250}\n"
+                    "1300 reset {\"seq\":5003}\n1300 reset {\"seq\":5004}\n1400 reset {\"seq\":5005}\n"
+                    "1400 reset {\"seq\":5006}\n1500 reset {\"seq\":5501}\n");
+#undef FROM
+}
+
 static void console(void **state)
 {
     struct feed f;
@@ -316,10 +343,10 @@ static void deep_strings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused),      cmocka_unit_test(builtins),     cmocka_unit_test(gateway_socket),
-        cmocka_unit_test(gateway_http), cmocka_unit_test(batches),      cmocka_unit_test(conditions),
-        cmocka_unit_test(escapes),      cmocka_unit_test(repeats),      cmocka_unit_test(beacon),
-        cmocka_unit_test(console),      cmocka_unit_test(deep_strings),
+        cmocka_unit_test(refused),      cmocka_unit_test(builtins), cmocka_unit_test(gateway_socket),
+        cmocka_unit_test(gateway_http), cmocka_unit_test(batches),  cmocka_unit_test(conditions),
+        cmocka_unit_test(escapes),      cmocka_unit_test(repeats),  cmocka_unit_test(beacon),
+        cmocka_unit_test(beacon_ahead), cmocka_unit_test(console),  cmocka_unit_test(deep_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
