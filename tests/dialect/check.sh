@@ -10,10 +10,24 @@ in_manual() {
     awk '/^\.Bd -literal/{on=1;next} /^\.Ed/{on=0} on' tracer/authtape-dialect.5 >"$WORK/examples"
     awk 'NR==FNR{wanted=wanted $0 "\n";next} {all=all $0 "\n"} END{exit !index(all,wanted)}' "$1" "$WORK/examples"
 }
+# So are what they are tried on and what comes out: captures of real clients and servers, see examples.mjs.
+. "$HERE/shorten.sh"
+events_in_manual() { # NAME
+    events_of "$HERE/$1.pcap" "$HERE/$1.json" >"$WORK/$1.made" && in_manual "$WORK/$1.made"
+}
+messages_in_manual() { # NAME: the page shows messages of the capture, those of the first example all
+    messages_of "$HERE/$1.pcap" >"$WORK/$1.said"
+    sed 's/\\(rs/\\/g' "$WORK/examples" | grep -E '^(client|server) ' | grep -Fxf "$WORK/$1.said" >"$WORK/$1.shown"
+    [ "$(wc -l <"$WORK/$1.shown")" -ge "$2" ]
+}
 for name in auth_trace gateway batch; do
     check "dialect check $name" "$AUTHTAPE_ASAN" dialect check "$HERE/$name.json"
     check "$name stands in the manual page" in_manual "$HERE/$name.json"
+    check "$name makes of its capture what the manual page says" events_in_manual $name
 done
+check "the messages of the manual page are those of the captures" \
+    eval 'messages_in_manual gateway 4 && messages_in_manual auth_trace 8 && messages_in_manual batch 2 &&
+        [ "$(cat "$WORK"/*.shown | wc -l)" = "$(grep -cE "^(client|server) " "$WORK/examples")" ]'
 for name in $("$AUTHTAPE" dialect list | cut -d' ' -f1); do
     check "dialect check $name" "$AUTHTAPE_ASAN" dialect check "$name"
     check "dialect show $name, checked as a file" \
