@@ -11,6 +11,7 @@
 struct place_of {
     struct key *key; /* NULL: not looked up yet */
     struct stream *stream;
+    struct at_str platform;
 };
 
 /* What was looked up of the segment at hand of one recording. */
@@ -93,18 +94,29 @@ static enum at_err look_up_source(struct at_checker *c, const struct at_tape_sou
         err = find_stream(c, &ev, &out->stream);
     if (!err)
         err = stream_add_key(out->stream, out->key);
+    out->platform = s->platform;
     if (err)
         out->key = NULL;
     return err;
 }
 
-static void fetch_ahead(const struct view *v, const struct at_tape_batch *b, size_t i)
+/* Event number `at` of what is checked. */
+static size_t event_at(const struct share *share, size_t at)
 {
-    if (i + 2 * AHEAD < b->n && v->sources[b->source[i + 2 * AHEAD]].key)
-        __builtin_prefetch(v->sources[b->source[i + 2 * AHEAD]].key);
-    if (i + AHEAD >= b->n)
+    return share ? share->order[at] : at;
+}
+
+static void fetch_ahead(const struct view *v, const struct at_tape_batch *b, const struct share *share, size_t at,
+                        size_t n)
+{
+    if (at + 2 * AHEAD < n) {
+        const struct place_of *far = &v->sources[b->source[event_at(share, at + 2 * AHEAD)]];
+        if (far->key)
+            __builtin_prefetch(far->key);
+    }
+    if (at + AHEAD >= n)
         return;
-    const struct place_of *p = &v->sources[b->source[i + AHEAD]];
+    const struct place_of *p = &v->sources[b->source[event_at(share, at + AHEAD)]];
     if (!p->key)
         return;
     __builtin_prefetch(p->key->columns);
@@ -117,32 +129,29 @@ static void fetch_ahead(const struct view *v, const struct at_tape_batch *b, siz
 static enum at_err check_one(struct at_checker *c, struct view *v, const struct at_tape_batch *b, size_t i,
                              struct happening *h)
 {
-    const struct at_event *shape = &b->shapes[b->shape[i]];
-    const struct at_tape_source *source = &b->sources[b->source[i]];
     struct place_of *p = &v->sources[b->source[i]];
+    struct meaning *m = &v->shapes[b->shape[i]];
     enum at_err err = AT_OK;
     c->order = h->at.event;
     c->totals.events++;
-    c->totals.calls += shape->kind == AT_KIND_CALL;
     if (!p->key)
-        err = look_up_source(c, source, b->t_us[i], p);
+        err = look_up_source(c, &b->sources[b->source[i]], b->t_us[i], p);
+    if (!m->kind && !err)
+        err = meaning_of(c, &b->shapes[b->shape[i]], m);
     if (err)
         return err;
+    c->totals.calls += m->kind == AT_KIND_CALL;
     if (p->stream->last_us < b->t_us[i])
         p->stream->last_us = b->t_us[i];
     if (p->key->inconclusive)
         return AT_OK;
-    h->meaning = &v->shapes[b->shape[i]];
-    if (!h->meaning->kind)
-        err = meaning_of(c, shape, h->meaning);
-    if (err)
-        return err;
+    h->meaning = m;
     h->at.t_us = b->t_us[i];
-    h->at.packet = shape->has & AT_HAS_PACKET ? b->packet[i] : 0;
-    h->call = shape->has & AT_HAS_CALL ? b->call[i] : (struct at_str){0};
+    h->at.packet = m->has_packet ? b->packet[i] : 0;
+    h->call = m->has_call ? b->call[i] : (struct at_str){0};
     h->call_hash = id_hash(h->call);
-    h->platform = source->platform;
-    h->err_msg = shape->err_msg;
+    h->platform = p->platform;
+    h->err_msg = m->err_msg;
     h->ev = NULL;
     h->i = i;
     return check(c, p->key, p->stream, h);
@@ -153,14 +162,14 @@ enum at_err check_batch(struct at_checker *c, const struct at_tape_batch *b, uin
 {
     struct at_event room;
     struct happening h = {.whole = whole, .room = &room};
-    struct view *v;
+    struct view *v = NULL;
     enum at_err err = view_of(c, b->input, &v);
     if (!err)
         err = look_at(v, b);
-    for (size_t i = 0; i < b->n && !err; i++) {
-        if (share && share->owners[b->source[i]] != share->mine)
-            continue;
-        fetch_ahead(v, b, i);
+    size_t n = share ? share->n : b->n;
+    for (size_t at = 0; at < n && !err; at++) {
+        size_t i = event_at(share, at);
+        fetch_ahead(v, b, share, at, n);
         h.at.event = first + (b->place ? b->place[i] : i);
         err = check_one(c, v, b, i, &h);
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "replay/print.h"
 #include "replay/where.h"
@@ -21,6 +22,7 @@ enum {
     OPT_QUIET,
     OPT_GRACE,
     OPT_SALVAGE,
+    OPT_THREADS,
     OPT_MAX,
     OPT_FAIL_ON,
     OPT_AT,
@@ -59,6 +61,7 @@ static const struct at_option options[] = {
     {"user", 0, "USER", OPT_USER, "whom --at and --timeline are about"},
     {"app", 0, "APP", OPT_APP, "the same, where a user has several apps"},
     {"salvage", 0, NULL, OPT_SALVAGE, "skip what is damaged in a tape and check the rest"},
+    {"threads", 0, "N", OPT_THREADS, "check a tape on this many threads (default: as many as processors)"},
     {0},
 };
 
@@ -85,6 +88,10 @@ struct run {
     const char *const *paths;
     size_t n_paths;
     enum pass pass;
+    unsigned threads;
+    bool in_parallel;              /* all was checked on several threads: */
+    struct at_check_totals totals; /* with this result */
+    uint64_t told;                 /* calls of the sink that were made already, by a try on several threads */
 };
 
 static enum standing standing_of(struct run *r, const struct at_divergence *d)
@@ -113,9 +120,19 @@ static enum at_err show(struct run *r, const struct at_divergence *d, enum stand
     return err ? err : r->print.format->divergence(&r->print, &full, how);
 }
 
+/* Whether a try on several threads told this already. */
+static bool was_told(struct run *r)
+{
+    bool told = r->told > 0;
+    r->told -= told;
+    return told;
+}
+
 static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
 {
     struct run *r = ctx;
+    if (was_told(r))
+        return AT_OK;
     if (r->pass != PASS_EXPLAIN) {
         enum standing how = standing_of(r, d);
         r->print.n_known += how == STANDING_KNOWN;
@@ -132,7 +149,7 @@ static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
 static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
 {
     struct run *r = ctx;
-    if (r->pass == PASS_EXPLAIN)
+    if (r->pass == PASS_EXPLAIN || was_told(r))
         return AT_OK;
     r->print.n_inferred++;
     return r->print.format->inferred ? r->print.format->inferred(&r->print, i) : AT_OK;
@@ -141,7 +158,8 @@ static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
 static enum at_err on_hint(void *ctx, const char *text)
 {
     struct run *r = ctx;
-    return r->pass != PASS_EXPLAIN && r->print.format->hint ? r->print.format->hint(&r->print, text) : AT_OK;
+    return r->pass != PASS_EXPLAIN && !was_told(r) && r->print.format->hint ? r->print.format->hint(&r->print, text)
+                                                                            : AT_OK;
 }
 
 static void on_inconclusive(void *ctx, struct at_str app, struct at_str user)
@@ -192,6 +210,19 @@ static enum at_err read_events(struct run *r, struct at_why *why)
     return err;
 }
 
+/* The first pass over one tape. AT_NOTFOUND: it has to be done on one thread. */
+static enum at_err on_threads(struct run *r, const struct at_check_sink *sink)
+{
+    struct at_check_result result;
+    if (r->n_paths != 1 || r->diagnosis || r->reader_options.recovery != AT_RECOVER_TAIL)
+        return AT_NOTFOUND;
+    enum at_err err = at_check_tape(r->paths[0], r->threads, r->profile, &r->check_options, sink, &result);
+    r->totals = result.totals;
+    r->in_parallel = !err;
+    r->told = err == AT_NOTFOUND ? result.told : 0;
+    return err;
+}
+
 /* One reading of all the tapes. */
 static enum at_err read_through(struct run *r, struct at_why *why)
 {
@@ -201,6 +232,11 @@ static enum at_err read_through(struct run *r, struct at_why *why)
     enum at_err err = at_reader_open(r->paths, r->n_paths, &r->reader_options, &r->reader, why);
     if (err)
         return err;
+    if (r->pass == PASS_FIND) {
+        err = on_threads(r, &sink);
+        if (err != AT_NOTFOUND)
+            return err ? at_fail(why, err, "replay: %s", at_err_text(err)) : AT_OK;
+    }
     err = at_checker_new(r->profile, &r->check_options, &sink, &r->checker);
     if (!err)
         err = r->pass == PASS_FIND ? read_columns(r, why) : read_events(r, why);
@@ -211,8 +247,11 @@ static enum at_err read_through(struct run *r, struct at_why *why)
 
 static enum at_err take_totals(struct run *r, struct print_totals *t)
 {
-    at_checker_inconclusive(r->checker, on_inconclusive, r);
-    at_checker_totals(r->checker, &t->check);
+    t->check = r->totals;
+    if (!r->in_parallel) {
+        at_checker_inconclusive(r->checker, on_inconclusive, r);
+        at_checker_totals(r->checker, &t->check);
+    }
     at_reader_damage(r->reader, &t->lost);
     return AT_OK;
 }
@@ -353,6 +392,11 @@ static bool take_option(struct run *r, const struct at_cli *cli, int id)
     case OPT_APP:
         r->where.app = at_str(cli->arg);
         return true;
+    case OPT_THREADS:
+        if (!at_cli_number(cli, "threads", 1, 64, &n))
+            return false;
+        r->threads = (unsigned)n;
+        return true;
     case OPT_SALVAGE:
     default:
         r->reader_options.recovery = AT_RECOVER_SALVAGE;
@@ -375,11 +419,18 @@ static int answer_where(struct run *r)
     return at_cli_finish(AT_EXIT_NONE);
 }
 
+static unsigned processors(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > 64 ? 64 : (unsigned)n;
+}
+
 static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
     struct run r = {.profile_name = AT_DEFAULT_PROFILE,
                     .max = UINT64_MAX,
+                    .threads = processors(),
                     .print = {.format = &print_text, .color = at_cli_color(stdout)}};
     int id;
     at_cli_begin(&cli, self, argc, argv);

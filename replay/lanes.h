@@ -19,14 +19,16 @@ struct meaning {
     const char *same_as; /* return: the interned API that `named` was found to fit last */
     uint64_t scopes;     /* call */
     enum at_api_kind api_kind;
-    enum at_class cls;  /* return */
-    uint32_t scope;     /* prompt, decision, settings: NO_SCOPE where none is named */
-    uint8_t outcomes;   /* return: that fit it */
-    uint8_t value;      /* decision: the answer; settings: the state; start: what it observes */
-    bool fresh;         /* start */
-    bool names_call;    /* prompt */
-    bool lists;         /* return: it has an authSetting */
-    bool unknown, told; /* it names unknown scopes; and they were told */
+    enum at_class cls; /* return */
+    uint32_t scope;    /* prompt, decision, settings: NO_SCOPE where none is named */
+    uint8_t outcomes;  /* return: that fit it */
+    uint8_t value;     /* decision: the answer; settings: the state; start: what it observes */
+    bool fresh;        /* start */
+    bool names_call;   /* prompt */
+    bool has_call, has_packet;
+    struct at_str err_msg; /* return; valid as long as the shape */
+    bool lists;            /* return: it has an authSetting */
+    bool unknown, told;    /* it names unknown scopes; and they were told */
 };
 #define NO_SCOPE UINT32_MAX
 

@@ -32,7 +32,12 @@ static enum at_err mean_call(struct at_checker *c, const struct at_event *ev, st
 enum at_err meaning_of(struct at_checker *c, const struct at_event *ev, struct meaning *out)
 {
     struct at_outcome o;
-    *out = (struct meaning){.kind = ev->kind, .scope = NO_SCOPE, .names_call = ev->has & AT_HAS_CALL};
+    *out = (struct meaning){.kind = ev->kind,
+                            .scope = NO_SCOPE,
+                            .names_call = ev->has & AT_HAS_CALL,
+                            .has_call = ev->has & AT_HAS_CALL,
+                            .has_packet = ev->has & AT_HAS_PACKET,
+                            .err_msg = ev->err_msg};
     switch (ev->kind) {
     case AT_KIND_CALL:
         return mean_call(c, ev, out);

@@ -11,6 +11,7 @@
 #include "replay/lanes.h"
 
 #define THREADS_MAX 64u
+#define ID_BYTES (size_t)(128 * 1024)
 
 /* What was found, to be told later. The views are copies, in `text` of the worker, or live as long as the checker. */
 struct found {
@@ -28,7 +29,7 @@ struct found {
 struct special {
     uint32_t i;
     struct at_event ev;
-    struct at_setting *settings;
+    size_t settings; /* in the slot: the first */
 };
 
 /* A segment, decoded. */
@@ -47,6 +48,13 @@ struct slot {
     size_t cap_sources;
     struct special *specials;
     size_t n_specials, cap_specials;
+    struct at_setting *settings;
+    size_t n_settings, cap_settings;
+    uint32_t *order; /* event numbers by owner, those of each in their order */
+    size_t ends[THREADS_MAX];
+    size_t cap_order;
+    char **ids; /* texts of call ids, ID_BYTES each */
+    size_t n_ids, had_ids, cap_ids, id_bytes;
 };
 
 /* Streams that fall to a thread, and which thread has their keys: open addressing. */
@@ -267,14 +275,43 @@ static enum at_err add_special(struct slot *s, size_t in_batch, size_t i)
     struct special *sp = &s->specials[s->n_specials];
     at_segment_event(s->reader, in_batch, &sp->ev);
     sp->i = (uint32_t)i;
-    sp->settings = malloc((sp->ev.n_settings + 1) * sizeof *sp->settings);
-    if (!sp->settings)
+    sp->settings = s->n_settings;
+    if (!more((void **)&s->settings, &s->cap_settings, s->n_settings + sp->ev.n_settings, sizeof *s->settings))
         return AT_NOMEM;
     s->n_specials++;
     for (size_t k = 0; k < sp->ev.n_settings; k++)
-        sp->settings[k] = sp->ev.settings[k];
-    sp->ev.settings = sp->settings;
+        s->settings[s->n_settings++] = sp->ev.settings[k];
     return AT_OK;
+}
+
+/* The ids, copied one behind the other: they are read in this order. */
+static bool add_calls(struct slot *s, size_t at, const struct at_tape_batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        if (!(b->shapes[b->shape[i]].has & AT_HAS_CALL))
+            continue;
+        struct at_str id = b->call[i];
+        if (s->n_ids == 0 || s->id_bytes + id.len > ID_BYTES) {
+            if (!more((void **)&s->ids, &s->cap_ids, s->n_ids + 1, sizeof *s->ids))
+                return false;
+            if (s->n_ids == s->had_ids) {
+                s->ids[s->n_ids] = malloc(ID_BYTES);
+                if (!s->ids[s->n_ids])
+                    return false;
+                s->had_ids++;
+            }
+            s->n_ids++;
+            s->id_bytes = 0;
+        }
+        s->call[at + i] = id;
+        if (id.len > ID_BYTES)
+            continue; /* it stays where it is */
+        char *copy = s->ids[s->n_ids - 1] + s->id_bytes;
+        memcpy(copy, id.ptr, id.len);
+        s->call[at + i].ptr = copy;
+        s->id_bytes += id.len;
+    }
+    return true;
 }
 
 static enum at_err add_batch(struct slot *s, const struct at_tape_batch *b)
@@ -287,7 +324,8 @@ static enum at_err add_batch(struct slot *s, const struct at_tape_batch *b)
     memcpy(s->source + at, b->source, b->n * sizeof *s->source);
     memcpy(s->shape + at, b->shape, b->n * sizeof *s->shape);
     memcpy(s->packet + at, b->packet, b->n * sizeof *s->packet);
-    memcpy(s->call + at, b->call, b->n * sizeof *s->call);
+    if (!add_calls(s, at, b))
+        return AT_NOMEM;
     for (size_t i = 0; i < b->n && !err; i++)
         if (is_special(&b->shapes[b->shape[i]]))
             err = add_special(s, i, at + i);
@@ -327,10 +365,24 @@ static enum at_err find_owners(struct slot *s, const struct team *t, const struc
     return AT_OK;
 }
 
-static void forget_specials(struct slot *s)
+/* Sorts the events by the thread that checks them. */
+static enum at_err share_out(struct slot *s, unsigned n)
 {
-    while (s->n_specials)
-        free(s->specials[--s->n_specials].settings);
+    const struct at_tape_batch *b = &s->batch;
+    size_t starts[THREADS_MAX] = {0}, at = 0;
+    if (!more((void **)&s->order, &s->cap_order, b->n, sizeof *s->order))
+        return AT_NOMEM;
+    for (size_t i = 0; i < b->n; i++)
+        starts[s->owner[s->source[i]]]++;
+    for (unsigned t = 0; t < n; t++) {
+        size_t of_thread = starts[t];
+        starts[t] = at;
+        at += of_thread;
+        s->ends[t] = at;
+    }
+    for (size_t i = 0; i < b->n; i++)
+        s->order[starts[s->owner[s->source[i]]]++] = (uint32_t)i;
+    return AT_OK;
 }
 
 static enum at_err decode(struct worker *w)
@@ -338,7 +390,7 @@ static enum at_err decode(struct worker *w)
     struct team *t = w->team;
     struct slot *s = &w->slot;
     struct at_tape_batch b;
-    forget_specials(s);
+    s->n_specials = s->n_settings = s->n_ids = 0;
     s->batch = (struct at_tape_batch){0};
     if (t->next + w->number >= t->n_segments)
         return AT_OK;
@@ -350,6 +402,8 @@ static enum at_err decode(struct worker *w)
         err = add_batch(s, &b);
     if (err == AT_END)
         err = find_owners(s, t, w->checker);
+    if (!err)
+        err = share_out(s, t->n);
     if (!err && s->batch.n != t->list[t->next + w->number].events)
         err = AT_DAMAGED;
     s->batch.t_us = s->t_us;
@@ -379,6 +433,7 @@ static void get_whole(void *ctx, size_t i, struct at_event *ev)
         const struct special *sp = bsearch(&number, s->specials, s->n_specials, sizeof *sp, by_number);
         if (sp) {
             *ev = sp->ev;
+            ev->settings = s->settings + sp->settings;
             return;
         }
     }
@@ -440,7 +495,8 @@ static enum at_err check_slot(struct worker *w, struct slot *s)
     for (size_t i = 0; i < s->batch.n_sources; i++)
         if ((s->stream[i] >> 32) % w->team->n == w->number && !note_stream(w, s->stream[i], s->owner[i]))
             return AT_NOMEM;
-    const struct share share = {.owners = s->owner, .mine = (uint8_t)w->number};
+    size_t from = w->number ? s->ends[w->number - 1] : 0;
+    const struct share share = {.order = s->order + from, .n = s->ends[w->number] - from};
     return check_batch(w->checker, &s->batch, s->first, &whole, &share);
 }
 
@@ -478,7 +534,6 @@ static void *work(void *arg)
 static void free_worker(struct worker *w)
 {
     struct slot *s = &w->slot;
-    forget_specials(s);
     at_segment_reader_free(&s->reader);
     at_checker_free(&w->checker);
     while (w->n_texts)
@@ -495,6 +550,11 @@ static void free_worker(struct worker *w)
     free(s->owner);
     free(s->stream);
     free(s->specials);
+    free(s->settings);
+    free(s->order);
+    while (s->had_ids)
+        free(s->ids[--s->had_ids]);
+    free(s->ids);
 }
 
 static enum at_err new_worker(struct team *t, unsigned i, const struct at_profile *profile,

@@ -159,10 +159,10 @@ struct at_checker {
 /* One event of a key that is not inconclusive. */
 AT_MUST_USE enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h);
 void views_free(struct views **views);
-/* A part of a batch: the events of the sources whose owner is `mine`. */
+/* Some events of a batch. */
 struct share {
-    const uint8_t *owners; /* of sources */
-    uint8_t mine;
+    const uint32_t *order; /* their numbers, rising */
+    size_t n;
 };
 /* at_checker_batch of a share; NULL: all of it. */
 AT_MUST_USE enum at_err check_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
