@@ -23,6 +23,7 @@ enum {
     OPT_GRACE,
     OPT_SALVAGE,
     OPT_THREADS,
+    OPT_BRIEF,
     OPT_MAX,
     OPT_FAIL_ON,
     OPT_AT,
@@ -61,6 +62,7 @@ static const struct at_option options[] = {
     {"user", 0, "USER", OPT_USER, "whom --at and --timeline are about"},
     {"app", 0, "APP", OPT_APP, "the same, where a user has several apps"},
     {"salvage", 0, NULL, OPT_SALVAGE, "skip what is damaged in a tape and check the rest"},
+    {"brief", 0, NULL, OPT_BRIEF, "do not look for the fewest facts behind each divergence"},
     {"threads", 0, "N", OPT_THREADS, "check a tape on this many threads (default: as many as processors)"},
     {0},
 };
@@ -89,6 +91,7 @@ struct run {
     size_t n_paths;
     enum pass pass;
     unsigned threads;
+    bool brief;                    /* divergences are told at once, as the checker tells them */
     bool in_parallel;              /* all was checked on several threads: */
     struct at_check_totals totals; /* with this result */
     uint64_t told;                 /* calls of the sink that were made already, by a try on several threads */
@@ -120,6 +123,13 @@ static enum at_err show(struct run *r, const struct at_divergence *d, enum stand
     return err ? err : r->print.format->divergence(&r->print, &full, how);
 }
 
+static enum at_err show_brief(struct run *r, const struct at_divergence *d, enum standing how)
+{
+    r->print.n_shown++;
+    r->print.n_failed += how == STANDING_COUNTS;
+    return r->print.format->divergence(&r->print, d, how);
+}
+
 /* Whether a try on several threads told this already. */
 static bool was_told(struct run *r)
 {
@@ -139,6 +149,8 @@ static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
         r->print.n_mild += how == STANDING_MILD;
         r->counting += how == STANDING_COUNTS;
     }
+    if (r->brief)
+        return r->print.n_shown < r->max ? show_brief(r, d, standing_of(r, d)) : AT_OK;
     if (r->pass == PASS_FIND)
         return at_history_want(r->history, d->app, d->user, d->stream);
     if (r->print.n_shown < r->max)
@@ -271,7 +283,7 @@ static enum at_err check_all(struct run *r, struct print_totals *t, struct at_wh
     at_cli_warn_damage(r->reader);
     if (!err && r->diagnosis)
         err = at_diagnosis_finish(r->diagnosis, &r->print.hypotheses, &r->print.n_hypotheses);
-    if (err || r->pass == PASS_ALL || !t->check.divergences || !r->max)
+    if (err || r->brief || r->pass == PASS_ALL || !t->check.divergences || !r->max)
         return err;
     r->pass = PASS_EXPLAIN;
     err = read_through(r, why);
@@ -391,6 +403,9 @@ static bool take_option(struct run *r, const struct at_cli *cli, int id)
         return true;
     case OPT_APP:
         r->where.app = at_str(cli->arg);
+        return true;
+    case OPT_BRIEF:
+        r->brief = true;
         return true;
     case OPT_THREADS:
         if (!at_cli_number(cli, "threads", 1, 64, &n))

@@ -11,7 +11,7 @@ tmp=$(mktemp -d "$folder/chunk.XXXXXX") || exit 2
 trap 'rm -rf "$tmp"' EXIT
 cat >"$tmp/histories.ndjson" || exit 2
 "$EXHAUSTIVE_BIN/brute" "$@" <"$tmp/histories.ndjson" >"$tmp/brute.ndjson" || exit 2
-"$AUTHTAPE" replay --format ndjson -p "$profile" "${replay_options[@]}" "$tmp/histories.ndjson" >"$tmp/replay.ndjson" 2>"$tmp/errors"
+"$AUTHTAPE" replay --brief --format ndjson -p "$profile" "${replay_options[@]}" "$tmp/histories.ndjson" >"$tmp/replay.ndjson" 2>"$tmp/errors"
 status=$?
 if [ $status -gt 2 ] || { [ $status = 2 ] && [ ! -s "$tmp/errors" ]; }; then
     echo "authtape: replay ended with status $status" >>"$tmp/errors"
