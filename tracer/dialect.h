@@ -495,6 +495,11 @@ struct at_run {
     /* The request that the message answers, where the gate found it already. */
     struct at_pending *answered;
 };
+/* Mocks, dialect_mock.c: the answers of an API are made up, as a part of the app (may be empty) calls it. */
+/* *changed: it was not so before. */
+AT_MUST_USE enum at_err at_mock_set(const struct at_run *run, struct at_str part, struct at_str api, bool on,
+                                    bool *changed);
+AT_MUST_USE enum at_err at_mock_holds(const struct at_run *run, struct at_str part, struct at_str api, bool *out);
 AT_MUST_USE enum at_err at_run_message(struct at_run *run, const struct at_message *m, const struct at_doc *doc);
 
 /* ---- Messages whose sender waits to hear what became of them: take.c */

@@ -123,72 +123,7 @@ static enum at_err fill(const struct at_run *run, const struct at_rule *r, const
     return err;
 }
 
-/* ---- Mocked APIs */
-
-/* What a mock concerns: an API as one part of the app calls it. */
-static enum at_err mock_key(const struct at_run *run, struct at_str part, struct at_str api, struct at_str *out)
-{
-    char *key = at_arena_get(run->arena, part.len + 1 + api.len);
-    if (!key)
-        return AT_NOMEM;
-    if (part.len)
-        memcpy(key, part.ptr, part.len);
-    key[part.len] = 0;
-    memcpy(key + part.len + 1, api.ptr, api.len);
-    *out = (struct at_str){key, part.len + 1 + api.len};
-    return AT_OK;
-}
-
-static size_t mock_index(const struct at_dialect_state *state, struct at_str key)
-{
-    size_t i = 0;
-    while (i < state->n_mocked && !at_str_eq(state->mocked[i], key))
-        i++;
-    return i;
-}
-
-#define MOCKED_MAX 1024u
-
-/* *changed: it was not so before. */
-static enum at_err set_mocked(const struct at_run *run, struct at_str part, struct at_str api, bool on, bool *changed)
-{
-    struct at_dialect_state *state = run->state;
-    struct at_str key;
-    *changed = false;
-    enum at_err err = mock_key(run, part, api, &key);
-    if (err)
-        return err;
-    size_t i = mock_index(state, key);
-    if (i < state->n_mocked && !on) {
-        free((void *)(uintptr_t)state->mocked[i].ptr);
-        state->mocked[i] = state->mocked[--state->n_mocked];
-        *changed = true;
-    } else if (i == state->n_mocked && on && i < MOCKED_MAX) {
-        struct at_str *list = realloc(state->mocked, (i + 1) * sizeof *list);
-        if (!list)
-            return AT_NOMEM;
-        state->mocked = list;
-        char *copy = malloc(key.len);
-        if (!copy)
-            return AT_NOMEM;
-        memcpy(copy, key.ptr, key.len);
-        list[state->n_mocked++] = (struct at_str){copy, key.len};
-        *changed = true;
-    }
-    return AT_OK;
-}
-
-static enum at_err is_mocked(const struct at_run *run, struct at_str part, struct at_str api, bool *out)
-{
-    struct at_str key;
-    *out = false;
-    if (!run->state->n_mocked)
-        return AT_OK;
-    enum at_err err = mock_key(run, part, api, &key);
-    *out = !err && mock_index(run->state, key) < run->state->n_mocked;
-    run->stats->mocked += *out;
-    return err;
-}
+/* ---- Requests */
 
 /* The part of the app that calls, where the rule tells; otherwise empty. */
 static enum at_err part_of(const struct at_rule *r, const struct at_scene *s, struct at_str *out)
@@ -198,8 +133,6 @@ static enum at_err part_of(const struct at_rule *r, const struct at_scene *s, st
     *out = f.text.ptr && f.text.len <= 1024 ? f.text : (struct at_str){"", 0};
     return err;
 }
-
-/* ---- Requests */
 
 static enum at_err pair_id(const struct at_value *v, const struct at_scene *s, struct at_str *id)
 {
@@ -272,7 +205,7 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
         err = name_call(run, &like, &ev->call);
     bool made_up = false;
     if (!err && is_call && known)
-        err = is_mocked(run, like.part, ev->api, &made_up);
+        err = at_mock_holds(run, like.part, ev->api, &made_up);
     if (err || made_up)
         return err;
     ev->has |= is_call ? (uint32_t)AT_HAS_CALL : 0;
@@ -332,7 +265,7 @@ static enum at_err late_call(const struct at_run *run, struct at_pending *e, con
     *api = ev.api;
     bool made_up = false;
     if (api->ptr)
-        err = is_mocked(run, e->part, *api, &made_up);
+        err = at_mock_holds(run, e->part, *api, &made_up);
     if (err)
         return err;
     if (!api->ptr || made_up) {
@@ -394,7 +327,7 @@ static enum at_err answer(const struct at_run *run, struct at_pending *e, struct
     if (r->makes == AT_KIND_CALL && !dropped)
         return answer_call(run, e, s);
     if (dropped && (r->makes == AT_RULE_MOCK || r->makes == AT_RULE_RESTORE))
-        err = set_mocked(run, e->part, e->api, r->makes == AT_RULE_RESTORE, &in_time); /* it failed: as it was */
+        err = at_mock_set(run, e->part, e->api, r->makes == AT_RULE_RESTORE, &in_time); /* it failed: as it was */
     else if (dropped)
         err = at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
     else
@@ -528,7 +461,7 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
         bool changed = false;
         err = part_of(r, s, &part);
         if (!err)
-            err = set_mocked(run, part, ev.api, kind == AT_RULE_MOCK, &changed);
+            err = at_mock_set(run, part, ev.api, kind == AT_RULE_MOCK, &changed);
         return err || !changed || !r->reply.given ? err : request(run, r, s, &ev);
     }
     if (r->reply.given)
@@ -538,7 +471,7 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
         bool made_up = false;
         err = part_of(r, s, &part);
         if (!err)
-            err = is_mocked(run, part, ev.api, &made_up);
+            err = at_mock_holds(run, part, ev.api, &made_up);
         if (err || made_up)
             return err;
     }

@@ -56,7 +56,7 @@ static void make_event(uint64_t i, struct at_event *ev, char text[3][32], struct
         ev->has = AT_HAS_AUTH_SETTING;
         ev->n_settings = r >> 32 & 7;
         for (size_t j = 0; j < ev->n_settings; j++)
-            settings[j] = (struct at_setting){.scope = {"abcdefgh" + j, 1}, .granted = r >> (40 + j) & 1};
+            settings[j] = (struct at_setting){.scope = {&"abcdefgh"[j], 1}, .granted = r >> (40 + j) & 1};
         ev->settings = settings;
         break;
     case 2:
