@@ -305,6 +305,37 @@ await test('shim: the exit ends the stream, unless a call is still without an an
   }
 });
 
+await test('shim: a second answer that comes after the exit is of no stream', () => {
+  const p = phone();
+  let answer;
+  p.wx.exitMiniProgram = () => {};
+  p.wx.getUserInfo = (o) => (answer = o.success);
+  p.game.tick();
+  p.wx.getUserInfo({ success() {} });
+  answer({ errMsg: 'getUserInfo:ok' });
+  p.wx.exitMiniProgram();
+  answer({ errMsg: 'getUserInfo:ok' });
+  p.wait(5000);
+  same(names(p.sink.events), ['call 1', 'return 2', 'end 3'], 'events');
+});
+
+await test('shim: hidden and shown: told by the next event, with their times', () => {
+  const p = phone();
+  const times = [];
+  for (const what of ['hide', 'show', 'hide', 'show']) {
+    p.time.ms += 7000;
+    times.push(p.time.ms);
+    p[what]();
+  }
+  p.call();
+  p.wait(3000);
+  same(
+    p.sink.events.map((e) => e.marks?.map((m) => [Math.floor(m.t / 1000), m.hidden])),
+    [times.map((t, i) => [t, i % 2 === 0]), undefined],
+    'marks',
+  );
+});
+
 /** The socket of a host. */
 function socket(answer) {
   const sent = [];
