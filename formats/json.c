@@ -18,12 +18,18 @@ static inline const char *skip_space(const char *p, const char *end)
     return p;
 }
 
-/* The same; notes whether there was any. */
-static inline const char *skip_noted(const char *p, const char *end, bool *spaced)
+/* White space, seldom there: what is always looked for should cost little. */
+static __attribute__((noinline)) const char *skip_some(const char *p, const char *end, bool *spaced)
 {
     const char *after = skip_space(p, end);
     *spaced |= after != p;
     return after;
+}
+
+/* As skip_space; notes whether there was any. */
+static inline const char *skip_noted(const char *p, const char *end, bool *spaced)
+{
+    return p < end && (unsigned char)*p <= ' ' ? skip_some(p, end, spaced) : p;
 }
 
 static bool is_digit(char c)

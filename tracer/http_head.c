@@ -143,6 +143,7 @@ static void parse_transfer(struct at_str value, struct at_http_head *out)
     }
 }
 
+/* Few fields matter here, and they differ in length: most are passed over at once. */
 static void parse_field(struct at_str name, struct at_str value, struct at_http_head *out, struct at_str *transfer)
 {
     struct at_str one;
@@ -165,12 +166,12 @@ static void parse_field(struct at_str name, struct at_str value, struct at_http_
         if (at_http_is_token(name, "transfer-encoding")) {
             if (transfer->ptr) /* given twice: the first was complete in itself */
                 parse_transfer(*transfer, out);
-            *transfer = value;
+            *transfer = trim(value);
         }
         break;
     case 24:
         if (at_http_is_token(name, "sec-websocket-extensions") && !out->extensions.ptr)
-            out->extensions = value;
+            out->extensions = trim(value);
         break;
     default:
         break;
@@ -193,9 +194,11 @@ bool at_http_parse_head(struct at_str text, struct at_http_head *out)
                 return false;
             continue;
         }
-        struct at_str name = trim((struct at_str){line.ptr, (size_t)(colon - line.ptr)});
+        struct at_str name = {line.ptr, (size_t)(colon - line.ptr)};
         struct at_str value = {colon + 1, (size_t)(line.ptr + line.len - colon - 1)};
-        parse_field(name, trim(value), out, &transfer);
+        if (name.ptr[0] <= ' ' || name.ptr[name.len - 1] <= ' ')
+            name = trim(name);
+        parse_field(name, value, out, &transfer);
     }
     out->fields.len -= text.len;
     out->fields.len -= out->fields.len >= 2 && out->fields.ptr[out->fields.len - 2] == '\r' ? 2 : 1;

@@ -9,11 +9,14 @@
 #define POOL_MAX 16
 #define STATE_BYTES 9800 /* of zlib, without the window: struct inflate_state and z_stream */
 #define STEP_BYTES 16384
+#define JOIN_BYTES 4096  /* messages that are copied, to call zlib once */
+#define BLOCK_END 128 /* in data_type: see inflate() in zlib.h */
 
 struct at_inflate {
     z_stream z;
     struct at_inflate *next;
     int window_bits;
+    bool ended; /* what was fed of this message ended with a block marked as the last one */
 };
 
 struct at_inflate *at_inflate_get(struct at_inflate_pool *pool, int window_bits)
@@ -121,10 +124,12 @@ static int run(z_stream *z, size_t in_bytes, const struct at_inflate_limits *l, 
     return rc == Z_BUF_ERROR && z->avail_out ? Z_OK : rc; /* no progress for want of input: fine */
 }
 
-static enum at_err feed_raw(struct at_inflate *z, struct at_str in, size_t in_bytes,
+/* The last `tail` bytes of `in` were added to what was sent. */
+static enum at_err feed_raw(struct at_inflate *z, struct at_str in, size_t tail, size_t in_bytes,
                             const struct at_inflate_limits *limits, struct at_buf *out)
 {
     set_input(&z->z, in);
+    z->ended = false;
     for (;;) {
         int rc = run(&z->z, in_bytes, limits, out);
         if (rc == Z_OK)
@@ -138,19 +143,43 @@ static enum at_err feed_raw(struct at_inflate *z, struct at_str in, size_t in_by
         /* A block with BFINAL set (RFC 7692, section 7.2.3.4): the window stays, more blocks may follow. */
         if (inflateResetKeep(&z->z) != Z_OK)
             return AT_BAD;
-        if (!z->z.avail_in)
+        if (z->z.avail_in <= tail) {
+            z->ended = true;
             return AT_OK;
+        }
     }
+}
+
+/*
+ * The end of the empty block that the sender took off (RFC 7692, section 7.2.2); one that ended with a block marked as
+ * the last may have sent none, and an empty message needs none. Without it the message was cut.
+ */
+static enum at_err feed_tail(struct at_inflate *z, size_t in_bytes, const struct at_inflate_limits *limits,
+                             struct at_buf *out)
+{
+    if (z->ended || !in_bytes)
+        return AT_OK;
+    return feed_raw(z, (struct at_str){"\0\0\xff\xff", 4}, 4, in_bytes, limits, out);
 }
 
 enum at_err at_inflate_message(struct at_inflate *z, struct at_str in, size_t in_bytes, bool last,
                                const struct at_inflate_limits *limits, struct at_buf *out)
 {
+    char joined[JOIN_BYTES + 4];
+    bool join = last && in.len && in.len <= JOIN_BYTES;
     enum at_err err = in.len > UINT32_MAX ? AT_LIMIT : AT_OK;
+    in_bytes += in.len;
+    if (join) {
+        memcpy(joined, in.ptr, in.len);
+        memcpy(joined + in.len, "\0\0\xff\xff", 4);
+        in = (struct at_str){joined, in.len + 4};
+    }
     if (!err && in.len)
-        err = feed_raw(z, in, in_bytes + in.len, limits, out);
-    if (!err && last)
-        err = feed_raw(z, (struct at_str){"\0\0\xff\xff", 4}, in_bytes + in.len, limits, out);
+        err = feed_raw(z, in, join ? 4 : 0, in_bytes, limits, out);
+    if (!err && last && !join)
+        err = feed_tail(z, in_bytes, limits, out);
+    if (!err && last && in_bytes && !z->ended && !(z->z.data_type & BLOCK_END))
+        err = AT_BAD;
     if (err)
         at_inflate_forget(z);
     return err;
