@@ -339,44 +339,122 @@ static void cut_at_every_byte(void **state)
     free_tape(t);
 }
 
-/* Which segment's events may be lost by damage at `offset`: those from its frame to the end of its segment. */
-static void flips(void **state)
+static uint64_t hash_event(const struct at_event *ev, struct at_buf *line)
+{
+    line->len = 0;
+    assert_int_equal(at_event_to_json(ev, line), AT_OK);
+    return at_hash(line->ptr, line->len, 0);
+}
+
+/*
+ * The bytes [from, to) of the tape were changed. In salvage all events come but those of a frame that is touched and
+ * those behind it in its segment: exactly these, and in their order; the place is that of the first such frame.
+ */
+static void check_salvage(const struct tape *t, const uint64_t *hashes, const uint8_t *bytes, size_t from, size_t to)
+{
+    struct at_tape_decoder *d = NULL;
+    struct at_event ev;
+    struct at_why why = {""};
+    struct at_tape_damage damage;
+    struct at_buf line = {0};
+    size_t lost = 0, start = 32, place = 0;
+    bool dead = false;
+    enum at_err err;
+    assert_int_equal(at_tape_decoder_new(AT_RECOVER_SALVAGE, &d), AT_OK);
+    assert_int_equal(at_tape_feed(d, bytes, t->bytes.len), AT_OK);
+    at_tape_feed_end(d);
+    for (size_t i = 0, n = 0; i < t->n_frames; n = t->frame_events[i], start = t->frame_ends[i++]) {
+        dead = dead && !(t->bytes.ptr[start + 5] & 1); /* a segment begins */
+        if (from < t->frame_ends[i] && to > start) {
+            dead = true;
+            place = place ? place : start;
+        }
+        lost += dead ? t->frame_events[i] - n : 0;
+        for (; !dead && n < t->frame_events[i]; n++) {
+            err = at_tape_next(d, &ev, &why);
+            if (err && from < 32 && n == 0) { /* only the version or a flag of the file header may stop a salvage */
+                at_tape_decoder_free(&d);
+                at_buf_free(&line);
+                return;
+            }
+            assert_int_equal(err, AT_OK);
+            assert_true(hash_event(&ev, &line) == hashes[n]);
+        }
+    }
+    assert_int_equal(at_tape_next(d, &ev, &why), AT_END);
+    at_tape_decoder_damage(d, &damage);
+    assert_true(damage.places > 0);
+    if (damage.torn_tail) /* with the index gone, nobody knows how many there were */
+        assert_true(damage.events <= lost);
+    else
+        assert_int_equal(damage.events, lost);
+    if (from >= 32)
+        assert_int_equal(damage.first_offset, place ? place : start);
+    at_tape_decoder_free(&d);
+    at_buf_free(&line);
+}
+
+/* The same read as by default: a true beginning, then an error, or what is missing is said. */
+static void check_tail(const struct tape *t, const uint8_t *bytes)
+{
+    struct outcome tail = read_back(t, bytes, t->bytes.len, 4096, AT_RECOVER_TAIL);
+    assert_false(tail.wrong);
+    assert_int_equal(tail.skipped, 0);
+    assert_true(tail.end == AT_DAMAGED || tail.end == AT_BAD || tail.end == AT_NEWER || tail.damage.places > 0);
+}
+
+static struct tape *make_hashed(size_t n, const struct at_tape_options *o, uint64_t **hashes, uint8_t **bytes)
+{
+    struct tape *t = make_tape(n, o, true);
+    struct at_buf line = {0};
+    *hashes = calloc(n, sizeof **hashes);
+    *bytes = malloc(t->bytes.len);
+    assert_true(*hashes && *bytes);
+    for (size_t i = 0; i < n; i++)
+        (*hashes)[i] = hash_event(t->events[i], &line);
+    memcpy(*bytes, t->bytes.ptr, t->bytes.len);
+    at_buf_free(&line);
+    return t;
+}
+
+static void every_bit(void **state)
+{
+    (void)state;
+    const struct at_tape_options o = {.frame_events = 6, .segment_events = 18};
+    uint64_t *hashes = NULL;
+    uint8_t *bytes = NULL;
+    struct tape *t = make_hashed(50, &o, &hashes, &bytes);
+    for (size_t bit = 0; bit < 8 * t->bytes.len; bit++) {
+        bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        check_salvage(t, hashes, bytes, bit / 8, bit / 8 + 1);
+        if (bit % 31 == 0)
+            check_tail(t, bytes);
+        bytes[bit / 8] = (uint8_t)t->bytes.ptr[bit / 8];
+    }
+    free(bytes);
+    free(hashes);
+    free_tape(t);
+}
+
+static void bursts(void **state)
 {
     (void)state;
     const struct at_tape_options o = {.frame_events = 20, .segment_events = 60};
-    struct tape *t = make_tape(300, &o, true);
-    uint8_t *bytes = malloc(t->bytes.len);
-    assert_non_null(bytes);
-    for (int round = 0; round < 3000; round++) {
-        memcpy(bytes, t->bytes.ptr, t->bytes.len);
-        size_t at = below(t->bytes.len), burst = round % 2 ? 1 : 1 + below(200);
-        for (size_t i = at; i < at + burst && i < t->bytes.len; i++)
-            bytes[i] ^= (uint8_t)(round % 2 ? 1u << below(8) : 1 + below(255));
-        struct outcome s = read_back(t, bytes, t->bytes.len, 4096, AT_RECOVER_SALVAGE);
-        if (s.end != AT_END) { /* only the version or a flag of the file header may stop a salvage */
-            assert_true(at < 32);
-            continue;
-        }
-        assert_false(s.wrong);
-        assert_true(s.damage.places > 0);
-        /* A burst of 200 bytes touches few frames; each costs its segment at most. */
-        assert_true(s.n + 3 * 60 >= t->n);
-        if (s.damage.torn_tail) /* with the index gone, nobody knows how many there were */
-            assert_true(s.damage.events <= t->n - s.n);
-        else
-            assert_int_equal(s.damage.events, t->n - s.n);
-        if (at >= 32) {
-            size_t frame_start = 32;
-            for (size_t i = 0; i < t->n_frames && t->frame_ends[i] <= at; i++)
-                frame_start = t->frame_ends[i];
-            assert_int_equal(s.damage.first_offset, frame_start);
-        }
-        struct outcome tail = read_back(t, bytes, t->bytes.len, 4096, AT_RECOVER_TAIL);
-        assert_false(tail.wrong);
-        assert_int_equal(tail.skipped, 0);
-        assert_true(tail.end == AT_DAMAGED || tail.end == AT_BAD || tail.end == AT_NEWER || tail.damage.places > 0);
+    uint64_t *hashes = NULL;
+    uint8_t *bytes = NULL;
+    struct tape *t = make_hashed(300, &o, &hashes, &bytes);
+    for (int round = 0; round < 4000; round++) {
+        size_t from = below(t->bytes.len), len = 1 + below(round % 4 ? 200 : 2000);
+        size_t to = from + len < t->bytes.len ? from + len : t->bytes.len;
+        for (size_t i = from; i < to; i++)
+            bytes[i] ^= (uint8_t)(1 + below(255));
+        check_salvage(t, hashes, bytes, from, to);
+        if (round % 4 == 0)
+            check_tail(t, bytes);
+        memcpy(bytes + from, t->bytes.ptr + from, to - from);
     }
     free(bytes);
+    free(hashes);
     free_tape(t);
 }
 
@@ -509,9 +587,9 @@ static void unfit_events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(identity),     cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(flips),
-        cmocka_unit_test(moved_frames), cmocka_unit_test(joined_tapes),      cmocka_unit_test(flushing),
-        cmocka_unit_test(newer_tapes),  cmocka_unit_test(unfit_events),
+        cmocka_unit_test(identity), cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(every_bit),
+        cmocka_unit_test(bursts),   cmocka_unit_test(moved_frames),      cmocka_unit_test(joined_tapes),
+        cmocka_unit_test(flushing), cmocka_unit_test(newer_tapes),       cmocka_unit_test(unfit_events),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
