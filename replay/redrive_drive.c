@@ -76,7 +76,8 @@ static enum at_err send_call(struct rd_driver *d, struct runner *r, uint32_t con
                           .scopes = c->call->scopes,
                           .n_scopes = c->call->n_scopes};
     char id[40];
-    struct at_buf args = {0};
+    struct at_buf args = {0}, extra = {0};
+    struct at_str kept = c->call->extra.ptr ? at_json_member(c->call->extra, "args") : (struct at_str){0};
     enum at_err err = rd_call_args(c->call, &args);
     v.api = c->call->api;
     v.args = at_buf_view(&args);
@@ -84,11 +85,16 @@ static enum at_err send_call(struct rd_driver *d, struct runner *r, uint32_t con
     if (!err)
         err = rd_call_message(d->commands, &v, next_id(d), &d->scratch);
     at_buf_free(&args);
+    if (!err && kept.ptr) /* so that the new tape can be driven again too */
+        err = at_buf_printf(&extra, "{\"args\":%.*s}", AT_STR_FMT(kept));
+    if (extra.len)
+        ev.extra = at_buf_view(&extra);
     snprintf(id, sizeof id, "authtape-%llu", (unsigned long long)next_id(d));
     ev.call = at_str(id);
     struct rd_result *result = rd_result_of(d, r, call);
     if (!err)
         err = rd_queue_event(d, &d->conns[conn], &ev, now_us, false, &s.slot);
+    at_buf_free(&extra);
     if (err)
         return err;
     result->fate = RD_UNANSWERED;

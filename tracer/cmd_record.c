@@ -18,6 +18,7 @@ enum {
     OPT_PLATFORM,
     OPT_FRESH,
     OPT_OBSERVES,
+    OPT_KEEP_ARGS,
     OPT_HOLD,
     OPT_SNAPLEN,
     OPT_BUFFER,
@@ -58,6 +59,8 @@ static const struct at_option options[] = {
     {"platform", 0, "SOURCE", OPT_PLATFORM, "the platform, likewise"},
     {"fresh", 0, NULL, OPT_FRESH, "nothing was ever asked before this recording"},
     {"observes", 0, "LIST", OPT_OBSERVES, "what is sure to be seen: prompts,decisions,settings,resets"},
+    {"keep-args", 0, NULL, OPT_KEEP_ARGS,
+     "keep all arguments of calls (default: those that say nothing about a person)"},
     {"hold-ms", 0, "N", OPT_HOLD, "how long an event may wait for an earlier one, in milliseconds (default: 5000)"},
     {"snaplen", 0, "N", OPT_SNAPLEN, "bytes to capture of each packet (default: all)"},
     {"buffer", 0, "N", OPT_BUFFER, "size of the kernel's buffer in bytes, k and M allowed"},
@@ -341,6 +344,9 @@ static bool take_option(const struct at_cli *cli, int option, struct at_recordin
         return true;
     case OPT_FRESH:
         r->tracer_options.fresh = true;
+        return true;
+    case OPT_KEEP_ARGS:
+        r->tracer_options.keep_args = true;
         return true;
     case OPT_OBSERVES:
         r->tracer_options.observes = cli->arg;

@@ -194,7 +194,8 @@ struct at_step {
     X(GRANTED, "granted")                                                                                              \
     X(FRESH, "fresh")                                                                                                  \
     X(OBSERVES, "observes")                                                                                            \
-    X(LOST_BYTES, "lost_bytes")
+    X(LOST_BYTES, "lost_bytes")                                                                                        \
+    X(ARGS, "args")
 
 enum at_field {
 #define X(name, text) AT_FIELD_##name,
@@ -327,6 +328,7 @@ struct at_scene {
     struct at_docs *docs;
     struct at_str request_api, request_call; /* in a reply */
     struct at_finder *finder;                /* may be NULL */
+    bool keep_args;                          /* all arguments of a call, personal or not */
 };
 uint32_t at_scene_find(const struct at_scene *s, const struct at_pointer *p); /* AT_NO_NODE */
 /* The number of the text that is at a place, among those asked for there; 0: none of them. The scene has a finder. */
@@ -489,6 +491,7 @@ struct at_run {
     /* Told of every event before it goes to `hold`. */
     enum at_err (*note)(void *ctx, const struct at_event *ev);
     void *ctx;
+    bool keep_args;               /* of calls: all arguments, not only those without personal data */
     struct at_taken *check;       /* not NULL: nothing is done, only said what would be */
     const struct at_message *m;   /* set by at_run_message */
     const struct at_scene *scene; /* of the event at hand; likewise */

@@ -432,6 +432,8 @@ static enum at_err check_rule(struct at_compiler *c, const struct at_rule *r)
             snprintf(what, sizeof what, "this event needs '%s'", field_names[needs[i].field]);
             return at_compile_fail(c, what);
         }
+    if (r->fields[AT_FIELD_ARGS] && r->makes != AT_KIND_CALL)
+        return at_compile_fail(c, "only a call has 'args'");
     if (r->makes == AT_KIND_CALL && !r->reply.given && !r->fields[AT_FIELD_CALL])
         return at_compile_fail(c, "a call needs 'call' (its id), or 'reply'");
     return AT_OK;

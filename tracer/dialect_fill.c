@@ -166,6 +166,80 @@ static enum at_err fill_observes(const struct at_found *f, const struct at_scene
     return AT_OK;
 }
 
+/* ---- Arguments of a call */
+
+#define ARG_MAX_BYTES 64u        /* a longer text is not a setting */
+#define ARG_KEPT_MAX_BYTES 4096u /* of one argument, where all are kept */
+#define ARGS_MAX_BYTES 65536u
+
+/* Arguments that change what an API does and say nothing about a person. */
+static bool is_harmless(struct at_str raw_key)
+{
+    static const char *const names[] = {"withCredentials",
+                                        "lang",
+                                        "type",
+                                        "altitude",
+                                        "isHighAccuracy",
+                                        "highAccuracyExpireTime",
+                                        "withSubscriptions",
+                                        "timeout",
+                                        "duration",
+                                        "sampleRate",
+                                        "numberOfChannels",
+                                        "encodeBitRate",
+                                        "format",
+                                        "frameSize",
+                                        "audioSource",
+                                        "mode",
+                                        "withShareTicket"};
+    const struct at_str key = {raw_key.ptr + 1, raw_key.len - 2};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (at_str_eq(key, at_str(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_kept(const struct at_scene *s, struct at_str raw_key, uint8_t type, size_t len)
+{
+    if (at_str_eq(raw_key, AT_STR("\"scope\""))) /* a field of its own */
+        return false;
+    if (s->keep_args)
+        return len <= ARG_KEPT_MAX_BYTES;
+    return type != AT_J_OBJECT && type != AT_J_ARRAY && type != AT_J_NULL && len <= ARG_MAX_BYTES &&
+           is_harmless(raw_key);
+}
+
+/* The argument object goes into the unknown fields of the call, as "args". */
+static enum at_err fill_args(const struct at_found *f, const struct at_scene *s, struct at_event *ev)
+{
+    struct at_buf out = {0};
+    enum at_err err = AT_OK;
+    if (f->type != AT_J_OBJECT)
+        return AT_OK;
+    const struct at_doc_node *nodes = f->doc->nodes;
+    for (uint32_t i = f->node + 1; i < nodes[f->node].next && !err; i = nodes[i + 1].next) {
+        struct at_str key = at_doc_raw(f->doc, i), value = at_doc_raw(f->doc, i + 1);
+        if (!is_kept(s, key, nodes[i + 1].type, value.len) || out.len + key.len + value.len > ARGS_MAX_BYTES)
+            continue;
+        err = at_buf_str(&out, out.len ? AT_STR(",") : AT_STR("{\"args\":{"));
+        if (!err)
+            err = at_buf_str(&out, key);
+        if (!err)
+            err = at_buf_str(&out, AT_STR(":"));
+        if (!err)
+            err = at_json_compact(&out, value);
+    }
+    if (!err && out.len) {
+        err = at_buf_str(&out, AT_STR("}}"));
+        if (!err)
+            ev->extra = at_arena_copy(s->arena, at_buf_view(&out));
+        if (!err && !ev->extra.ptr)
+            err = AT_NOMEM;
+    }
+    at_buf_free(&out);
+    return err;
+}
+
 /* ---- Fields */
 
 static enum at_err fill_time(const struct at_value *v, const struct at_found *f, struct at_event *ev)
@@ -258,6 +332,8 @@ static enum at_err fill_field(enum at_field field, const struct at_value *v, con
     case AT_FIELD_ERRNO:
     case AT_FIELD_LOST_BYTES:
         return fill_number(field, &f, ev);
+    case AT_FIELD_ARGS:
+        return fill_args(&f, s, ev);
     case AT_FIELD_ANSWER:
     case AT_FIELD_GRANTED:
     case AT_FIELD_FRESH:

@@ -96,7 +96,7 @@ static enum at_err spoiled(const struct at_run *run, enum at_err err)
 /* The fields that each kind of event has: a rule for several kinds may give more. */
 static const uint32_t fields_of_kind[] = {
     [AT_KIND_START] = F_ALL | F(FRESH) | F(OBSERVES),
-    [AT_KIND_CALL] = F_ALL | F(CALL) | F(API) | F(SCOPE),
+    [AT_KIND_CALL] = F_ALL | F(CALL) | F(API) | F(SCOPE) | F(ARGS),
     [AT_KIND_RETURN] = F_ALL | F(CALL) | F(ERR_MSG) | F(ERRNO) | F(AUTH_SETTING),
     [AT_KIND_PROMPT] = F_ALL | F(CALL) | F(SCOPE),
     [AT_KIND_DECISION] = F_ALL | F(SCOPE) | F(ANSWER),
@@ -576,6 +576,7 @@ enum at_err at_run_message(struct at_run *run, const struct at_message *m, const
 {
     const struct at_dialect *d = run->dialect;
     struct at_scene s = {.finder = run->finder,
+                         .keep_args = run->keep_args,
                          .m = m,
                          .doc = doc,
                          .root = doc,

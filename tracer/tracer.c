@@ -13,7 +13,7 @@ struct conn {
     bool identified;
     struct at_intern *keys; /* stream NUL app NUL user of its events */
     struct at_str last_key;
-    bool lost; /* something, before or between its events */
+    bool lost;                 /* something, before or between its events */
     uint64_t gaps, lost_bytes; /* in all */
     struct at_last_reports last;
     struct at_dialect_state states[]; /* one per dialect */
@@ -30,6 +30,7 @@ struct at_tracer {
     struct at_apis *apis;
     struct at_ident *ident;
     bool fresh;
+    bool keep_args;
     uint8_t observes; /* mask of enum at_sight */
     struct at_hold *hold;
     struct at_seen *seen;
@@ -168,6 +169,7 @@ enum at_err at_tracer_new(const struct at_tracer_options *options,
     t->event = event;
     t->ctx = ctx;
     t->fresh = options->fresh;
+    t->keep_args = options->keep_args;
     t->last_us = INT64_MIN;
     enum at_err err = set_up(t, options, why);
     if (err)
@@ -503,6 +505,7 @@ static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m,
                          .identify = identify,
                          .note = note_event,
                          .ctx = t,
+                         .keep_args = t->keep_args,
                          .check = check,
                          .last = &t->conn->last};
     enum at_err err = AT_OK;

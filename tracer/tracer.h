@@ -197,6 +197,7 @@ struct at_tracer_options {
     const char *observes; /* "prompts,decisions" or NULL: what the dialects say */
     uint32_t hold_ms;     /* how long events may be held back to come out in the order of their times */
     size_t hold_events;   /* and how many; 0 for either: the defaults below */
+    bool keep_args;       /* all arguments of calls go on the tape, also those that may hold personal data */
     bool in_turn;         /* events with times of their own do not wait for earlier ones */
 };
 

@@ -144,6 +144,28 @@ static void gateway_http(void **state)
                     "4 return 1 'getLocation:ok'\n5 call x3 login\n6 return x3 'login:ok'\n");
 }
 
+/* Of the arguments of a call those are kept that say nothing about a person; or all but what is huge. */
+static void arguments(void **state)
+{
+    static const char call[] = "{\"id\":\"1\",\"method\":\"App.callWxMethod\",\"params\":{\"method\":\"getUserInfo\","
+                               "\"args\":[{\"withCredentials\":true, \"lang\":\"en\",\"scope\":\"scope.record\","
+                               "\"nickName\":\"Ann\",\"type\":{\"a\":1},\"list\":[1,\n2]}]}}";
+    struct at_tracer_options o = {.identity = {.app = "a", .user = "u"}};
+    struct feed f;
+    (void)state;
+    feed_begin(&f, &o);
+    feed(&f, 1, C, call);
+    feed(&f, 2, C,
+         "{\"id\":\"2\",\"method\":\"App.callWxMethod\",\"params\":{\"method\":\"getLocation\",\"args\":[]}}");
+    feed_expect(&f, "1 start a/u\n1 call 1 getUserInfo {\"args\":{\"withCredentials\":true,\"lang\":\"en\"}}\n"
+                    "2 call 2 getLocation\n");
+    o.keep_args = true;
+    feed_begin(&f, &o);
+    feed(&f, 1, C, call);
+    feed_expect(&f, "1 start a/u\n1 call 1 getUserInfo {\"args\":{\"withCredentials\":true,\"lang\":\"en\","
+                    "\"nickName\":\"Ann\",\"type\":{\"a\":1},\"list\":[1,2]}}\n");
+}
+
 static void batches(void **state)
 {
     struct feed f;
@@ -343,10 +365,11 @@ static void deep_strings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(refused),      cmocka_unit_test(builtins), cmocka_unit_test(gateway_socket),
-        cmocka_unit_test(gateway_http), cmocka_unit_test(batches),  cmocka_unit_test(conditions),
-        cmocka_unit_test(escapes),      cmocka_unit_test(repeats),  cmocka_unit_test(beacon),
-        cmocka_unit_test(beacon_ahead), cmocka_unit_test(console),  cmocka_unit_test(deep_strings),
+        cmocka_unit_test(refused),      cmocka_unit_test(builtins),     cmocka_unit_test(gateway_socket),
+        cmocka_unit_test(gateway_http), cmocka_unit_test(arguments),    cmocka_unit_test(batches),
+        cmocka_unit_test(conditions),   cmocka_unit_test(escapes),      cmocka_unit_test(repeats),
+        cmocka_unit_test(beacon),       cmocka_unit_test(beacon_ahead), cmocka_unit_test(console),
+        cmocka_unit_test(deep_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
