@@ -4,7 +4,8 @@
  * One user's calls hang together: somebody who refused once fails again and again. So the unit is the user. A rate is
  * a ratio of sums over users, and its variance that of a ratio estimator (Cochran, Sampling Techniques, 6.4); where
  * each user has one trial it is the ordinary two-proportion test. The alpha is shared among three levels (all, per
- * scope, per scope and platform: 1/2, 1/4, 1/4), and within each the p-values are corrected by Holm's method.
+ * scope, per scope and platform: 3/5, 1/5, 1/5), and within each the p-values are corrected by Holm's method, with the
+ * refused prompts, which people look for, weighing as much as all other rates together (Holm 1979, section 4).
  */
 #include "analysis/diff.h"
 
@@ -15,7 +16,7 @@
 #define LEAST_USERS 20 /* in each recording; below, the normal approximation does not hold */
 #define LEAST_HITS 10  /* and as many misses, in both together */
 
-static const double share_of_level[DIFF_LEVELS] = {[DIFF_ALL] = 0.5, [DIFF_SCOPE] = 0.25, [DIFF_SCOPE_PLATFORM] = 0.25};
+static const double share_of_level[DIFF_LEVELS] = {[DIFF_ALL] = 0.6, [DIFF_SCOPE] = 0.2, [DIFF_SCOPE_PLATFORM] = 0.2};
 
 const char *diff_rate_text(enum diff_rate rate)
 {
@@ -228,10 +229,16 @@ static enum at_err compare_level(const struct sums *before, const struct sums *a
     return err;
 }
 
-static int by_p(const void *a, const void *b)
+static double weight_of(const struct comparison *c)
+{
+    return c->rate == RATE_REFUSED ? DIFF_RATES - 1 : 1;
+}
+
+static int by_weighted_p(const void *a, const void *b)
 {
     const struct comparison *const *x = a, *const *y = b;
-    return ((*x)->p > (*y)->p) - ((*x)->p < (*y)->p);
+    double p = (*x)->p / weight_of(*x), q = (*y)->p / weight_of(*y);
+    return (p > q) - (p < q);
 }
 
 /* Holm's step-down correction within a level, and the level's share of alpha. */
@@ -239,15 +246,16 @@ static enum at_err correct(struct diff *d, unsigned level, const struct diff_opt
 {
     struct comparison **order = calloc(d->n + 1, sizeof(*order));
     size_t m = 0;
-    double least = 0;
+    double least = 0, weight = 0; /* of those that are left */
     if (!order)
         return AT_NOMEM;
     for (size_t i = 0; i < d->n; i++)
         if (d->list[i].tested && d->list[i].level == level)
-            order[m++] = &d->list[i];
-    qsort(order, m, sizeof(*order), by_p);
+            weight += weight_of(order[m++] = &d->list[i]);
+    qsort(order, m, sizeof(*order), by_weighted_p);
     for (size_t i = 0; i < m; i++) {
-        double p = order[i]->p * (double)(m - i) / share_of_level[level];
+        double p = order[i]->p * weight / weight_of(order[i]) / share_of_level[level];
+        weight -= weight_of(order[i]);
         least = p > least ? p : least;
         order[i]->p_adjusted = least < 1 ? least : 1;
         order[i]->significant = order[i]->p_adjusted <= o->alpha && fabs(order[i]->change) >= o->min_effect;

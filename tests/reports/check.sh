@@ -105,21 +105,22 @@ counted() {
     refused=$(grep -c '"answer":"deny"' old) prompts=$(grep -c '"kind":"decision"' old)
     grep -q "\"old\":{\"hits\":$refused,\"trials\":$prompts," diff.json
 }
-halves() { # SPLITS MOST: at most MOST of them find something
-    local found=0 i
-    node "$HERE/simulate.mjs" 23 800 >whole
-    for i in $(seq "$1"); do
-        awk -v seed="$i" 'BEGIN { srand(seed) }
-            { match($0, /"user":"[^"]*"/); u = substr($0, RSTART, RLENGTH); if (!(u in side)) side[u] = rand() < 0.5
-              print >(side[u] ? "half1" : "half2") }' whole
-        "$AUTHTAPE" diff --format json half1 half2 | grep -q '"significant":true' && found=$((found + 1))
-    done
-    echo "$found of $1"
-    [ "$found" -le "$2" ]
+# DIFF_TIMES=200 measures it well; a sample is enough to see that it is not broken.
+times=${DIFF_TIMES:-20}
+# of halves where nothing changed, at least 94 % are found alike (a sample of 20: all but 3)
+halves() {
+    local said
+    said=$(node "$HERE/diff.mjs" "$AUTHTAPE" splits "$times") && echo "$said" && [ "${said%% *}" -le $((times >= 100 ? times * 6 / 100 : 3)) ]
+}
+# of changes of three points at 20,000 prompts, 10,000 in each recording, at least 95 % are found (a sample: all but 2)
+powerful() {
+    local said n=$((times / 2))
+    said=$(node "$HERE/diff.mjs" "$AUTHTAPE" planted $n) && echo "$said" && [ "${said%% *}" -ge $((n >= 100 ? (n * 95 + 99) / 100 : n - 2)) ]
 }
 check "diff finds a planted change of three points" planted
 check "diff counts what is there" counted
-check "diff finds nothing in random halves" halves 20 3
+check "diff finds nothing in random halves" halves
+check "diff finds three points at 20,000 prompts" powerful
 same() { "$AUTHTAPE_ASAN" diff old old | grep -q '^no rate changed$'; }
 check "diff of a recording with itself finds nothing" same
 
