@@ -376,10 +376,42 @@ static bool take_option(const struct at_cli *cli, int option, struct at_recordin
     }
 }
 
+/* Options that say something of one source only, by what they need. */
+enum need { NEED_PACKETS, NEED_LISTEN, NEED_RELAY, NEEDS };
+
+static void note_need(int option, const char *needs[NEEDS])
+{
+    static const struct {
+        int first, last;
+        enum need need;
+    } table[] = {{OPT_FILTER, OPT_FILTER, NEED_PACKETS},
+                 {OPT_PORT, OPT_PORT, NEED_PACKETS},
+                 {OPT_TOKEN, OPT_LISTEN_MEMORY, NEED_LISTEN},
+                 {OPT_RELAY_MEMORY, OPT_RELAY_MEMORY, NEED_RELAY}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        for (const struct at_option *o = options; o->name; o++)
+            if (o->id == option && option >= table[i].first && option <= table[i].last)
+                needs[table[i].need] = o->name;
+}
+
+static bool is_of_use(const struct at_command *self, const struct at_recording *r, const char *const needs[NEEDS])
+{
+    static const char *const whats[NEEDS] = {"-r and -i", "--listen", "--relay"};
+    const bool have[NEEDS] = {r->file || r->n_interfaces, r->collect_options.address, r->relay_options.n_routes > 0};
+    for (int i = 0; i < NEEDS; i++) {
+        if (!needs[i] || have[i])
+            continue;
+        at_cli_usage(self, "--%s is for %s", needs[i], whats[i]);
+        return false;
+    }
+    return true;
+}
+
 static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
     struct at_recording r = {0};
+    const char *needs[NEEDS] = {NULL};
     r.limits = (struct at_limits){.capture = &r.capture_options, .decoder = &r.decoder_options};
     at_cli_begin(&cli, self, argc, argv);
     for (int option; (option = at_cli_next(&cli)) != AT_CLI_DONE;) {
@@ -387,12 +419,15 @@ static int run(const struct at_command *self, int argc, char **argv)
             return cli.status;
         if (!take_option(&cli, option, &r))
             return AT_EXIT_TROUBLE;
+        note_need(option, needs);
     }
     if (cli.n_operands)
         return at_cli_usage(self, "'%s' is one word too many", cli.operands[0]);
     bool live = r.n_interfaces || r.collect_options.address || r.relay_options.n_routes;
     if (!r.file == !live)
         return at_cli_usage(self, "-r FILE alone, or any of -i, --listen and --relay, is needed");
+    if (!is_of_use(self, &r, needs))
+        return AT_EXIT_TROUBLE;
     if (!r.out && isatty(STDOUT_FILENO))
         return at_cli_usage(self, "-w OUT is needed: standard output is a terminal");
     if (!r.out)

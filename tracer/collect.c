@@ -335,11 +335,14 @@ void at_collector_linger(struct at_collector *c)
         if (p->upgrade)
             at_collect_socket_close(p, 1001);
     for (int round = 0; round < 100 && monotonic_us() < until_us; round++) {
-        bool busy = false;
+        bool busy = c->owed > 0;
         MHD_run(c->daemon);
-        for (struct peer *p = c->peers; p; p = p->next)
+        for (struct peer *p = c->peers; p; p = p->next) {
+            if (p->upgrade && p->out.len)
+                at_collect_socket_close(p, 1001); /* goes on writing */
             busy = busy || p->out.len > 0;
-        if (!busy && round >= 3)
+        }
+        if (!busy)
             break;
         usleep(2000);
     }
@@ -394,8 +397,9 @@ static enum at_err start(struct at_collector *c, struct at_why *why)
     c->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, at_collect_request, c, MHD_OPTION_EXTERNAL_LOGGER, no_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         c->listener, MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->o.clients, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION, on_connection, c, MHD_OPTION_NOTIFY_COMPLETED,
-        at_collect_request_over, c, MHD_OPTION_URI_LOG_CALLBACK, at_collect_uri, c, MHD_OPTION_END);
+        CONNECTION_BYTES, MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)(c->o.clients + 1) / 2,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, c, MHD_OPTION_NOTIFY_COMPLETED, at_collect_request_over, c,
+        MHD_OPTION_URI_LOG_CALLBACK, at_collect_uri, c, MHD_OPTION_END);
     if (!c->daemon)
         return at_fail(why, AT_IO, "cannot start the HTTP server: %s", strerror(errno));
     c->listener = -1; /* the library's now */

@@ -1,4 +1,6 @@
 /* collect_http.c: requests to the collector: who may, what is taken of it, what is answered. */
+#include "tracer/collect.h"
+
 #ifdef AT_MICROHTTPD
 
 #include <stdlib.h>
@@ -20,6 +22,7 @@ void *at_collect_uri(void *cls, const char *uri, struct MHD_Connection *connecti
     if (!x)
         return NULL;
     x->c = cls;
+    x->c->owed++;
     x->target = strdup(uri);
     if (!x->target) {
         free(x);
@@ -43,6 +46,7 @@ void at_collect_request_over(void *cls, struct MHD_Connection *connection, void 
             x->peer->deadline_us = x->c->mono_us + (int64_t)x->c->o.idle_s * 1000000;
     }
     x->c->memory -= x->charged;
+    x->c->owed--;
     at_buf_free(&x->body);
     at_buf_free(&x->answer);
     free(x->target);

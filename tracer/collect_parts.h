@@ -76,6 +76,7 @@ struct at_collector {
     int64_t due_since_us; /* the first pledge that is due; INT64_MIN: none */
     int64_t now_us, mono_us, swept_us;
     size_t memory;
+    size_t owed; /* requests whose answer is not sent yet */
     bool stopping;
     enum at_err err; /* of the tracer, out of a callback */
     struct at_arena arena;

@@ -1,4 +1,6 @@
 /* collect_ws.c: sockets of the collector (RFC 6455): frames in, acknowledgements out. */
+#include "tracer/collect.h"
+
 #ifdef AT_MICROHTTPD
 
 #include <errno.h>

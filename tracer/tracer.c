@@ -5,7 +5,8 @@
 #include "tracer/dialect.h"
 
 #define DIALECTS_MAX 16u
-#define LAG_MS 1000u /* dialects with times of their own report in batches */
+#define KEYS_MAX (1u << 20) /* whose start is remembered */
+#define LAG_MS 1000u        /* dialects with times of their own report in batches */
 
 struct conn {
     struct conn *next, **at;
@@ -36,6 +37,7 @@ struct at_tracer {
     struct at_seen *seen;
     struct at_event_parser *parser;
     struct at_intern *started; /* app NUL user */
+    uint64_t forgotten_keys;   /* that were in it; one may be counted again */
     struct at_str last_key;
     struct at_arena arena, names_arena;
     struct at_docs docs;
@@ -220,7 +222,7 @@ void at_tracer_free(struct at_tracer **tracer)
 void at_tracer_stats(const struct at_tracer *t, struct at_tracer_stats *out)
 {
     *out = t->stats;
-    out->keys = at_intern_count(t->started);
+    out->keys = t->forgotten_keys + at_intern_count(t->started);
 }
 
 /* ---- Events out */
@@ -321,6 +323,15 @@ static enum at_err note_lateness(struct at_tracer *t, struct at_event *ev)
     return err;
 }
 
+/* Any number of users may come: those seen long ago start again, with nothing known of them. */
+static void forget_keys(struct at_tracer *t)
+{
+    t->forgotten_keys += at_intern_count(t->started);
+    at_intern_clear(t->started);
+    t->last_key = (struct at_str){0};
+    t->fresh = false; /* it was said of the first start of each */
+}
+
 /*
  * A late event whose time is its sender's keeps it: a phone that was offline, or whose clock is behind, still tells how
  * long things took. Others get the time of the place that is left for them.
@@ -337,6 +348,8 @@ static enum at_err hand_on(void *ctx, const struct at_event *given, bool own_tim
         t->stats.disordered++;
     else
         t->last_us = ev.t_us;
+    if (!err && at_intern_count(t->started) >= KEYS_MAX)
+        forget_keys(t);
     if (!err)
         err = add_key(t, t->started, &t->last_key, (struct at_str[]){ev.app, ev.user}, 2, &is_new);
     if (!err && is_new)

@@ -40,6 +40,7 @@ export async function record(args, env = {}) {
   r.stop = async (signal = 'SIGTERM') => {
     child.kill(signal);
     await r.over;
+    if (signal === 'SIGTERM' && r.status !== 0) test('a recording ends well', false, `${r.status} ${r.signal}\n${r.err}`);
     return r.status;
   };
   return r;
