@@ -111,6 +111,8 @@ static enum at_err feed_head(struct feed *f)
     struct at_http *h = f->h;
     while (h->line.len == 0 && f->rest.len && (f->rest.ptr[0] == '\r' || f->rest.ptr[0] == '\n'))
         take(f, 1); /* RFC 9112, section 2.2: empty lines before a request line are ignored */
+    if (h->line.len == 0) /* they belong to no message: what follows may not even be HTTP */
+        settle(h, &f->ledger->decoded_bytes);
     if (f->rest.len == 0)
         return AT_OK;
     if (h->line.len == 0) { /* mostly all of it is here */

@@ -196,7 +196,7 @@ bool at_http_parse_head(struct at_str text, struct at_http_head *out)
         }
         struct at_str name = {line.ptr, (size_t)(colon - line.ptr)};
         struct at_str value = {colon + 1, (size_t)(line.ptr + line.len - colon - 1)};
-        if (name.ptr[0] <= ' ' || name.ptr[name.len - 1] <= ' ')
+        if (name.len && (name.ptr[0] <= ' ' || name.ptr[name.len - 1] <= ' '))
             name = trim(name);
         parse_field(name, value, out, &transfer);
     }

@@ -137,6 +137,8 @@ static void drive(const struct rd_plan *plan, const struct rd_commands *commands
     rd_driver_free(&d);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct at_profile *profile;
