@@ -205,6 +205,7 @@ static void refusals(void **state)
     struct at_tracer *t = NULL;
     size_t waiting = 0;
     (void)state;
+    stream = (struct at_stream){.name = AT_STR("n")};
     assert_int_equal(at_tracer_new(&(struct at_tracer_options){.dialects = dialects, .n_dialects = 1, .in_turn = true},
                                    write_down, &lines, &t, NULL),
                      AT_OK);
@@ -228,6 +229,7 @@ static void other_dialects(void **state)
     struct at_tracer *t = NULL;
     size_t waiting = 0;
     (void)state;
+    stream = (struct at_stream){.name = AT_STR("n")};
     assert_int_equal(at_tracer_new(&(struct at_tracer_options){.dialects = dialects, .n_dialects = 2, .in_turn = true},
                                    write_down, &lines, &t, NULL),
                      AT_OK);
