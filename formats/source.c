@@ -55,6 +55,31 @@ static enum at_err fill(struct at_source *s, struct at_why *why)
     return AT_OK;
 }
 
+/* What is neither a tape nor text is named for what it is. */
+static enum at_err check_kind(struct at_str begin, struct at_why *why)
+{
+    static const struct {
+        const char *magic;
+        size_t len;
+        const char *words;
+    } kinds[] = {
+#define CAPTURE "a packet capture: 'authtape record -r FILE' makes a tape of it"
+        {"\xd4\xc3\xb2\xa1", 4, CAPTURE},
+        {"\xa1\xb2\xc3\xd4", 4, CAPTURE},
+        {"\x4d\x3c\xb2\xa1", 4, CAPTURE},
+        {"\xa1\xb2\x3c\x4d", 4, CAPTURE},
+        {"\x0a\x0d\x0d\x0a", 4, CAPTURE},
+#undef CAPTURE
+        {"\x1f\x8b", 2, "compressed with gzip: unpack it first"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (begin.len >= kinds[i].len && !memcmp(begin.ptr, kinds[i].magic, kinds[i].len))
+            return at_fail(why, AT_BAD, "%s", kinds[i].words);
+    if (begin.len && memchr(begin.ptr, 0, begin.len < 512 ? begin.len : 512))
+        return at_fail(why, AT_BAD, "neither a tape nor NDJSON");
+    return AT_OK;
+}
+
 enum at_err at_source_open(const char *path, enum at_recovery recovery, struct at_source **out, struct at_why *why)
 {
     struct at_source *s = calloc(1, sizeof *s);
@@ -74,9 +99,11 @@ enum at_err at_source_open(const char *path, enum at_recovery recovery, struct a
     s->seekable = !standard && !s->waits;
     if (!err)
         err = fill(s, why);
+    bool tape = !err && s->in.len && (uint8_t)s->in.ptr[0] == (uint8_t)TAPE_MAGIC[0];
+    if (!err && !tape)
+        err = check_kind(at_buf_view(&s->in), why);
     if (!err) {
-        err = s->in.len && (uint8_t)s->in.ptr[0] == (uint8_t)TAPE_MAGIC[0] ? at_tape_decoder_new(recovery, &s->tape)
-                                                                           : at_event_parser_new(&s->parser);
+        err = tape ? at_tape_decoder_new(recovery, &s->tape) : at_event_parser_new(&s->parser);
         if (!err && s->parser)
             err = at_batcher_new(&s->batcher);
         if (err)

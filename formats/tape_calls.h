@@ -101,7 +101,7 @@ static inline bool at_calls_decode_common(struct tape_calls *c, struct tape_ids 
     char *id = at_room_get(&ids->arena, c->last_len);
     if (!id)
         return false;
-    memcpy(id, c->last, TAPE_SLACK);
+    memmove(id, c->last, TAPE_SLACK); /* more than is needed, so that it is one move: the two may touch */
     id[c->last_len - 1]++;
     c->last = id;
     c->top = ++c->number;
