@@ -287,10 +287,10 @@ enum at_err at_unpack(struct at_unpacker *u, const uint8_t *payload, size_t len,
                       struct cursor columns[COLUMNS])
 {
     struct entry entries[256];
-    struct cursor c = {payload, payload + len};
     size_t sum = 0, inflated = 0;
     if (len < 1)
         return AT_DAMAGED;
+    struct cursor c = {payload, payload + len};
     size_t n = *c.p++;
     for (int i = 0; i < COLUMNS; i++) /* a column that is not there is empty */
         columns[i] = (struct cursor){payload, payload};

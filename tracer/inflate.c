@@ -9,8 +9,8 @@
 #define POOL_MAX 16
 #define STATE_BYTES 9800 /* of zlib, without the window: struct inflate_state and z_stream */
 #define STEP_BYTES 16384
-#define JOIN_BYTES 4096  /* messages that are copied, to call zlib once */
-#define BLOCK_END 128 /* in data_type: see inflate() in zlib.h */
+#define JOIN_BYTES 4096 /* messages that are copied, to call zlib once */
+#define BLOCK_END 128   /* in data_type: see inflate() in zlib.h */
 
 struct at_inflate {
     z_stream z;
@@ -118,8 +118,8 @@ static int run(z_stream *z, size_t in_bytes, const struct at_inflate_limits *l, 
         z->avail_out = given;
         rc = inflate(z, Z_SYNC_FLUSH);
         out->len += given - z->avail_out;
-        if (rc == Z_OK && z->avail_out == 0 && have == room)
-            return Z_BUF_ERROR;
+        if ((rc == Z_OK || rc == Z_STREAM_END) && z->avail_out == 0 && have == room)
+            return Z_BUF_ERROR; /* the one byte more came: also where a last block ends with it and another follows */
     } while (rc == Z_OK && (z->avail_in || z->avail_out == 0));
     return rc == Z_BUF_ERROR && z->avail_out ? Z_OK : rc; /* no progress for want of input: fine */
 }

@@ -1,13 +1,14 @@
 /*
  * fuzz_tape: any bytes as a tape, in one of the recovery modes (by its size). Whatever comes out is a fit event, and a
- * tape made of what came out gives the same again. The mutator knows the format: it changes a column, a header, an
- * order, and puts the checksums right, so that the changes reach the decoder of events.
+ * tape made of what came out gives the same again. The mutator knows the format: it unpacks a frame, changes a column
+ * and packs it again, or changes a header or bytes as they are, and puts lengths and checksums right, so that the
+ * changes reach the decoder of events.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
-#include "formats/formats.h"
+#include "formats/tape_columns.h"
 
 #define FILE_HEADER (size_t)32
 #define FRAME_HEADER (size_t)64
@@ -93,6 +94,39 @@ static void mend(uint8_t *data, size_t size)
     }
 }
 
+/* The payload with one of its columns changed, packed anew. False: it cannot be unpacked, or does not fit. */
+static bool change_column(const uint8_t *payload, size_t len, uint32_t *raw_bytes, unsigned seed, size_t most,
+                          struct at_buf *out)
+{
+    struct at_unpacker *u = NULL;
+    struct at_packer *p = NULL;
+    struct cursor read[COLUMNS];
+    struct at_buf columns[COLUMNS] = {{0}};
+    unsigned there = 0, wanted;
+    uint32_t sum = 0;
+    bool fine = !at_unpacker_new(&u) && !at_packer_new(1, false, &p) && !at_unpack(u, payload, len, *raw_bytes, read);
+    for (int i = 1; i < COLUMNS && fine; i++) {
+        size_t n = (size_t)(read[i].end - read[i].p);
+        there += n > 0;
+        fine = !at_buf_reserve(&columns[i], 2 * n + 64) && !at_buf_add(&columns[i], read[i].p, n);
+    }
+    wanted = there ? seed % (there + 1) : 0; /* one more than there are: an empty one gets something */
+    for (int i = 1; i < COLUMNS && fine; i++) {
+        struct at_buf *c = &columns[i];
+        bool chosen = c->len ? wanted-- == 0 : wanted == 0 && there == 0;
+        if (chosen || (wanted == 0 && i == COLUMNS - 1))
+            c->len = LLVMFuzzerMutate((uint8_t *)c->ptr, c->len, c->cap < 2 * c->len + 64 ? c->cap : 2 * c->len + 64);
+        sum += (uint32_t)c->len;
+    }
+    fine = fine && !at_pack(p, columns, out) && out->len <= most;
+    *raw_bytes = sum;
+    for (int i = 1; i < COLUMNS; i++)
+        at_buf_free(&columns[i]);
+    at_packer_free(&p);
+    at_unpacker_free(&u);
+    return fine;
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
     if (seed % 4 == 0 || size < FILE_HEADER + FRAME_HEADER)
@@ -104,22 +138,22 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     }
     uint8_t *h = data + at;
     size_t room = size - at - FRAME_HEADER, len = at_get_u32le(h + 12);
-    if (seed % 4 == 1) { /* the payload, which may grow into what follows */
+    if (seed % 4 == 1) {
         len = len < room ? len : room;
-        size_t tail = size - (at + FRAME_HEADER + len), most = max_size - (size - len);
-        uint8_t *copy = malloc(tail ? tail : 1), *payload = malloc(most ? most : 1);
-        size_t now = len;
-        if (copy && payload && most >= len) {
-            memcpy(copy, h + FRAME_HEADER + len, tail);
-            memcpy(payload, h + FRAME_HEADER, len);
-            now = LLVMFuzzerMutate(payload, len, most);
-            memcpy(h + FRAME_HEADER, payload, now);
-            memcpy(h + FRAME_HEADER + now, copy, tail);
-            at_put_u32le(h + 12, (uint32_t)now);
-            size = at + FRAME_HEADER + now + tail;
+        size_t tail = size - (at + FRAME_HEADER + len);
+        uint32_t raw = at_get_u32le(h + 16);
+        struct at_buf payload = {0}, rest = {0};
+        if (change_column(h + FRAME_HEADER, len, &raw, seed >> 8, max_size - (size - len), &payload) &&
+            !at_buf_add(&rest, h + FRAME_HEADER + len, tail)) {
+            memcpy(h + FRAME_HEADER, payload.ptr, payload.len);
+            if (tail)
+                memcpy(h + FRAME_HEADER + payload.len, rest.ptr, tail);
+            at_put_u32le(h + 12, (uint32_t)payload.len);
+            at_put_u32le(h + 16, raw);
+            size = at + FRAME_HEADER + payload.len + tail;
         }
-        free(copy);
-        free(payload);
+        at_buf_free(&payload);
+        at_buf_free(&rest);
     } else if (seed % 4 == 2) { /* a field of the header, lengths aside */
         static const uint8_t fields[] = {4, 5, 8, 16, 20, 24, 32, 40, 48};
         h[fields[seed / 32 % sizeof fields]] = (uint8_t)(seed >> 16);
