@@ -75,7 +75,9 @@ static enum at_err check_kind(struct at_str begin, struct at_why *why)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (begin.len >= kinds[i].len && !memcmp(begin.ptr, kinds[i].magic, kinds[i].len))
             return at_fail(why, AT_BAD, "%s", kinds[i].words);
-    if (begin.len && memchr(begin.ptr, 0, begin.len < 512 ? begin.len : 512))
+    const unsigned char first = begin.len ? (unsigned char)begin.ptr[0] : ' ';
+    bool text = (first >= ' ' && first < 0x7f) || first == '\t' || first == '\n' || first == '\r' || first == 0;
+    if (!text && memchr(begin.ptr, 0, begin.len < 512 ? begin.len : 512))
         return at_fail(why, AT_BAD, "neither a tape nor NDJSON");
     return AT_OK;
 }
