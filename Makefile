@@ -40,10 +40,10 @@ ifneq ($(shell $(PKG_CONFIG) --exists sqlite3 2>/dev/null && echo yes),)
 AT_CPPFLAGS += -DAT_SQLITE
 LIBS += -lsqlite3
 endif
-# Likewise libmicrohttpd, for `authtape record --listen`.
-ifneq ($(shell $(PKG_CONFIG) --exists libmicrohttpd 2>/dev/null && echo yes),)
+# Likewise libmicrohttpd, for `authtape record --listen`, and nettle for the handshake of its WebSockets.
+ifneq ($(shell $(PKG_CONFIG) --exists libmicrohttpd nettle 2>/dev/null && echo yes),)
 AT_CPPFLAGS += -DAT_MICROHTTPD
-LIBS += $(call pkg,--libs,libmicrohttpd)
+LIBS += $(call pkg,--libs,libmicrohttpd nettle)
 endif
 
 # So is libwebsockets, for `authtape redrive`.

@@ -1,6 +1,10 @@
 /* collect_gate.c: tokens, the handshake's key, rates. */
 #include <stdlib.h>
 #include <string.h>
+#ifdef AT_MICROHTTPD
+#include <nettle/base64.h>
+#include <nettle/sha1.h>
+#endif
 
 #include "tracer/collect_gate.h"
 
@@ -47,81 +51,34 @@ void at_target_hide(char *target, struct at_str name)
         memset(target + (value.ptr - target), '*', value.len);
 }
 
-/* ---- The handshake: SHA-1 (RFC 3174) and base64 (RFC 4648) of one short text */
+/* ---- The handshake of a WebSocket */
 
-static uint32_t rotl(uint32_t v, unsigned n)
-{
-    return v << n | v >> (32 - n);
-}
-
-static void sha1_block(uint32_t h[5], const uint8_t *p)
-{
-    uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
-    for (unsigned i = 0; i < 16; i++)
-        w[i] = at_get_u32be(p + 4 * i);
-    for (unsigned i = 16; i < 80; i++)
-        w[i] = rotl(w[i - 3] ^ w[i - 8] ^ w[i - 14] ^ w[i - 16], 1);
-    for (unsigned i = 0; i < 80; i++) {
-        static const uint32_t k[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
-        uint32_t f = i < 20 ? (b & c) | (~b & d) : i >= 40 && i < 60 ? (b & c) | (b & d) | (c & d) : b ^ c ^ d;
-        uint32_t t = rotl(a, 5) + f + e + k[i / 20] + w[i];
-        e = d;
-        d = c;
-        c = rotl(b, 30);
-        b = a;
-        a = t;
-    }
-    h[0] += a;
-    h[1] += b;
-    h[2] += c;
-    h[3] += d;
-    h[4] += e;
-}
-
-#define SHORT_TEXT 119 /* two blocks with their padding */
-
-static void sha1_short(const uint8_t *text, size_t len, uint8_t out[20])
-{
-    uint32_t h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
-    uint8_t blocks[128] = {0};
-    size_t n = len < 56 ? 64 : 128;
-    memcpy(blocks, text, len);
-    blocks[len] = 0x80;
-    blocks[n - 2] = (uint8_t)(len * 8 >> 8);
-    blocks[n - 1] = (uint8_t)(len * 8);
-    for (size_t i = 0; i < n; i += 64)
-        sha1_block(h, blocks + i);
-    for (unsigned i = 0; i < 20; i++)
-        out[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
-}
-
-static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#ifdef AT_MICROHTTPD
 
 void at_ws_accept_key(struct at_str key, char out[29])
 {
-    static const char suffix[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    uint8_t text[SHORT_TEXT], hash[21] = {0};
-    size_t n = key.len < 64 ? key.len : 64;
-    memcpy(text, key.ptr, n);
-    memcpy(text + n, suffix, sizeof suffix - 1);
-    sha1_short(text, n + sizeof suffix - 1, hash);
-    for (unsigned i = 0; i < 28; i++) {
-        unsigned bit = 6 * i, pair = (unsigned)hash[bit / 8] << 8 | (bit / 8 < 20 ? hash[bit / 8 + 1] : 0u);
-        out[i] = base64[pair >> (10 - bit % 8) & 63];
-    }
-    out[27] = '='; /* 20 bytes are 26 2/3 digits */
+    static const char suffix[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455, section 1.3 */
+    struct sha1_ctx context;
+    uint8_t hash[SHA1_DIGEST_SIZE];
+    sha1_init(&context);
+    sha1_update(&context, key.len, (const uint8_t *)key.ptr);
+    sha1_update(&context, sizeof suffix - 1, (const uint8_t *)suffix);
+    sha1_digest(&context, sizeof hash, hash);
+    base64_encode_raw(out, sizeof hash, hash);
     out[28] = 0;
 }
 
 bool at_ws_key_valid(struct at_str key)
 {
-    if (key.len != 24 || key.ptr[22] != '=' || key.ptr[23] != '=')
-        return false;
-    for (size_t i = 0; i < 22; i++)
-        if (!memchr(base64, key.ptr[i], 64))
-            return false;
-    return true;
+    struct base64_decode_ctx context;
+    uint8_t bytes[BASE64_DECODE_LENGTH(24)];
+    size_t n = sizeof bytes;
+    base64_decode_init(&context);
+    return key.len == 24 && base64_decode_update(&context, &n, bytes, key.len, key.ptr) &&
+           base64_decode_final(&context) && n == 16;
 }
+
+#endif
 
 /* ---- Rates */
 

@@ -14,7 +14,7 @@ struct at_str at_target_parameter(struct at_str target, struct at_str name);
 /* Writes stars over that value. */
 void at_target_hide(char *target, struct at_str name);
 
-/* The value of Sec-WebSocket-Accept for a key (RFC 6455, section 4.2.2). `out` holds 29 bytes. */
+/* Only in a build with libmicrohttpd. The value of Sec-WebSocket-Accept for a key (RFC 6455, section 4.2.2). `out` holds 29 bytes. */
 void at_ws_accept_key(struct at_str key, char out[29]);
 /* True for a key of 16 bytes in base64. */
 bool at_ws_key_valid(struct at_str key);
