@@ -516,6 +516,8 @@ AT_MUST_USE enum at_err at_reader_next_batch(struct at_reader *r, struct at_tape
 void at_reader_batch_event(struct at_reader *r, size_t i, struct at_event *ev);
 /* Damage found so far in all files together. */
 void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out);
+/* True once reading has failed: the failure's words tell of the damage that ended it. */
+bool at_reader_failed(const struct at_reader *r);
 /* True if the next event has to be read from something that may make one wait: a good moment to flush one's output. */
 bool at_reader_would_wait(const struct at_reader *r);
 void at_reader_close(struct at_reader **r);

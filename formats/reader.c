@@ -339,6 +339,11 @@ void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out)
         add_damage(out, r->heap[i]->source);
 }
 
+bool at_reader_failed(const struct at_reader *r)
+{
+    return r->failed && r->failed != AT_END;
+}
+
 bool at_reader_would_wait(const struct at_reader *r)
 {
     const struct head *h = r->n_heads ? r->heap[0] : NULL;

@@ -5,7 +5,7 @@ void at_cli_warn_damage(const struct at_reader *r)
 {
     struct at_tape_damage d;
     at_reader_damage(r, &d);
-    if (!d.places)
+    if (!d.places || at_reader_failed(r)) /* trouble is one line */
         return;
     fflush(stdout);
     fprintf(stderr, "authtape: %s at byte %llu", d.first, (unsigned long long)d.first_offset);
