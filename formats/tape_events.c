@@ -475,8 +475,9 @@ static enum at_err new_node(struct tape_events *d)
     n.bytes = p->bytes + (uint32_t)d->texts[WORDS].items[scope].len;
     if (n.depth > AT_LIST_MAX || n.bytes > AT_LIST_MAX_BYTES)
         return AT_DAMAGED;
+    const struct at_str *words = d->texts[WORDS].items;
     for (uint32_t up = parent; up; up = d->nodes[up].parent)
-        if (d->nodes[up].scope == scope) /* a scope twice in a list */
+        if (at_str_eq(words[d->nodes[up].scope], words[scope])) /* a scope twice in a list */
             return AT_DAMAGED;
     d->nodes[d->n_nodes++] = n;
     return AT_OK;
