@@ -4,6 +4,8 @@
 void at_cli_warn_damage(const struct at_reader *r)
 {
     struct at_tape_damage d;
+    if (!r) /* it could not even be opened, and that was said */
+        return;
     at_reader_damage(r, &d);
     if (!d.places || at_reader_failed(r)) /* trouble is one line */
         return;
