@@ -194,6 +194,14 @@ static enum at_err gone(struct sock *s, const char *why)
     return tell ? rd_closed(s->net->driver, s->conn, why, now_us(s->net)) : AT_OK;
 }
 
+/* libwebsockets passes on OpenSSL's number when the handshake of TLS fails, which nobody can read. */
+static const char *said(const char *reason)
+{
+    if (!reason || !reason[0])
+        return "nothing answers";
+    return strstr(reason, "SSL err") ? "no TLS there, or a certificate that is not trusted; see --ca and --insecure" : reason;
+}
+
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
     struct sock *s = user;
@@ -214,7 +222,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
         result = writeable(s);
         break;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        snprintf(why, sizeof why, "the target cannot be connected to%s%.100s", in ? ": " : "", in ? (char *)in : "");
+        snprintf(why, sizeof why, "the target cannot be connected to: %.100s", said(in));
         err = gone(s, why);
         break;
     case LWS_CALLBACK_CLIENT_CLOSED:

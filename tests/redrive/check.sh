@@ -1,6 +1,7 @@
 #!/bin/bash
 # Recorded calls against live hosts: the tests' own, with and without faults, many users at once, targets that misbehave,
-# and a capture of what is sent. REDRIVE_TIMES (default 10) says how often the clean tape is driven.
+# one that others wrote (uni-app's web runtime in Chromium), and a capture of what is sent. REDRIVE_TIMES (default 10) says
+# how often the clean tape is driven.
 . "$(dirname "$0")/../tap.sh"
 cd "$ROOT/tests/redrive" || exit 2
 work_folder
@@ -17,3 +18,9 @@ if ! npm_packages; then
 fi
 AUTHTAPE=$AUTHTAPE WORK=$WORK node redrive.mjs
 AUTHTAPE=$AUTHTAPE_ASAN WORK=$WORK REDRIVE_TIMES=1 REDRIVE_USERS=20 node redrive.mjs | sed 's/^\(not \)\{0,1\}ok - /&sanitizers: /'
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
+if [ -n "$browser" ]; then
+    AUTHTAPE=$AUTHTAPE timeout 120 node runtime.mjs "$WORK" "$browser"
+else
+    skip "a host of others" "chromium is not installed"
+fi

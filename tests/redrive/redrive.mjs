@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import tls from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { Host } from '../wire/host.mjs';
 import { AUTHTAPE, CLASS_OF_FAULT, events, good, IDENTITY, same, skip, test } from '../wire/authtape.mjs';
@@ -244,6 +245,52 @@ await test('a target that comes back', async () => {
   if (done.report.reconnects < 1) fail('it was not connected to again', done);
   await host.stop();
 });
+
+// ---- wss://
+
+/** A key and a certificate that it signed itself, for `localhost`; undefined where openssl is missing. */
+function certificate(name) {
+  const [key, cert] = [`${work}/${name}.key`, `${work}/${name}.pem`];
+  const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', key, '-out', cert]);
+  return made.status === 0 ? { key: readFileSync(key), cert: readFileSync(cert), file: cert } : undefined;
+}
+
+const identity = certificate('target');
+if (!identity) skip('wss: a target whose certificate is trusted', 'openssl is not installed');
+else {
+  const host = await Host.start();
+  const front = tls.createServer(identity, (socket) => {
+    const inner = net.connect(host.port, '127.0.0.1');
+    for (const [from, to] of [[socket, inner], [inner, socket]]) from.on('error', () => to.destroy()).pipe(to);
+  });
+  front.on('tlsClientError', () => {});
+  await new Promise((resolve) => front.listen(0, '127.0.0.1', resolve));
+  const secure = async (more) => {
+    const url = address(front.address().port).replace('ws://127.0.0.1', 'wss://localhost');
+    const done = await redrive(['--target', url, '--format', 'json', '--retries', '0', ...COMMANDS, ...more, brief]);
+    return { ...done, report: JSON.parse(done.out) };
+  };
+  // The recording stops before its last call's answer.
+  const driven = (done) => {
+    if (done.status !== 0 || done.report.not_made || done.report.same < done.report.calls - 1) fail('', done);
+  };
+  await test('wss: a target whose certificate is trusted', async () => {
+    const done = await secure(['--ca', identity.file]);
+    driven(done);
+  });
+  for (const [name, more] of [['nobody trusts', []], ['another authority signed', ['--ca', certificate('other').file]]])
+    await test(`wss: a target whose certificate ${name} is not driven`, async () => {
+      const done = await secure(more);
+      if (done.status !== 2 || done.report.not_made !== done.report.calls || !/certificate/.test(done.err)) fail('', done);
+    });
+  await test('wss: --insecure asks for no certificate', async () => {
+    const done = await secure(['--insecure']);
+    driven(done);
+  });
+  front.close();
+  await host.stop();
+}
 
 // ---- What is sent is what is on the tape
 
