@@ -73,7 +73,7 @@ demonstrates() {
 check "make demo shows a tape, a divergence and a denial table" demonstrates
 
 if command -v node >/dev/null; then
-    check "README.md shows what happens" tests/house/readme.sh
+    check "the READMEs show what happens" tests/house/readme.sh
 else
-    skip "README.md shows what happens" "node is not installed"
+    skip "the READMEs show what happens" "node is not installed"
 fi
