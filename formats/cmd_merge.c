@@ -6,17 +6,9 @@ static const struct at_option options[] = {COPY_OPTION, {0}};
 static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
-    const char *to = NULL;
-    int id;
-    at_cli_begin(&cli, self, argc, argv);
-    while ((id = at_cli_next(&cli)) > 0)
-        to = cli.arg;
-    if (id == AT_CLI_EXIT)
+    const char *to;
+    if (!at_copy_arguments(&cli, self, argc, argv, true, &to))
         return cli.status;
-    if (!to)
-        return at_cli_usage(self, "an output is needed ('-w OUT.tape')");
-    if (cli.n_operands == 0)
-        return at_cli_usage(self, "a tape is needed ('-' is standard input)");
     return at_copy_many((const char *const *)cli.operands, (size_t)cli.n_operands, to);
 }
 

@@ -7,17 +7,9 @@ static int run(const struct at_command *self, int argc, char **argv)
 {
     struct at_cli cli;
     const struct at_reader_options all = {0};
-    const char *to = NULL;
-    int id;
-    at_cli_begin(&cli, self, argc, argv);
-    while ((id = at_cli_next(&cli)) > 0)
-        to = cli.arg;
-    if (id == AT_CLI_EXIT)
+    const char *to;
+    if (!at_copy_arguments(&cli, self, argc, argv, false, &to))
         return cli.status;
-    if (!to)
-        return at_cli_usage(self, "an output is needed ('-w OUT.tape')");
-    if (cli.n_operands != 1)
-        return at_cli_usage(self, "one tape is needed");
     return at_copy((const char *const *)cli.operands, 1, &all, to, NULL);
 }
 

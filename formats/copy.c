@@ -8,6 +8,27 @@
 
 #define WRITE_BYTES (size_t)(256 * 1024)
 
+bool at_copy_arguments(struct at_cli *cli, const struct at_command *self, int argc, char **argv, bool many,
+                       const char **to)
+{
+    int id;
+    *to = NULL;
+    at_cli_begin(cli, self, argc, argv);
+    while ((id = at_cli_next(cli)) > 0)
+        *to = cli->arg;
+    if (id == AT_CLI_EXIT)
+        return false;
+    if (!*to)
+        cli->status = at_cli_usage(self, "an output is needed ('-w OUT.tape')");
+    else if (many && cli->n_operands == 0)
+        cli->status = at_cli_usage(self, "a tape is needed ('-' is standard input)");
+    else if (!many && cli->n_operands != 1)
+        cli->status = at_cli_usage(self, "one tape is needed");
+    else
+        return true;
+    return false;
+}
+
 static int output_trouble(const char *to, const struct at_why *why)
 {
     return at_cli_trouble("%s: %s", strcmp(to, "-") ? to : "standard output", why->text);

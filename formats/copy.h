@@ -10,6 +10,13 @@ enum { COPY_WRITE = 50 };
         "write", 'w', "OUT", COPY_WRITE, "the tape to write; '-' is standard output"                                   \
     }
 
+/*
+ * Reads the arguments of a command that has no option but COPY_OPTION: `to` is where it writes, the operands of `cli` are
+ * what it reads, exactly one tape or, with `many`, one at least. False: the command ends with cli->status.
+ */
+bool at_copy_arguments(struct at_cli *cli, const struct at_command *self, int argc, char **argv, bool many,
+                       const char **to);
+
 #define COPY_AT_A_TIME (size_t)64 /* recordings open at a time: caps memory and file descriptors */
 
 /*

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "formats/formats.h"
+#include "tests/draw.h"
 
 #define SCOPES 5
 #define OPEN_MAX 64
@@ -46,22 +47,6 @@ struct generator {
     struct at_tape_encoder *enc;
     struct at_buf bytes;
 };
-
-static uint64_t random_state;
-
-/* splitmix64 */
-static uint64_t draw(void)
-{
-    uint64_t z = (random_state += 0x9e3779b97f4a7c15u);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static uint64_t below(uint64_t n)
-{
-    return draw() % n;
-}
 
 static void die(const char *what)
 {

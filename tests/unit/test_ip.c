@@ -9,18 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/packets.h"
-#include "tracer/packet.h"
-
-static struct at_ledger ledger;
-static struct at_fragments *fragments;
-
-static int set_up(void **state)
-{
-    (void)state;
-    ledger = (struct at_ledger){0};
-    return at_fragments_new(1 << 16, &fragments) != AT_OK;
-}
+#include "tests/unit/walker.h"
 
 static int tear_down(void **state)
 {

@@ -8,21 +8,7 @@
 #include <zlib.h>
 
 #include "formats/formats.h"
-
-static uint64_t random_state = 1;
-
-static uint64_t draw(void)
-{
-    uint64_t z = (random_state += 0x9e3779b97f4a7c15u);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static size_t below(size_t n)
-{
-    return (size_t)(draw() % n);
-}
+#include "tests/draw.h"
 
 /* ---- Events of all kinds, odd ones among them */
 
@@ -591,5 +577,6 @@ int main(void)
         cmocka_unit_test(bursts),   cmocka_unit_test(moved_frames),      cmocka_unit_test(joined_tapes),
         cmocka_unit_test(flushing), cmocka_unit_test(newer_tapes),       cmocka_unit_test(unfit_events),
     };
+    random_state = 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
