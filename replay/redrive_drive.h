@@ -1,4 +1,7 @@
-/* redrive_drive.h: what the parts of the driver share. Private to replay. */
+/*
+ * redrive_drive.h: what the parts of the driver share: the steps of the users (redrive_drive.c), the talk with the target
+ * (redrive_talk.c), the events of what happens (redrive_events.c). Private to replay.
+ */
 #ifndef AUTHTAPE_REPLAY_REDRIVE_DRIVE_H
 #define AUTHTAPE_REPLAY_REDRIVE_DRIVE_H
 
@@ -102,6 +105,29 @@ AT_MUST_USE enum at_err rd_name_stream(struct conn *c, struct at_str name);
 struct rd_result *rd_result_of(struct rd_driver *d, const struct runner *r, uint32_t call);
 /* The event of the recording that the runner has come to. */
 uint64_t rd_event_of(const struct rd_driver *d, const struct runner *r);
+
+/* What the texts of the commands' values stand for, for this user. */
+struct rd_values rd_values_of(const struct rd_driver *d, const struct runner *r);
+/* Gives a command, which the runner waits for; `ev` (may be NULL) is what it makes happen, unless it is refused. */
+AT_MUST_USE enum at_err rd_send_command(struct rd_driver *d, struct runner *r, uint32_t conn, enum rd_command which,
+                                        struct rd_values *v, const struct at_event *ev, int64_t now_us);
+/* Sends the call of this number of the plan. */
+AT_MUST_USE enum at_err rd_send_call(struct rd_driver *d, struct runner *r, uint32_t conn, uint32_t call,
+                                     int64_t now_us);
+/* Tells the user what went wrong, and at which event of the recording. */
+AT_MUST_USE enum at_err rd_note(struct rd_driver *d, const struct runner *r, const char *what, uint64_t event);
+/* The connection that stands for the recorded stream. */
+uint32_t rd_conn_of(const struct rd_driver *d, const struct runner *r, uint32_t stream);
+/* True when the connection can be used; else it is seen to that it will be, or it is given up (CONN_FAILED). */
+AT_MUST_USE enum at_err rd_ready(struct rd_driver *d, uint32_t number, int64_t now_us, bool *yes);
+/* Nobody waits any more for the answers to what was sent on this connection. */
+void rd_forget_questions(struct rd_driver *d, uint32_t conn);
+/* The end of the stream's events, where it had a beginning. */
+AT_MUST_USE enum at_err rd_end_stream(struct rd_driver *d, struct conn *c, int64_t now_us);
+/* The connection is gone: it is tried again later, or given up. */
+AT_MUST_USE enum at_err rd_lose(struct rd_driver *d, uint32_t number, const char *why, int64_t now_us);
+/* A wait on the connection was in vain; after several in a row it is lost. */
+AT_MUST_USE enum at_err rd_waited_in_vain(struct rd_driver *d, uint32_t number, int64_t now_us);
 
 /* A message of the target, read. */
 struct rd_answer {
