@@ -336,9 +336,15 @@ struct at_profile {
     bool dismiss_denies; /* R15: a dismissed prompt leaves `denied` instead of `unasked` */
     bool other_devices;  /* another device of the user may change settings at any instant */
     bool per_device;     /* the state is kept per stream, not per user */
+    uint32_t lacks;      /* the rules that the platform does not keep, a mask of 1u << number; R1 to R16 */
     uint32_t quiet_ms;   /* least length of a settings visit or removal, in milliseconds */
     struct at_profile_data *data;
 };
+
+static inline bool at_profile_lacks(const struct at_profile *p, unsigned rule)
+{
+    return p->lacks >> rule & 1;
+}
 
 /* What an API is to the profile; `scopes` is a mask of indices into profile->scopes (gated APIs only). */
 struct at_api {

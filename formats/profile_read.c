@@ -465,12 +465,38 @@ static enum at_err policy_per_device(struct reader *r, const cJSON *value, void 
     return read_bool(r, value, &r->p->per_device);
 }
 
+/* Those that a divergence cites, and R10 and R15. What takes their place is in authtape-profile(5). */
+static enum at_err policy_lacks(struct reader *r, const cJSON *value, void *to)
+{
+    static const char *const words[] = {"R2", "R3", "R4", "R5", "R6", "R7", "R8", "R9", "R10", "R12", "R15", NULL};
+    static const uint8_t numbers[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15};
+    const cJSON *item;
+    int n = 0;
+    (void)to;
+    enum at_err err = check_list(r, value);
+    if (err)
+        return err;
+    cJSON_ArrayForEach(item, value)
+    {
+        size_t mark = enter_index(r, n++), i = 0;
+        err = read_word(r, item, words, &i);
+        if (!err && at_profile_lacks(r->p, numbers[i]))
+            err = bad(r, "named twice");
+        if (err)
+            return err;
+        r->p->lacks |= 1u << numbers[i];
+        leave(r, mark);
+    }
+    return AT_OK;
+}
+
 static const struct member policy_members[] = {
     {"concurrent", policy_concurrent, false},
     {"dismiss", policy_dismiss, false},
     {"quiet_ms", policy_quiet_ms, false},
     {"other_devices", policy_other_devices, false},
     {"per_device", policy_per_device, false},
+    {"lacks", policy_lacks, false},
     {"note", NULL, false},
     {NULL, NULL, false},
 };

@@ -16,6 +16,7 @@ static struct steps steps_of(const struct at_checker *c, const struct key *k, co
         .join = policy == AT_CONCURRENT_JOIN,
         .reprompt = policy == AT_CONCURRENT_REPROMPT,
         .dismiss_denies = c->profile->dismiss_denies,
+        .lacks = c->profile->lacks,
         .spare_call = k->spare_scopes >> s & 1,
         .cap = (uint32_t)c->options.configurations,
         .fault = c->options.fault,

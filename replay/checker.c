@@ -34,6 +34,7 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
         .join = profile->concurrent == AT_CONCURRENT_JOIN,
         .reprompt = profile->concurrent == AT_CONCURRENT_REPROMPT,
         .dismiss_denies = profile->dismiss_denies,
+        .lacks = profile->lacks,
         .cap = (uint32_t)c->options.configurations,
         .fault = c->options.fault,
     };

@@ -342,7 +342,7 @@ void row_flip(uint16_t *row, uint8_t slots, enum at_state state, const struct st
     row[0] = (uint16_t)((row[0] & ~BASE_STATE) | state);
 }
 
-static enum at_state after_decision(enum at_answer answer, const struct steps *st)
+static enum at_state stored(enum at_answer answer, const struct steps *st)
 {
     switch (answer) {
     case AT_ANSWER_ALLOW: /* R3 */
@@ -355,19 +355,36 @@ static enum at_state after_decision(enum at_answer answer, const struct steps *s
     }
 }
 
+/* The states that a decision may leave of `state`: more than one where the platform lacks the rule. */
+static uint8_t after_decision(enum at_answer answer, enum at_state state, const struct steps *st)
+{
+    unsigned states = 1u << stored(answer, st);
+    if ((answer == AT_ANSWER_ALLOW && lacks_rule(st, 3)) || (answer == AT_ANSWER_DENY && lacks_rule(st, 4)))
+        states |= 1u << AT_UNASKED;
+    if (answer == AT_ANSWER_DISMISS && lacks_rule(st, 15))
+        states |= 1u << AT_UNASKED | 1u << AT_DENIED | 1u << state;
+    return (uint8_t)states;
+}
+
+static unsigned debt_of(enum at_answer answer)
+{
+    return answer == AT_ANSWER_ALLOW ? DEBT_ALLOWED : answer == AT_ANSWER_DENY ? DEBT_DENIED : DEBT_DISMISSED;
+}
+
 static enum at_err put_row(struct at_buf *out, const uint16_t *row, uint32_t stride)
 {
     return at_buf_add(out, row, stride * sizeof *row);
 }
 
-/* The decision, on a row that has no debt of this outcome yet. */
-static enum at_err decide(const uint16_t *row, uint8_t slots, unsigned d, enum at_state state, const struct steps *st,
+/* The decision, on a row that has no debt of this outcome yet; `states`: what it may leave. */
+static enum at_err decide(const uint16_t *row, uint8_t slots, unsigned d, uint8_t states, const struct steps *st,
                           struct at_buf *out)
 {
     uint16_t next[ROW_MAX];
     bool raised = row[0] & BASE_DEBT(DEBT_UP), may_join = joins(row[0], st);
+    enum at_err err = AT_OK;
     copy_row(next, row, 1u + slots);
-    next[0] = (uint16_t)((row[0] & BASE_DEBTS & ~BASE_DEBT(DEBT_UP)) | state);
+    next[0] = (uint16_t)(row[0] & BASE_DEBTS & ~BASE_DEBT(DEBT_UP));
     if (raised)
         next[0] |= (uint16_t)BASE_DEBT(d);
     for (uint32_t i = 1; i <= slots; i++) {
@@ -379,24 +396,30 @@ static enum at_err decide(const uint16_t *row, uint8_t slots, unsigned d, enum a
         if (next[i] & SLOT_CANDIDATE(DEBT_UP))
             next[i] = (uint16_t)((next[i] & ~SLOT_CANDIDATE(DEBT_UP)) | SLOT_CANDIDATE(d));
     }
-    return put_row(out, next, 1u + slots);
+    uint16_t base = next[0];
+    for (uint16_t state = 0; state < AT_STATES && !err; state++) {
+        next[0] = base | state;
+        if (states >> state & 1)
+            err = put_row(out, next, 1u + slots);
+    }
+    return err;
 }
 
 enum at_err row_decide(const uint16_t *row, uint8_t slots, enum at_answer answer, const struct steps *st,
                        struct at_buf *out)
 {
-    unsigned d = answer == AT_ANSWER_ALLOW ? DEBT_ALLOWED : answer == AT_ANSWER_DENY ? DEBT_DENIED : DEBT_DISMISSED;
-    enum at_state state = after_decision(answer, st);
+    unsigned d = debt_of(answer);
+    uint8_t states = after_decision(answer, row[0] & BASE_STATE, st);
     uint16_t paid[ROW_MAX];
     enum at_err err = AT_OK;
     if (!(row[0] & BASE_DEBT(d)) || !(row[0] & BASE_DEBT(DEBT_UP)))
-        return decide(row, slots, d, state, st, out);
+        return decide(row, slots, d, states, st, out);
     for (uint32_t i = 0; i < slots && !err; i++) { /* a second debt of the kind: the first one is some call's */
         if (!(row[1 + i] & SLOT_CANDIDATE(d)))
             continue;
         copy_row(paid, row, 1u + slots);
         pay_debt(paid, 1u + slots, d, i);
-        err = decide(paid, slots, d, state, st, out);
+        err = decide(paid, slots, d, states, st, out);
     }
     return err;
 }
@@ -485,7 +508,8 @@ enum at_err row_outcome(const uint16_t *row, uint8_t slots, uint32_t slot, uint8
     return err;
 }
 
-bool state_prompts(enum at_state state, const struct steps *st)
+/* Whether a call makes the host prompt in this state, and nothing else. */
+static bool must_prompt(enum at_state state, const struct steps *st)
 {
     if (!st->prompts)
         return false;
@@ -500,11 +524,18 @@ bool state_prompts(enum at_state state, const struct steps *st)
     }
 }
 
-/* What a call of a scope in this state is answered at once, without a prompt; 0: it is not. */
+bool state_prompts(enum at_state state, const struct steps *st)
+{
+    bool may = (state == AT_GRANTED && lacks_rule(st, 5)) || (state == AT_DENIED && lacks_rule(st, 6));
+    return must_prompt(state, st) || (st->prompts && may);
+}
+
+/* How a call of a scope in this state may be answered at once, without a prompt; 0: in no way. */
 static uint8_t outcome_of(enum at_state state, const struct steps *st)
 {
-    if (state_prompts(state, st))
-        return 0;
+    uint8_t unasked = state == AT_UNASKED && lacks_rule(st, 2) ? SLOT_OK_STATE | SLOT_DENIED_STATE : 0;
+    if (must_prompt(state, st))
+        return unasked;
     switch (state) {
     case AT_GRANTED: /* R5 */
         return SLOT_OK_STATE;
@@ -514,27 +545,29 @@ static uint8_t outcome_of(enum at_state state, const struct steps *st)
     default:
         return st->fault == AT_FAULT_UNASKED_PASSES  ? SLOT_OK_STATE
                : st->fault == AT_FAULT_UNASKED_FAILS ? SLOT_DENIED_STATE
-                                                     : SLOT_UNAUTHORIZED;
+                                                     : SLOT_UNAUTHORIZED | unasked;
     }
 }
 
 /* ------------------------------------------------------------------------------------------- Silent steps ---- */
 
 /*
- * Every open call may settle as the state has it (R5, R6), the prompt not being up. Where a prompt and its dismissal
- * can go unseen and change nothing, every call may have had its own.
+ * Every open call may settle as the state has it (R5, R6), the prompt not being up. Where a prompt and its decision can
+ * go unseen and change nothing (its dismissal, by R15), every call may have had its own.
  */
 static void row_settle(uint16_t *row, uint8_t slots, const struct steps *st)
 {
     enum at_state state = row[0] & BASE_STATE;
     if (row[0] & BASE_UP)
         return;
-    uint16_t outcome = outcome_of(state, st);
-    if (!outcome && st->hidden_prompts && st->hidden_decisions && after_decision(AT_ANSWER_DISMISS, st) == state)
-        outcome = SLOT_DISMISSED;
+    unsigned outcome = outcome_of(state, st);
+    bool unseen = st->hidden_prompts && st->hidden_decisions && state_prompts(state, st);
+    for (enum at_answer a = AT_ANSWER_ALLOW; unseen && a <= AT_ANSWER_DISMISS; a++)
+        if (after_decision(a, state, st) >> state & 1)
+            outcome |= DEBT_OUTCOME(debt_of(a));
     for (uint32_t i = 1; i <= slots && outcome; i++)
         if (slot_open(row[i]))
-            row[i] |= outcome;
+            row[i] |= (uint16_t)outcome;
 }
 
 /* Appends the rows that one silent step leads to. */
@@ -548,9 +581,12 @@ static enum at_err successors(const uint16_t *row, uint8_t slots, const struct s
         err = row_prompt(row, slots, UINT32_MAX, st, out);
     for (enum at_answer a = AT_ANSWER_ALLOW; st->hidden_decisions && up && a <= AT_ANSWER_DISMISS && !err; a++)
         err = row_decide(row, slots, a, st, out);
-    if (!err && st->flips && state != AT_UNASKED && st->fault != AT_FAULT_FLIP_IGNORED) {
+    bool flips = st->flips && (state != AT_UNASKED || lacks_rule(st, 9)) && st->fault != AT_FAULT_FLIP_IGNORED;
+    for (enum at_state to = AT_GRANTED; flips && to <= AT_DENIED && !err; to++) {
+        if (to == state)
+            continue;
         copy_row(next, row, 1u + slots);
-        row_flip(next, slots, state == AT_GRANTED ? AT_DENIED : AT_GRANTED, st);
+        row_flip(next, slots, to, st);
         err = put_row(out, next, 1u + slots);
     }
     return err;

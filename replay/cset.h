@@ -74,6 +74,7 @@ struct steps {
     bool join, reprompt;                   /* policy `concurrent`: R16 */
     bool dismiss_denies;                   /* policy `dismiss`: R15 */
     bool spare_call;                       /* there is an open call of the scope that has no slot any more */
+    uint32_t lacks;                        /* policy `lacks`: a mask of 1u << number of the rule */
     uint32_t cap;                          /* configurations */
     enum at_fault fault;                   /* AT_FAULT_NONE: the reference machine */
 };
@@ -143,7 +144,12 @@ AT_MUST_USE enum at_err row_outcome(const uint16_t *row, uint8_t slots, uint32_t
 void row_flip(uint16_t *row, uint8_t slots, enum at_state state, const struct steps *st);
 /* A reset: unasked, no prompt up, waiting calls are open again. */
 void row_reset(uint16_t *row, uint8_t slots, const struct steps *st);
-/* Whether a call makes the host prompt in this state. */
+/* Whether the platform need not keep the rule of this number. */
+static inline bool lacks_rule(const struct steps *st, unsigned rule)
+{
+    return st->lacks >> rule & 1;
+}
+/* Whether a call may make the host prompt in this state. */
 bool state_prompts(enum at_state state, const struct steps *st);
 
 #endif

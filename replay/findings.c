@@ -221,6 +221,8 @@ enum at_err find_wrong_api(struct at_checker *c, const struct finding *f, struct
 {
     struct verdict v = {
         .cls = AT_DIVERGENCE_WRONG_API, .rule = "R12", .expected = "an answer that names the called API"};
+    if (at_profile_lacks(c->profile, 12))
+        return AT_OK;
     c->text[1].len = 0;
     enum at_err err =
         at_buf_printf(&c->text[1], "the answer to %.*s names %.*s", AT_STR_FMT(f->call->api), AT_STR_FMT(named));
@@ -230,6 +232,8 @@ enum at_err find_wrong_api(struct at_checker *c, const struct finding *f, struct
 enum at_err find_no_answer(struct at_checker *c, const struct finding *f)
 {
     struct verdict v = {.cls = AT_DIVERGENCE_NO_ANSWER, .rule = "R12", .expected = "an answer"};
+    if (at_profile_lacks(c->profile, 12))
+        return AT_OK;
     c->text[1].len = 0;
     enum at_err err = at_buf_printf(&c->text[1], "%.*s was never answered", AT_STR_FMT(f->call->api));
     return err ? err : tell(c, f, &v);
@@ -238,6 +242,8 @@ enum at_err find_no_answer(struct at_checker *c, const struct finding *f)
 enum at_err find_second_answer(struct at_checker *c, const struct finding *f)
 {
     struct verdict v = {.cls = AT_DIVERGENCE_SECOND_ANSWER, .rule = "R12", .expected = "one answer to a call"};
+    if (at_profile_lacks(c->profile, 12))
+        return AT_OK;
     c->text[1].len = 0;
     enum at_err err = at_buf_printf(&c->text[1], "call %.*s was answered a second time: \"%.*s\"",
                                     AT_STR_FMT(f->ev->call), AT_STR_FMT(f->ev->err_msg));

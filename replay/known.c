@@ -54,16 +54,24 @@ struct way {
     bool reset, prompt, decision, flip;
 };
 
+/* Whether there may be a prompt in this state: when unasked (R2), or where the platform lacks R5 or R6. */
+static bool may_prompt(const struct at_checker *c, enum at_state state)
+{
+    return state == AT_UNASKED || at_profile_lacks(c->profile, state == AT_GRANTED ? 5 : 6);
+}
+
 static struct way cheapest(const struct at_checker *c, const struct key *k, enum at_state from, enum at_state to)
 {
+    const struct way asked = {.prompt = true, .decision = true};
+    bool flips = from != AT_UNASKED || at_profile_lacks(c->profile, 9);
     if (from == to)
         return (struct way){0};
     if (to == AT_UNASKED)
-        return (struct way){.reset = true};
-    if (from == AT_UNASKED)
-        return (struct way){.prompt = true, .decision = true};
-    if (hidden(c, k, AT_SEES_SETTINGS))
+        return hidden(c, k, AT_SEES_RESETS) || !may_prompt(c, from) ? (struct way){.reset = true} : asked;
+    if (flips && hidden(c, k, AT_SEES_SETTINGS))
         return (struct way){.flip = true};
+    if (may_prompt(c, from))
+        return asked;
     return (struct way){.reset = true, .prompt = true, .decision = true};
 }
 
@@ -97,11 +105,11 @@ static struct way way_to(const struct at_checker *c, const struct key *k, size_t
     struct way w = {0};
     switch (kind) {
     case AT_KIND_PROMPT: /* it was unasked when the prompt came up */
-        if (knew)
+        if (knew && !may_prompt(c, state_of(n->states)))
             w = cheapest(c, k, state_of(n->states), AT_UNASKED);
         break;
     case AT_KIND_DECISION: /* its prompt was up, and so it was unasked before */
-        if (knew && !prompt_seen)
+        if (knew && !prompt_seen && !may_prompt(c, state_of(n->states)))
             w = cheapest(c, k, state_of(n->states), AT_UNASKED);
         w.prompt = !prompt_seen;
         break;
@@ -112,7 +120,7 @@ static struct way way_to(const struct at_checker *c, const struct key *k, size_t
         w.prompt = w.prompt && !prompt_seen;
         break;
     case AT_KIND_SETTINGS: /* only an asked scope can be flipped */
-        if (knew && state_of(n->states) == AT_UNASKED)
+        if (knew && state_of(n->states) == AT_UNASKED && !at_profile_lacks(c->profile, 9))
             w = (struct way){.prompt = !prompt_seen, .decision = true};
         break;
     case AT_KIND_START:
@@ -126,13 +134,19 @@ static struct way way_to(const struct at_checker *c, const struct key *k, size_t
     return w;
 }
 
-/* Several states are left: what was certain before stays known as the past, unless it is ruled out. */
-static void note_several(struct known *n, uint8_t states, const struct evidence *e)
+/*
+ * Several states are left: what was certain before stays known as the past, unless it is ruled out, or the event was a
+ * change that a platform which lacks a rule need not have followed.
+ */
+static void note_several(const struct at_checker *c, struct known *n, uint8_t states, const struct evidence *e)
 {
+    enum at_kind kind = e->ev->kind;
+    bool change = kind == AT_KIND_DECISION || kind == AT_KIND_SETTINGS || kind == AT_KIND_RESET;
+    bool past = !change || !c->profile->lacks;
     n->certain = false;
-    if (single(n->states) && (states & n->states))
+    if (past && single(n->states) && (states & n->states))
         return;
-    bool narrower = n->states == 0 || (states & n->states) != n->states;
+    bool narrower = !past || n->states == 0 || (states & n->states) != n->states;
     if (states == (1u << AT_STATES) - 1)
         states = 0;
     if (narrower)
@@ -149,7 +163,7 @@ enum at_err known_update(struct at_checker *c, struct key *k, size_t s, struct e
     enum at_kind kind = e->ev->kind;
     enum at_err err = AT_OK;
     if (!single(states)) {
-        note_several(n, states, e);
+        note_several(c, n, states, e);
         return AT_OK;
     }
     if (e->explained) {

@@ -173,11 +173,14 @@ static enum at_err number(struct set_table *t, struct cset *s, uint32_t *id)
 enum at_err sets_start(struct set_table *t, uint8_t states, bool maybe_up, uint32_t *id)
 {
     struct cset s = {.slots = 0};
+    struct steps st = t->policies;
+    st.prompts = true;
     for (uint16_t state = 0; state < AT_STATES; state++)
         if (states >> state & 1)
             s.room[s.n++] = state;
-    if (maybe_up)
-        s.room[s.n++] = AT_UNASKED | BASE_UP;
+    for (uint16_t state = 0; state < AT_STATES && maybe_up; state++)
+        if (state == AT_UNASKED || state_prompts(state, &st))
+            s.room[s.n++] = state | BASE_UP;
     return number(t, &s, id);
 }
 
@@ -204,7 +207,7 @@ static bool row_allows(const uint16_t *row, uint32_t slots, const struct step *a
     case STEP_DECISION:
         return up;
     case STEP_SETTINGS:
-        return state != AT_UNASKED;
+        return state != AT_UNASKED || lacks_rule(st, 9);
     case STEP_PAGE:
         return a->value >> state & 1;
     case STEP_SNAPSHOT:
@@ -226,6 +229,14 @@ static enum at_err put_row(struct at_buf *out, const uint16_t *row, uint32_t slo
     return at_buf_add(out, row, (1u + slots) * sizeof *row);
 }
 
+static enum at_err put_with_state(const uint16_t *row, uint8_t slots, uint16_t state, struct at_buf *out)
+{
+    uint16_t next[ROW_MAX];
+    memcpy(next, row, (1u + slots) * sizeof next[0]);
+    next[0] = (uint16_t)((row[0] & ~BASE_STATE) | state);
+    return put_row(out, next, slots);
+}
+
 /*
  * A prompt. Where its precondition is waived, first the state is; then the call as well: the one named waits, whatever
  * became of it before, and where none is named nobody does.
@@ -242,11 +253,9 @@ static enum at_err forget(uint16_t *row, uint8_t slots, uint8_t states, const st
 {
     enum at_err err = AT_OK;
     row_reset(row, slots, st);
-    for (uint16_t state = 0; state < AT_STATES && !err; state++) {
-        row[0] = (uint16_t)((row[0] & ~BASE_STATE) | state);
+    for (uint16_t state = 0; state < AT_STATES && !err; state++)
         if (states >> state & 1)
-            err = put_row(out, row, slots);
-    }
+            err = put_with_state(row, slots, state, out);
     return err;
 }
 
@@ -271,11 +280,15 @@ static enum at_err row_step(const uint16_t *row, uint8_t slots, const struct ste
     case STEP_FORGET:
         return forget(next, slots, a->value, st, out);
     case STEP_SETTINGS:
+        if (lacks_rule(st, 9))
+            err = put_row(out, next, slots);
         if (st->fault != AT_FAULT_FLIP_IGNORED)
             row_flip(next, slots, (enum at_state)a->value, st);
         break;
     case STEP_RESET:
         row_reset(next, slots, st);
+        if (lacks_rule(st, 10))
+            err = put_with_state(next, slots, row[0] & BASE_STATE, out);
         break;
     case STEP_SEE:
         next[1 + a->slot] = (uint16_t)SLOT_SAW(next[0] & BASE_STATE);
@@ -288,7 +301,7 @@ static enum at_err row_step(const uint16_t *row, uint8_t slots, const struct ste
     default:
         break;
     }
-    return put_row(out, next, slots);
+    return err ? err : put_row(out, next, slots);
 }
 
 /* Row by row, for the steps that are not about slots as such. The result stands in t->work. */

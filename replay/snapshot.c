@@ -14,7 +14,7 @@ static uint8_t fitting(const struct at_checker *c, uint8_t ever, size_t s, int l
 {
     const uint8_t any = (1u << AT_STATES) - 1;
     uint8_t fits = (uint8_t)(1u << (listed < 0 ? AT_UNASKED : listed ? AT_GRANTED : AT_DENIED));
-    if (c->profile->scopes[s].exempt)
+    if (c->profile->scopes[s].exempt || at_profile_lacks(c->profile, page ? 8 : 7))
         return any;
     if (c->only_scope && c->only_scope != s + 1)
         return any;

@@ -53,6 +53,6 @@ bool policy_option(struct policy *p, int argc, char **argv, int *i);
 #define POLICY_USAGE                                                                                                   \
     "  --concurrent join|queue|reprompt   --dismiss unasked|denied   --quiet-ms N   --other-devices   --strict   "     \
     "--per-device\n"                                                                                                   \
-    "  --silent SCOPE (never prompts)     --exempt SCOPE (left out of snapshots)\n"
+    "  --silent SCOPE (never prompts)     --exempt SCOPE (left out of snapshots)     --lacks R5 (need not be kept)\n"
 
 #endif

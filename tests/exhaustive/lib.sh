@@ -2,7 +2,7 @@
 
 # write_profile FILE [policy options]: the profile that says the same as brute's options.
 write_profile() {
-    local file=$1 concurrent=join dismiss=unasked quiet=2000 others=false per_device=false silent=none exempt=none s first=1
+    local file=$1 concurrent=join dismiss=unasked quiet=2000 others=false per_device=false silent=none exempt=none lacks= s first=1
     shift
     while [ $# -gt 0 ]; do
         case $1 in
@@ -11,6 +11,7 @@ write_profile() {
         --quiet-ms) quiet=$2; shift ;;
         --silent) silent=$2; shift ;;
         --exempt) exempt=$2; shift ;;
+        --lacks) lacks="$lacks${lacks:+,}\"$2\""; shift ;;
         --other-devices) others=true ;;
         --per-device) per_device=true ;;
         --strict) ;;
@@ -20,8 +21,8 @@ write_profile() {
     done
     {
         printf '{"schema":"authtape.profile/1","name":"exhaustive","title":"exhaustive","namespace":"wx","policies":'
-        printf '{"concurrent":"%s","dismiss":"%s","quiet_ms":%s,"other_devices":%s,"per_device":%s},"scopes":[' \
-            "$concurrent" "$dismiss" "$quiet" "$others" "$per_device"
+        printf '{"concurrent":"%s","dismiss":"%s","quiet_ms":%s,"other_devices":%s,"per_device":%s,"lacks":[%s]},"scopes":[' \
+            "$concurrent" "$dismiss" "$quiet" "$others" "$per_device" "$lacks"
         for s in userInfo:getUserInfo userLocation:getLocation werun:getWeRunData record:startRecord \
             writePhotosAlbum:saveImageToPhotosAlbum; do
             [ $first = 1 ] || printf ,

@@ -37,6 +37,11 @@ static void set_state(struct config *c, unsigned s, enum state st)
     c->scope[s] = (uint8_t)((c->scope[s] & ~STATE_BITS) | st);
 }
 
+static bool lacks(const struct key *k, unsigned rule)
+{
+    return k->policy->lacks >> rule & 1;
+}
+
 static bool prompts(const struct key *k, unsigned s)
 {
     return !(k->policy->silent >> s & 1);
@@ -83,14 +88,22 @@ static void put_up(struct config *c, unsigned s, unsigned slot)
         c->call[slot] = WAITING;
 }
 
-static void decide(const struct key *k, struct config *c, unsigned s, enum answer a)
+/* Adds what the decision makes of `c`, one configuration for each state that it may leave. */
+static void decide(const struct key *k, const struct config *c, unsigned s, enum answer a, struct set *out)
 {
     static const uint16_t settled[] = {[ALLOW] = S_OK, [DENY] = S_DENIED, [DISMISS] = S_DISMISSED};
-    enum state st = a == ALLOW ? G : a == DENY || k->policy->dismiss_denies ? D : U;
+    enum state kept = a == ALLOW ? G : a == DENY || k->policy->dismiss_denies ? D : U;
+    bool any_of_all = a == DISMISS && lacks(k, 15), not_kept = lacks(k, a == ALLOW ? 3 : 4) && a != DISMISS;
+    struct config next = *c;
     for (unsigned i = 0; i < MAX_CALLS; i++)
         if (gated_by(k, i, s) && STATUS(c->call[i]) == WAITING)
-            c->call[i] = settled[a];
-    c->scope[s] = (uint8_t)st;
+            next.call[i] = settled[a];
+    for (enum state st = U; st <= D; st++) {
+        bool left = st == kept || (not_kept && st == U) || (any_of_all && (st != G || state_of(c, s) == G));
+        next.scope[s] = (uint8_t)st;
+        if (left)
+            set_add(out, &next);
+    }
 }
 
 static void take_down(struct config *c)
@@ -108,13 +121,51 @@ static void forget(struct config *c)
     memset(c->scope, 0, sizeof c->scope);
 }
 
+/* A reset: every scope from s on is unasked again, or (R10 lacking) may have stayed as it was. */
+static void reset(const struct key *k, const struct config *c, unsigned s, struct set *out)
+{
+    struct config next = *c;
+    if (s == 0)
+        take_down(&next);
+    while (s < MAX_SCOPES && state_of(&next, s) == U)
+        s++;
+    if (s == MAX_SCOPES) {
+        set_add(out, &next);
+        return;
+    }
+    if (lacks(k, 10))
+        reset(k, &next, s + 1, out);
+    set_state(&next, s, U);
+    reset(k, &next, s + 1, out);
+}
+
 /* ---- Silent steps */
 
-static void step(const struct key *k, enum step what, const struct config *c, struct set *out)
+static void count(const struct key *k, enum step what)
 {
     if (k->coverage)
         k->coverage->steps[what]++;
+}
+
+static void step(const struct key *k, enum step what, const struct config *c, struct set *out)
+{
+    count(k, what);
     set_add(out, c);
+}
+
+/* An unasked scope prompts, if it ever does. Where R2 lacks, its call may be let through or refused without. */
+static void settle_unasked(const struct key *k, struct config *next, unsigned slot, bool prompts, struct set *out)
+{
+    if (!prompts) {
+        next->call[slot] = S_UNAUTHORIZED;
+        step(k, SETTLE_UNAUTHORIZED, next, out);
+    }
+    if (lacks(k, 2)) {
+        next->call[slot] = S_OK;
+        step(k, SETTLE_OK, next, out);
+        next->call[slot] = S_DENIED;
+        step(k, SETTLE_DENIED, next, out);
+    }
 }
 
 static void settle_and_join(const struct key *k, const struct config *c, unsigned s, struct set *out)
@@ -134,16 +185,21 @@ static void settle_and_join(const struct key *k, const struct config *c, unsigne
         } else if (state_of(c, s) == D) {
             next.call[i] = S_DENIED;
             step(k, SETTLE_DENIED, &next, out);
-        } else if (!prompts(k, s)) {
-            next.call[i] = S_UNAUTHORIZED;
-            step(k, SETTLE_UNAUTHORIZED, &next, out);
+        } else {
+            settle_unasked(k, &next, i, prompts(k, s), out);
         }
     }
 }
 
+/* R2; and where R5 or R6 lacks, what was answered may be asked again. */
+static bool prompts_in(const struct key *k, unsigned s, enum state st)
+{
+    return prompts(k, s) && (st == U || (st == G && lacks(k, 5)) || (st == D && lacks(k, 6)));
+}
+
 static bool may_prompt(const struct key *k, const struct config *c, unsigned s)
 {
-    return prompts(k, s) && state_of(c, s) == U && (!is_up(c, s) || k->policy->concurrent == REPROMPT);
+    return prompts_in(k, s, state_of(c, s)) && (!is_up(c, s) || k->policy->concurrent == REPROMPT);
 }
 
 static void hidden_prompt(const struct key *k, const struct config *c, unsigned s, struct set *out)
@@ -164,20 +220,23 @@ static void hidden_decision(const struct key *k, const struct config *c, unsigne
     if (sees(k, SEES_DECISIONS) || !is_up(c, s))
         return;
     for (enum answer a = ALLOW; a <= DISMISS; a++) {
-        struct config next = *c;
-        decide(k, &next, s, a);
-        step(k, (enum step)(HIDDEN_ALLOW + (a - ALLOW)), &next, out);
+        count(k, (enum step)(HIDDEN_ALLOW + (a - ALLOW)));
+        decide(k, c, s, a, out);
     }
 }
 
 static void hidden_flip(const struct key *k, const struct config *c, unsigned s, bool window, bool page,
                         struct set *out)
 {
-    if (sees(k, SEES_SETTINGS) || state_of(c, s) == U || !(window || page))
+    if (sees(k, SEES_SETTINGS) || (state_of(c, s) == U && !lacks(k, 9)) || !(window || page))
         return;
-    struct config next = *c;
-    set_state(&next, s, state_of(c, s) == G ? D : G);
-    step(k, window ? FLIP_QUIET : FLIP_OPEN_SETTING, &next, out);
+    for (enum state to = G; to <= D; to++) {
+        struct config next = *c;
+        if (to == state_of(c, s))
+            continue;
+        set_state(&next, s, to);
+        step(k, window ? FLIP_QUIET : FLIP_OPEN_SETTING, &next, out);
+    }
 }
 
 static void take_snapshots(const struct key *k, const struct config *c, struct set *out)
@@ -210,9 +269,8 @@ static void silent_steps(const struct key *k, const struct config *c, bool quiet
     }
     take_snapshots(k, c, out);
     if (window && !sees(k, SEES_RESETS)) {
-        struct config next = *c;
-        forget(&next);
-        step(k, HIDDEN_RESET, &next, out);
+        count(k, HIDDEN_RESET);
+        reset(k, c, 0, out);
     }
 }
 
@@ -244,8 +302,10 @@ static void any_states(const struct key *k, struct config c, unsigned s, bool up
         c.scope[s] = (uint8_t)st;
         any_states(k, c, s + 1, up, out);
     }
-    if (up && prompts(k, s)) {
-        c.scope[s] = U | UP;
+    for (enum state st = U; st <= D; st++) {
+        if (!up || !prompts_in(k, s, st))
+            continue;
+        c.scope[s] = (uint8_t)(st | UP);
         any_states(k, c, s + 1, up, out);
     }
 }
@@ -323,8 +383,7 @@ static void decide_unseen(const struct key *k, const struct event *e, struct con
     while (slot < MAX_CALLS && !(may_wait && gated_by(k, slot, s) && STATUS(c.call[slot]) == OPEN))
         slot++;
     if (slot == MAX_CALLS) {
-        decide(k, &c, s, (enum answer)e->answer);
-        set_add(out, &c);
+        decide(k, &c, s, (enum answer)e->answer, out);
         return;
     }
     decide_unseen(k, e, c, s, slot + 1, out);
@@ -358,16 +417,17 @@ static void on_decision(const struct key *k, const struct event *e, const struct
     for (unsigned s = 0; s < MAX_SCOPES; s++) {
         if ((e->scope != NO_SCOPE && e->scope != s) || !is_up(c, s))
             continue;
-        struct config next = *c;
-        decide(k, &next, s, (enum answer)e->answer);
-        set_add(out, &next);
+        decide(k, c, s, (enum answer)e->answer, out);
     }
 }
 
-static void on_settings(const struct event *e, struct config c, bool waived, struct set *out)
+/* Only what was asked for can be flipped, and then is (R9). Where R9 lacks, anything can, and may stay as it was. */
+static void on_settings(const struct key *k, const struct event *e, struct config c, bool waived, struct set *out)
 {
-    if (!waived && state_of(&c, e->scope) == U)
+    if (!waived && state_of(&c, e->scope) == U && !lacks(k, 9))
         return;
+    if (lacks(k, 9))
+        set_add(out, &c);
     set_state(&c, e->scope, e->granted ? G : D);
     set_add(out, &c);
 }
@@ -408,7 +468,7 @@ static bool explains_return(const struct key *k, const struct event *e, const st
             continue;
         bool good = STATUS(c->call[i]) == LOST || e->outcome == OTHER;
         if (!good && takes_snapshot(k, i))
-            good = !e->has_snapshot || e->outcome != OK ||
+            good = !e->has_snapshot || e->outcome != OK || lacks(k, k->slots[i].api == OPEN_SETTING ? 8 : 7) ||
                    (STATUS(c->call[i]) == SNAPSHOT && same_snapshot(k, c->call[i] >> 4, e->snapshot));
         else if (!good)
             good = fits(k, e, c->call[i]);
@@ -447,15 +507,14 @@ static void event_in(const struct key *k, const struct event *e, const struct co
         on_decision(k, e, c, waived, out);
         break;
     case SETTINGS:
-        on_settings(e, next, waived, out);
+        on_settings(k, e, next, waived, out);
         break;
     case PAGE:
-        if (waived || same_snapshot(k, snapshot_of(c), e->snapshot))
+        if (waived || lacks(k, 8) || same_snapshot(k, snapshot_of(c), e->snapshot))
             set_add(out, c);
         break;
     case RESET:
-        forget(&next);
-        set_add(out, &next);
+        reset(k, c, 0, out);
         break;
     case START:
     case GAP:

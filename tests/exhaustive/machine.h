@@ -49,6 +49,7 @@ struct policy {
     enum concurrent concurrent;
     bool dismiss_denies, other_devices, strict;
     bool per_device; /* each stream of a user is a key of its own */
+    uint32_t lacks;  /* mask of 1u << N: rule N need not be kept */
     int64_t quiet_us;
     uint8_t silent; /* mask of scopes that never prompt */
     uint8_t exempt; /* mask of scopes left out of snapshots */

@@ -35,6 +35,16 @@ static bool scope_option(const char *name, uint8_t *mask)
     return s >= 0;
 }
 
+/* "R5" */
+static bool lacks_option(const char *name, uint32_t *mask)
+{
+    long rule = name[0] == 'R' ? strtol(name + 1, NULL, 10) : 0;
+    if (rule < 1 || rule > 16)
+        return false;
+    *mask |= 1u << rule;
+    return true;
+}
+
 bool policy_option(struct policy *p, int argc, char **argv, int *i)
 {
     static const char *const concurrent[] = {"join", "queue", "reprompt"};
@@ -68,6 +78,8 @@ bool policy_option(struct policy *p, int argc, char **argv, int *i)
         return scope_option(value, &p->silent);
     if (!strcmp(name, "--exempt"))
         return scope_option(value, &p->exempt);
+    if (!strcmp(name, "--lacks"))
+        return lacks_option(value, &p->lacks);
     --*i;
     return false;
 }

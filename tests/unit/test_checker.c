@@ -182,11 +182,13 @@ static void check_history(const struct history *h, const struct at_profile *prof
                  r.inferred, h->inferred ? h->inferred : r.inferred);
 }
 
-static void check_all(const struct history *h, size_t n)
+/* `lacks`: a mask of 1u << the number of a rule. */
+static void check_all(const struct history *h, size_t n, uint32_t lacks)
 {
     struct at_profile *profile;
     struct at_why why = {{0}};
     assert_int_equal(at_profile_load(AT_DEFAULT_PROFILE, &profile, &why), AT_OK);
+    profile->lacks = lacks;
     for (size_t i = 0; i < n; i++)
         check_history(&h[i], profile);
     at_profile_free(&profile);
@@ -252,7 +254,7 @@ static void all_seen(void **state)
          "setting-unasked@11", ""},
     };
     (void)state;
-    check_all(cases, sizeof cases / sizeof cases[0]);
+    check_all(cases, sizeof cases / sizeof cases[0], 0);
 }
 
 static void partly_seen(void **state)
@@ -305,11 +307,50 @@ static void partly_seen(void **state)
          "missing-prompt@10", NULL},
     };
     (void)state;
-    check_all(cases, sizeof cases / sizeof cases[0]);
+    check_all(cases, sizeof cases / sizeof cases[0], 0);
+}
+
+/* Rules that the platform lacks: what is no divergence then, and what is not inferred from it. */
+static void rules_lacking(void **state)
+{
+    static const struct history r12[] = {
+        {"another API", GRANTED "call 2 getLocation; return 2 startRecord:ok", "", ""},
+        {"twice", GRANTED "return 1 getLocation:ok", "", ""},
+        {"never, clean end", GRANTED "call 2 getLocation; end", "", ""},
+        {"all else", GRANTED "call 2 getLocation; return 2 startRecord:denied", "unexpected-failure@6", ""},
+    };
+    static const struct history r5[] = {
+        {"asked again", GRANTED "call 2 getLocation; prompt userLocation; decision deny; return 2 getLocation:denied",
+         "", ""},
+        {"asked again unseen", "call 1 getLocation; return 1 getLocation:ok; call 2 getLocation; decision deny", "",
+         "prompt:userLocation"},
+        {"an answer to a prompt that nobody saw",
+         "start settings,resets; call 1 getLocation; return 1 getLocation:ok; call 2 getLocation; "
+         "return 2 getLocation:denied; call 3 getLocation; return 3 getLocation:denied",
+         "", "prompt:userLocation decision:userLocation"},
+    };
+    static const struct history r9[] = {
+        {"a flip that may have had no effect",
+         GRANTED "settings userLocation off; call 2 getLocation; return 2 getLocation:ok; call 3 getSetting; "
+                 "return 3 getSetting:ok userLocation=1",
+         "", ""},
+        {"of a scope that was not asked for", "start fresh all; settings userLocation on", "", ""},
+    };
+    static const struct history r10[] = {
+        {"a reset that may have had no effect", GRANTED "reset; call 2 getLocation; return 2 getLocation:ok", "", ""},
+        {"or had one",
+         GRANTED "reset; call 2 getLocation; prompt userLocation; decision allow; return 2 getLocation:ok", "", ""},
+    };
+    (void)state;
+    check_all(r12, sizeof r12 / sizeof r12[0], 1u << 12);
+    check_all(r5, sizeof r5 / sizeof r5[0], 1u << 5);
+    check_all(r9, sizeof r9 / sizeof r9[0], 1u << 9);
+    check_all(r10, sizeof r10 / sizeof r10[0], 1u << 10);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_seen), cmocka_unit_test(partly_seen)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_seen), cmocka_unit_test(partly_seen),
+                                       cmocka_unit_test(rules_lacking)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,9 +132,37 @@ static void what_is_refused(void **state)
     refused(MINIMAL(ONE, "{\"quiet_ms\":-1}", "[]"), "at /policies/quiet_ms");
     refused(MINIMAL(ONE, "{\"quiet_ms\":1.5}", "[]"), "at /policies/quiet_ms");
     refused(MINIMAL(ONE, "{\"quiet_ms\":1e300}", "[]"), "at /policies/quiet_ms");
+    refused(MINIMAL(ONE, "{\"lacks\":\"R5\"}", "[]"), "at /policies/lacks");
+    refused(MINIMAL(ONE, "{\"lacks\":[\"R5\",5]}", "[]"), "at /policies/lacks/1");
+    refused(MINIMAL(ONE, "{\"lacks\":[\"R5\",\"R6\",\"R5\"]}", "[]"), "at /policies/lacks/2");
+    refused(MINIMAL(ONE, "{\"lacks\":[\"R16\"]}", "[]"), "at /policies/lacks/0");
     refused(MINIMAL(ONE, "{}", "[{\"class\":\"denied\"}]"), "at /answers/failures/0");
     refused(MINIMAL(ONE, "{}", "[{\"class\":\"refused\",\"errno\":[1]}]"), "at /answers/failures/0/class");
     refused(MINIMAL(ONE, "{}", "[{\"class\":\"denied\",\"errno\":[1,\"2\"]}]"), "at /answers/failures/0/errno/1");
+}
+
+/* Every rule that a platform can be without, and no other. */
+static void rules_that_are_lacking(void **state)
+{
+    (void)state;
+    static const unsigned can[] = {2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15};
+    struct at_profile *p = NULL;
+    assert_int_equal(
+        at_profile_parse(
+            at_str(MINIMAL(
+                ONE, "{\"lacks\":[\"R2\",\"R3\",\"R4\",\"R5\",\"R6\",\"R7\",\"R8\",\"R9\",\"R10\",\"R12\",\"R15\"]}",
+                "[]")),
+            NULL, &p, NULL),
+        AT_OK);
+    for (unsigned rule = 0, i = 0; rule < 32; rule++) {
+        bool one = i < sizeof can / sizeof can[0] && can[i] == rule;
+        assert_int_equal(at_profile_lacks(p, rule), one);
+        i += one;
+    }
+    at_profile_free(&p);
+    assert_int_equal(at_profile_parse(at_str(MINIMAL(ONE, "{}", "[]")), NULL, &p, NULL), AT_OK);
+    assert_int_equal(p->lacks, 0);
+    at_profile_free(&p);
 }
 
 static void at_most_64_scopes(void **state)
@@ -178,7 +206,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_builtins_load),       cmocka_unit_test(the_2018_table),
         cmocka_unit_test(scopes_that_are_special), cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(at_most_64_scopes),       cmocka_unit_test(unknown_names),
+        cmocka_unit_test(rules_that_are_lacking),  cmocka_unit_test(at_most_64_scopes),
+        cmocka_unit_test(unknown_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
