@@ -91,7 +91,8 @@ static int run(const struct at_command *self, int argc, char **argv)
 const struct at_command at_cmd_cat = {
     .name = "cat",
     .summary = "prints the events of tapes, one a line",
-    .usage = "[--format ndjson|text] [--from T] [--to T] [--app A] [--user U] [--scope S [-p PROFILE]]\nTAPE|-...",
+    .usage = "[--format ndjson|text] [--from T] [--to T] [--app A] [--user U] [--shard I/N]\n    [--scope S [-p "
+             "PROFILE]] TAPE|-...",
     .options = options,
     .details = "Several tapes are read as one recording, merged by time. NDJSON files are read as well as tapes.",
     .run = run,

@@ -32,7 +32,8 @@ static int run(const struct at_command *self, int argc, char **argv)
 const struct at_command at_cmd_slice = {
     .name = "slice",
     .summary = "writes a part of a tape: a time, an app, a user, a scope",
-    .usage = "[--from T] [--to T] [--app A] [--user U] [--scope S [-p PROFILE]]\n-w OUT.tape|- TAPE|-...",
+    .usage =
+        "[--from T] [--to T] [--app A] [--user U] [--shard I/N] [--scope S [-p PROFILE]]\n    -w OUT.tape|- TAPE|-...",
     .options = options,
     .details = NULL,
     .run = run,

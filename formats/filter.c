@@ -162,9 +162,29 @@ enum at_err at_filter_event(struct at_filter *f, const struct at_event *ev, bool
         if (err)
             return err;
     }
-    if ((o->has_from && ev->t_us < o->from_us) || (o->has_to && ev->t_us >= o->to_us))
-        *pass = false;
-    if ((o->app.ptr && !at_str_eq(o->app, ev->app)) || (o->user.ptr && !at_str_eq(o->user, ev->user)))
-        *pass = false;
+    const struct at_tape_source source = {.app = ev->app, .user = ev->user};
+    *pass = *pass && at_filter_time(f, ev->t_us) && at_filter_source(f, &source);
     return AT_OK;
+}
+
+bool at_filter_has_scope(const struct at_filter *f)
+{
+    return f->o.scope.ptr != NULL;
+}
+
+bool at_filter_owns(const struct at_filter *f, const struct at_tape_source *s)
+{
+    return !f->o.shard.of || at_shard_has(f->o.shard, at_key_hash(s->app, s->user));
+}
+
+bool at_filter_source(const struct at_filter *f, const struct at_tape_source *s)
+{
+    const struct at_reader_options *o = &f->o;
+    return (!o->app.ptr || at_str_eq(o->app, s->app)) && (!o->user.ptr || at_str_eq(o->user, s->user)) &&
+           (o->others || at_filter_owns(f, s));
+}
+
+bool at_filter_time(const struct at_filter *f, int64_t t_us)
+{
+    return !((f->o.has_from && t_us < f->o.from_us) || (f->o.has_to && t_us >= f->o.to_us));
 }

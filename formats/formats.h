@@ -79,6 +79,22 @@ bool at_utf8_valid(struct at_str s); /* RFC 3629 */
 size_t at_utf8_sequence(struct at_str s);
 uint64_t at_hash(const void *data, size_t len, uint64_t seed); /* fast, unkeyed: for tables, not for secrets */
 
+/* SipHash-2-4 with a key of zeros: stable, the same everywhere. */
+uint64_t at_siphash(struct at_str bytes);
+/* Of a key: its app, a zero byte and its user. Kept in databases and in the minds of schedulers: never to be changed. */
+uint64_t at_key_hash(struct at_str app, struct at_str user);
+
+/* A share of the keys: number 1 … of. `of` 0: all of them. */
+struct at_shard {
+    uint32_t number, of;
+};
+#define AT_SHARDS_MAX 65536u
+/* Reads "3/8"; false for anything else. */
+bool at_shard_parse(const char *text, struct at_shard *out);
+/* The high half of the hash times `of`, over 2^32, is the number less one: a share is a range of hashes. */
+bool at_shard_has(struct at_shard shard, uint64_t key_hash);
+void at_shard_range(struct at_shard shard, uint64_t *least, uint64_t *most); /* both are in it */
+
 /* A file of data built into the program (profiles, dialects): made by formats/embed.sh. A list ends with a NULL name.
  */
 struct at_blob {
@@ -426,6 +442,7 @@ struct at_tape_damage {
 };
 
 struct at_tape_stats {
+    uint64_t id; /* of the tape; of several in one file, the first that was read */
     uint64_t bytes, frames, segments, events;
     uint64_t dropped;          /* events that the recorder said it could not keep */
     int64_t first_us, last_us; /* the earliest and the latest time */
@@ -505,6 +522,8 @@ struct at_reader_options {
     int64_t from_us, to_us;           /* from ≤ t < to */
     struct at_str app, user, scope;   /* absent: any */
     const struct at_profile *profile; /* with `scope`: says which APIs it gates; NULL: only events that name it */
+    struct at_shard shard;            /* events of these keys */
+    bool others;                      /* … and all others as well: who reads them tells them apart */
 };
 struct at_reader;
 AT_MUST_USE enum at_err at_reader_open(const char *const *paths, size_t n, const struct at_reader_options *options,
@@ -524,6 +543,17 @@ void at_reader_batch_event(struct at_reader *r, size_t i, struct at_event *ev);
 void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out);
 /* True once reading has failed: the failure's words tell of the damage that ended it. */
 bool at_reader_failed(const struct at_reader *r);
+/*
+ * What was read so far, to tell whether shares are of the same recording. Noted only where a shard is asked for: with
+ * 1/1 that is all.
+ */
+struct at_reading {
+    uint64_t events; /* of all keys */
+    uint64_t print;  /* a hash of their times, in their order */
+    uint64_t tape;   /* the id of the one tape; 0: several, or no tape */
+    bool alone;      /* no event of another share was among them */
+};
+void at_reader_reading(const struct at_reader *r, struct at_reading *out);
 /* True if the next event has to be read from something that may make one wait: a good moment to flush one's output. */
 bool at_reader_would_wait(const struct at_reader *r);
 void at_reader_close(struct at_reader **r);
@@ -623,6 +653,8 @@ int at_cli_file_trouble(const char *path, const struct at_why *why);
 int at_cli_usage(const struct at_command *command, const char *fmt, ...) AT_PRINTF(2, 3);
 /* An unsigned number in [min, max], with k/M/G (powers of 1,024) allowed. False after printing a usage message. */
 bool at_cli_number(const struct at_cli *cli, const char *option, uint64_t min, uint64_t max, uint64_t *out);
+/* A shard, "3/8". False after printing a usage message. */
+bool at_cli_shard(const struct at_cli *cli, struct at_shard *out);
 /* The closest of the `n` names to `word`, NULL where none is close. */
 const char *at_closest(const char *word, const char *const *names, size_t n);
 bool at_cli_color(FILE *to); /* a terminal, and NO_COLOR is not set */

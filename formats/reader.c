@@ -13,7 +13,12 @@ struct head {
     struct at_tape_batch batch;
     size_t at;       /* of the batch: the next event */
     uint32_t number; /* among the arguments: breaks ties */
+    /* What the filter says of the sources of the segment that were looked at. */
+    uint8_t *verdicts; /* VERDICT_… */
+    size_t n_verdicts, cap_verdicts;
+    uint64_t segment; /* 1 + its number; 0: none yet */
 };
+enum { VERDICT_PASSES = 1, VERDICT_FOREIGN = 2 };
 
 /* The events of a run that passed the filter, as columns. */
 struct passed {
@@ -41,6 +46,9 @@ struct at_reader {
     bool filters;
     struct at_filter *filter;
     struct passed *passed;
+    size_t n_inputs;
+    bool notes; /* `all` is wanted */
+    struct at_reading all;
     struct at_tape_damage damage; /* of the sources that are closed */
 };
 
@@ -90,6 +98,14 @@ static void add_damage(struct at_tape_damage *sum, const struct at_source *sourc
     sum->torn_tail |= d->torn_tail;
 }
 
+/* The id of the recording's one tape. */
+static void note_tape(struct at_reader *r, const struct at_source *source)
+{
+    struct at_tape_stats stats;
+    at_source_stats(source, &stats);
+    r->all.tape = r->n_inputs == 1 ? stats.id : 0;
+}
+
 /* Puts the name of the file before the words of `reason`. */
 static enum at_err fail_file(struct at_why *why, enum at_err err, const char *name, const struct at_why *reason)
 {
@@ -108,6 +124,7 @@ static enum at_err read_head(struct at_reader *r, size_t i, struct at_why *why)
     if (err != AT_END)
         return fail_file(why, err, at_source_name(h->source), &reason);
     add_damage(&r->damage, h->source);
+    note_tape(r, h->source);
     r->ended[r->n_ended++] = h->source;
     h->source = NULL;
     r->heap[i] = r->heap[--r->n_heads];
@@ -118,7 +135,11 @@ static enum at_err make_room(struct at_reader *r, size_t n, const struct at_read
 {
     size_t some = n ? n : 1;
     enum at_err err = at_filter_new(o, &r->filter);
-    r->filters = o && (o->has_from || o->has_to || o->app.ptr || o->user.ptr || o->scope.ptr);
+    r->n_inputs = n;
+    r->notes = o && o->shard.of;
+    r->all.alone = true;
+    r->filters =
+        o && (o->has_from || o->has_to || o->app.ptr || o->user.ptr || o->scope.ptr || (o->shard.of > 1 && !o->others));
     r->heads = calloc(some, sizeof *r->heads);
     r->heap = calloc(some, sizeof(struct head *));
     r->ended = calloc(some, sizeof(struct at_source *));
@@ -200,22 +221,43 @@ static size_t run_end(const struct at_reader *r)
     return end;
 }
 
+/* Looks at the sources that are new in the head's segment. */
+static enum at_err judge_sources(const struct at_reader *r, struct head *h)
+{
+    const struct at_tape_batch *b = &h->batch;
+    if (h->segment != b->segment + 1)
+        h->n_verdicts = 0;
+    h->segment = b->segment + 1;
+    enum at_err err = at_columns_grow((void **)&h->verdicts, &h->cap_verdicts, b->n_sources, sizeof *h->verdicts);
+    for (; h->n_verdicts < b->n_sources && !err; h->n_verdicts++) {
+        const struct at_tape_source *s = &b->sources[h->n_verdicts];
+        h->verdicts[h->n_verdicts] = (uint8_t)((at_filter_source(r->filter, s) ? VERDICT_PASSES : 0) |
+                                               (at_filter_owns(r->filter, s) ? 0 : VERDICT_FOREIGN));
+    }
+    return err;
+}
+
+static bool passes(const struct at_reader *r, const struct head *h, size_t i, enum at_err *err)
+{
+    struct at_event ev;
+    bool pass = false;
+    if (!at_filter_has_scope(r->filter))
+        return (h->verdicts[h->batch.source[i]] & VERDICT_PASSES) && at_filter_time(r->filter, h->batch.t_us[i]);
+    at_source_event(h->source, i, &ev);
+    *err = at_filter_event(r->filter, &ev, &pass);
+    return pass;
+}
+
 /* Takes what does not pass out of the run, which gets columns of its own. */
 static enum at_err filter_run(struct at_reader *r, struct at_why *why)
 {
     struct head *h = r->heap[0];
     const struct at_tape_batch *b = &h->batch;
     struct passed *p = r->passed;
-    struct at_event ev;
+    enum at_err err = AT_OK;
     uint32_t n = 0;
-    if (r->run_end - h->at > BATCH_EVENTS) {
-        r->run_end = h->at + BATCH_EVENTS;
-        r->index = r->first + BATCH_EVENTS;
-    }
     for (size_t i = h->at; i < r->run_end; i++) {
-        bool pass = false;
-        at_source_event(h->source, i, &ev);
-        enum at_err err = at_filter_event(r->filter, &ev, &pass);
+        bool pass = passes(r, h, i, &err);
         if (err)
             return at_fail(why, err, "%s: %s", at_source_name(h->source), at_err_text(err));
         if (!pass)
@@ -238,6 +280,19 @@ static enum at_err filter_run(struct at_reader *r, struct at_why *why)
     r->run.call_ref = p->call_ref;
     r->run.place = p->place;
     return AT_OK;
+}
+
+/* Notes the events of the run, whoever's they are. */
+static void note_run(struct at_reader *r)
+{
+    const struct head *h = r->heap[0];
+    struct at_reading *rec = &r->all;
+    for (size_t i = h->at; i < r->run_end; i++) {
+        rec->print = (rec->print ^ (uint64_t)h->batch.t_us[i]) * UINT64_C(0x9fb21c651e98df25);
+        rec->print ^= rec->print >> 32;
+        rec->alone = rec->alone && !(h->verdicts[h->batch.source[i]] & VERDICT_FOREIGN);
+    }
+    rec->events += r->run_end - h->at;
 }
 
 /* Cuts the first events off. */
@@ -263,6 +318,15 @@ static enum at_err next_run(struct at_reader *r, struct at_why *why)
             return err ? err : AT_END;
         struct head *h = r->heap[0];
         r->run_end = run_end(r);
+        if (r->filters && r->run_end - h->at > BATCH_EVENTS)
+            r->run_end = h->at + BATCH_EVENTS;
+        if (r->filters || r->notes) {
+            err = judge_sources(r, h);
+            if (err)
+                return at_fail(why, err, "%s", at_err_text(err));
+        }
+        if (r->notes)
+            note_run(r);
         r->first = r->index + at_source_skipped(h->source);
         r->index = r->first + (r->run_end - h->at);
         r->run = h->batch;
@@ -332,6 +396,11 @@ void at_reader_batch_event(struct at_reader *r, size_t i, struct at_event *ev)
     at_source_event(h->source, h->at + (r->run.place ? r->run.place[i] : i), ev);
 }
 
+void at_reader_reading(const struct at_reader *r, struct at_reading *out)
+{
+    *out = r->all;
+}
+
 void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out)
 {
     *out = r->damage;
@@ -359,6 +428,8 @@ void at_reader_close(struct at_reader **reader)
         close_ended(r);
     for (size_t i = 0; r->heap && i < r->n_heads; i++)
         at_source_close(&r->heap[i]->source);
+    for (size_t i = 0; r->heads && i < r->n_inputs; i++)
+        free(r->heads[i].verdicts);
     at_filter_free(&r->filter);
     free(r->passed);
     free(r->ended);

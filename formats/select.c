@@ -27,6 +27,8 @@ bool at_select_option(const struct at_cli *cli, int id, struct at_select *select
     case SELECT_SCOPE:
         options->scope = at_str(cli->arg);
         break;
+    case SELECT_SHARD:
+        return at_cli_shard(cli, &options->shard);
     case SELECT_PROFILE:
         select->profile_name = cli->arg;
         break;

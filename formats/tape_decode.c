@@ -203,6 +203,8 @@ static enum at_err read_header(struct at_tape_decoder *d)
         return err ? err : AT_END;
     }
     enum at_err err = at_tape_header_get(p, &d->header);
+    if (!err && !d->stats.id)
+        d->stats.id = d->header.id;
     if (err == AT_NEWER)
         return fail(d, err, "the tape was made by a newer version", d->offset);
     if (err == AT_BAD && d->recovery != AT_RECOVER_SALVAGE)
