@@ -46,6 +46,12 @@ AT_CPPFLAGS += -DAT_MICROHTTPD
 LIBS += $(call pkg,--libs,libmicrohttpd nettle)
 endif
 
+# And libseccomp, for the sandbox: without it, --sandbox=require says so.
+ifneq ($(shell $(PKG_CONFIG) --exists libseccomp 2>/dev/null && echo yes),)
+AT_CPPFLAGS += -DAT_SECCOMP $(patsubst -I%,-isystem %,$(call pkg,--cflags,libseccomp))
+LIBS += $(call pkg,--libs,libseccomp)
+endif
+
 # So is libwebsockets, for `authtape redrive`.
 ifneq ($(shell $(PKG_CONFIG) --exists libwebsockets 2>/dev/null && echo yes),)
 AT_CPPFLAGS += -DAT_WEBSOCKETS $(patsubst -I%,-isystem %,$(call pkg,--cflags,libwebsockets))

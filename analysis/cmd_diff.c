@@ -11,7 +11,7 @@ enum { OPT_ALPHA = 1, OPT_EFFECT, OPT_FORMAT, OPT_PROFILE };
 static const struct at_option options[] = {
     {"alpha", 0, "P", OPT_ALPHA, "chance of a false alarm, over all comparisons together\n(default 0.05)"},
     {"min-effect", 0, "P", OPT_EFFECT, "least change of a rate that matters (default 0.01:\none percentage point)"},
-    {"format", 0, "FORMAT", OPT_FORMAT, "text (the default) or json"},
+    {"format", 0, "text|json", OPT_FORMAT, "how to print it (default: text)"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
     {0},
 };

@@ -7,8 +7,8 @@
 enum { OPT_SQLITE = 1, OPT_PERFETTO, OPT_PROFILE };
 
 static const struct at_option options[] = {
-    {"sqlite", 0, "FILE", OPT_SQLITE, "a database with events, calls, keys, divergences"},
-    {"perfetto", 0, "FILE", OPT_PERFETTO, "a trace that ui.perfetto.dev opens"},
+    {"sqlite", 0, "OUT", OPT_SQLITE, "a database with events, calls, keys, divergences"},
+    {"perfetto", 0, "OUT", OPT_PERFETTO, "a trace that ui.perfetto.dev opens"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
     {0},
 };
@@ -88,7 +88,7 @@ static int run(const struct at_command *self, int argc, char **argv)
     if (id == AT_CLI_EXIT)
         return cli.status;
     if (!file)
-        return at_cli_usage(self, "--sqlite FILE or --perfetto FILE is needed");
+        return at_cli_usage(self, "--sqlite OUT or --perfetto OUT is needed");
     if (sqlite && !strcmp(file, "-"))
         return at_cli_usage(self, "a database cannot be written to standard output");
     if (cli.n_operands == 0)
@@ -99,8 +99,8 @@ static int run(const struct at_command *self, int argc, char **argv)
 const struct at_command at_cmd_export = {
     .name = "export",
     .summary = "recordings for other programs: SQLite, Perfetto",
-    .usage = "--sqlite FILE | --perfetto FILE [-p PROFILE] TAPE|-...",
+    .usage = "--sqlite OUT | --perfetto OUT [-p PROFILE] TAPE|-...",
     .options = options,
-    .details = "FILE is replaced when it is there, and only when all went well.",
+    .details = "OUT is replaced when it is there, and only when all went well.",
     .run = run,
 };

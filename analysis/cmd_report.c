@@ -13,8 +13,8 @@ enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PARTIAL, OPT_PROFILE };
 
 static const struct at_option options[] = {
     {"by", 0, "LIST", OPT_BY, "group by scope, api, app, platform, errmsg, day, hour;\nseveral: separated by commas"},
-    {"format", 0, "FORMAT", OPT_FORMAT, "text (the default), json, csv or html"},
-    {"output", 'o', "FILE", OPT_OUTPUT, "write to FILE instead of standard output"},
+    {"format", 0, "text|json|csv|html", OPT_FORMAT, "how to print it (default: text)"},
+    {"output", 'o', "OUT", OPT_OUTPUT, "write to OUT instead of standard output"},
     {"partial", 0, NULL, OPT_PARTIAL, "write the sums of these tapes, for 'report merge'"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
     {0},
@@ -242,9 +242,9 @@ static int run(const struct at_command *self, int argc, char **argv)
 const struct at_command at_cmd_report = {
     .name = "report",
     .summary = "calls, prompts, denials and settings changes, per scope",
-    .usage = "[summary|prompts|denials|settings] [--by LIST] [--format FORMAT] [-o FILE]\n"
+    .usage = "[summary|prompts|denials|settings] [--by LIST] [--format FORMAT] [-o OUT]\n"
              "    [-p PROFILE] [--partial] TAPE|-...\n"
-             "merge [summary|prompts|denials|settings] [--format FORMAT] [-o FILE] PARTIAL...",
+             "merge [summary|prompts|denials|settings] [--format FORMAT] [-o OUT] PARTIAL...",
     .options = options,
     .details = "Several tapes are read as one recording, merged by time. What was not on the wire is taken from the\n"
                "reference machine and counted as inferred. authtape-report(1) says what each number counts.",

@@ -5,7 +5,35 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "formats/formats.h"
+#include "formats/cli.h"
+
+/* What every command takes. */
+enum { COMMON_HELP = -10, COMMON_SANDBOX, COMMON_NO_SANDBOX };
+const struct at_option at_cli_common[] = {
+    {"sandbox", 0, "auto|require|off", COMMON_SANDBOX,
+     "give up all privileges that are not needed: where the system can (default),\nor else fail"},
+    {"no-sandbox", 0, NULL, COMMON_NO_SANDBOX, "the same as --sandbox off"},
+    {"help", 'h', NULL, COMMON_HELP, "show this"},
+    {0},
+};
+
+static void print_option(const struct at_option *o)
+{
+    char left[80];
+    char letter[8] = "    ";
+    if (o->letter)
+        snprintf(letter, sizeof letter, "-%c, ", o->letter);
+    snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    printf("  %-28s  ", left);
+    if (strlen(left) > 28)
+        printf("\n%32s", "");
+    for (const char *p = o->help; *p; p++) {
+        putchar(*p);
+        if (*p == '\n')
+            printf("%32s", "");
+    }
+    putchar('\n');
+}
 
 static void print_help(const struct at_command *c)
 {
@@ -16,23 +44,10 @@ static void print_help(const struct at_command *c)
         line += n + (line[n] == '\n');
     }
     printf("\n%s\n\n", c->summary);
-    for (const struct at_option *o = c->options; o && o->name; o++) {
-        char left[80];
-        char letter[8] = "    ";
-        if (o->letter)
-            snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-        printf("  %-28s  ", left);
-        if (strlen(left) > 28)
-            printf("\n%32s", "");
-        for (const char *p = o->help; *p; p++) {
-            putchar(*p);
-            if (*p == '\n')
-                printf("%32s", "");
-        }
-        putchar('\n');
-    }
-    printf("  %-28s  show this\n", "-h, --help");
+    for (const struct at_option *o = c->options; o && o->name; o++)
+        print_option(o);
+    for (const struct at_option *o = at_cli_common; o->name; o++)
+        print_option(o);
     if (c->details)
         printf("\n%s\n", c->details);
 }
@@ -41,6 +56,9 @@ void at_cli_begin(struct at_cli *cli, const struct at_command *command, int argc
 {
     /* Operands move to the front of argv, where the cursor has been already. */
     *cli = (struct at_cli){.command = command, .argv = argv, .cursor = 1, .operands = argv + (argc > 0)};
+    const char *mode = secure_getenv("AUTHTAPE_SANDBOX");
+    if (mode && !at_cli_sandbox_mode(mode, &cli->sandbox))
+        cli->sandbox = AT_SANDBOX_REQUIRE; /* whoever sets it wants one */
 }
 
 static int stop(struct at_cli *cli, int status)
@@ -65,46 +83,80 @@ static int take_arg(struct at_cli *cli, const struct at_option *o, const char *g
 
 static int unknown_option(struct at_cli *cli, const char *given)
 {
-    const char *names[64];
+    const char *names[80];
     size_t n = 0;
-    for (const struct at_option *o = cli->command->options; o && o->name && n < 63; o++)
+    for (const struct at_option *o = cli->command->options; o && o->name && n < 70; o++)
         names[n++] = o->name;
-    names[n++] = "help";
+    for (const struct at_option *o = at_cli_common; o->name; o++)
+        names[n++] = o->name;
     const char *near = at_closest(given + strspn(given, "-"), names, n);
     if (near)
         return stop(cli, at_cli_trouble("%s: no option '%s'; did you mean '--%s'?", cli->command->name, given, near));
     return stop(cli, at_cli_usage(cli->command, "no option '%s'", given));
 }
 
-static int long_option(struct at_cli *cli, char *word)
+/* The options that every command has. Continues with the next one, unless that was all. */
+static int common_option(struct at_cli *cli, int id)
 {
-    size_t n = strcspn(word + 2, "=");
-    const char *inline_arg = word[2 + n] ? word + 3 + n : NULL;
-    if (n == 4 && !strncmp(word + 2, "help", 4)) {
+    if (id == COMMON_HELP) {
         print_help(cli->command);
         return stop(cli, at_cli_finish(AT_EXIT_NONE));
     }
-    for (const struct at_option *o = cli->command->options; o && o->name; o++)
-        if (strlen(o->name) == n && !strncmp(o->name, word + 2, n))
-            return take_arg(cli, o, word, inline_arg);
+    if (id == COMMON_NO_SANDBOX)
+        cli->sandbox = AT_SANDBOX_OFF;
+    else if (id == COMMON_SANDBOX && !at_cli_sandbox_mode(cli->arg, &cli->sandbox))
+        return stop(cli, at_cli_usage(cli->command, "'--sandbox %s': auto, require or off is needed", cli->arg));
+    return id == AT_CLI_EXIT ? id : at_cli_next(cli);
+}
+
+/* An option that was found: its id, with its argument taken. */
+static int found(struct at_cli *cli, const struct at_option *o, const char *given, const char *inline_arg)
+{
+    int id = take_arg(cli, o, given, inline_arg);
+    if (id < 0)
+        return common_option(cli, id);
+    if (o->arg && at_cli_is_path(o->arg)) {
+        if (cli->n_paths == AT_CLI_PATHS_MAX)
+            return stop(cli, at_cli_usage(cli->command, "more than %d files are named by options", AT_CLI_PATHS_MAX));
+        cli->paths[cli->n_paths++] = (struct at_cli_path){.path = cli->arg, .arg = o->arg};
+    }
+    return id;
+}
+
+static const struct at_option *find_long(const struct at_option *o, const char *name, size_t n)
+{
+    while (o && o->name && (strlen(o->name) != n || strncmp(o->name, name, n) != 0))
+        o++;
+    return o && o->name ? o : NULL;
+}
+
+static const struct at_option *find_short(const struct at_option *o, char letter)
+{
+    while (o && o->name && o->letter != letter)
+        o++;
+    return o && o->name ? o : NULL;
+}
+
+static int long_option(struct at_cli *cli, char *word)
+{
+    size_t n = strcspn(word + 2, "=");
+    const struct at_option *o = find_long(cli->command->options, word + 2, n);
+    o = o ? o : find_long(at_cli_common, word + 2, n);
+    if (o)
+        return found(cli, o, word, word[2 + n] ? word + 3 + n : NULL);
     word[2 + n] = 0;
     return unknown_option(cli, word);
 }
 
 static int short_option(struct at_cli *cli, char *word)
 {
-    if (word[1] == 'h') {
-        print_help(cli->command);
-        return stop(cli, at_cli_finish(AT_EXIT_NONE));
-    }
-    for (const struct at_option *o = cli->command->options; o && o->name; o++) {
-        if (o->letter != word[1])
-            continue;
-        if (word[2] && !o->arg)
-            return stop(cli, at_cli_usage(cli->command, "options cannot be joined in '%s'", word));
-        return take_arg(cli, o, word, word[2] ? word + 2 : NULL);
-    }
-    return unknown_option(cli, word);
+    const struct at_option *o = find_short(cli->command->options, word[1]);
+    o = o ? o : find_short(at_cli_common, word[1]);
+    if (!o)
+        return unknown_option(cli, word);
+    if (word[2] && !o->arg)
+        return stop(cli, at_cli_usage(cli->command, "options cannot be joined in '%s'", word));
+    return found(cli, o, word, word[2] ? word + 2 : NULL);
 }
 
 int at_cli_next(struct at_cli *cli)
@@ -123,6 +175,8 @@ int at_cli_next(struct at_cli *cli)
         cli->operands[cli->n_operands++] = word;
     }
     cli->operands[cli->n_operands] = NULL;
+    if (!cli->command->confines_itself && !at_cli_confine(cli, cli->command->may))
+        return AT_CLI_EXIT;
     return AT_CLI_DONE;
 }
 

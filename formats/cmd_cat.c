@@ -9,7 +9,7 @@
 enum { OPT_FORMAT = 1 };
 
 static const struct at_option options[] = {
-    {"format", 0, "FORMAT", OPT_FORMAT, "ndjson (the default) or text"},
+    {"format", 0, "ndjson|text", OPT_FORMAT, "how to print them (default: ndjson)"},
     SELECT_OPTIONS,
     {0},
 };

@@ -33,4 +33,5 @@ const struct at_command at_cmd_import = {
     .options = options,
     .details = "A malformed line is refused with its number, and nothing is written.",
     .run = run,
+    .may = AT_MAY_TEMPORARY,
 };

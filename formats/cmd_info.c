@@ -8,7 +8,7 @@
 enum { OPT_FORMAT = 1 };
 
 static const struct at_option options[] = {
-    {"format", 0, "FORMAT", OPT_FORMAT, "text (the default) or json"},
+    {"format", 0, "text|json", OPT_FORMAT, "how to print it (default: text)"},
     {0},
 };
 

@@ -21,4 +21,5 @@ const struct at_command at_cmd_merge = {
         "Each tape keeps its order; among them the earliest event comes first, and of events of the same time that of\n"
         "the tape named first.",
     .run = run,
+    .may = AT_MAY_TEMPORARY,
 };

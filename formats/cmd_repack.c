@@ -20,4 +20,5 @@ const struct at_command at_cmd_repack = {
     .options = options,
     .details = "OUT may be the same file.",
     .run = run,
+    .may = AT_MAY_TEMPORARY,
 };

@@ -31,4 +31,5 @@ const struct at_command at_cmd_repair = {
     .options = options,
     .details = "What was lost is said on standard error. Exit status: 0 nothing was, 1 something was, 2 trouble.",
     .run = run,
+    .may = AT_MAY_TEMPORARY,
 };

@@ -37,4 +37,5 @@ const struct at_command at_cmd_slice = {
     .options = options,
     .details = NULL,
     .run = run,
+    .may = AT_MAY_TEMPORARY,
 };

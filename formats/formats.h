@@ -608,11 +608,44 @@ void at_time_text(int64_t t_us, char out[40]);
 /* Reads RFC 3339 (zone optional, UTC then), a date alone, or integer microseconds. AT_BAD. */
 AT_MUST_USE enum at_err at_time_parse(const char *text, int64_t *t_us);
 
+/* ------------------------------------------------------------------------------------------------- Sandbox ---- */
+
+/* What the process may still do besides reading and writing what it has open and starting threads. */
+enum {
+    AT_MAY_TEMPORARY = 1u << 0, /* files in the folder for temporary files */
+    AT_MAY_CAPTURE = 1u << 1,   /* interfaces that are open */
+    AT_MAY_SERVE = 1u << 2,     /* listening sockets that are open */
+    AT_MAY_CONNECT = 1u << 3,   /* new connections */
+    AT_MAY_NAMES = 1u << 4,     /* names of hosts, certificates, the libraries that libc looks them up with */
+};
+
+enum at_sandbox_mode { AT_SANDBOX_AUTO, AT_SANDBOX_OFF, AT_SANDBOX_REQUIRE };
+
+struct at_sandbox {
+    enum at_sandbox_mode mode;
+    unsigned may;              /* AT_MAY_… */
+    const char *const *reads;  /* files, or folders with all that is in them; one that is not there is left out */
+    const char *const *writes; /* files; their folders with them, since files are renamed into their place */
+    size_t n_reads, n_writes;
+};
+
+/*
+ * Gives up, for this process and for good, what is not in `box`: no new privileges, no capabilities (root's: those of
+ * files), no other files (Landlock), no other system calls (seccomp; one that only an intruder would make ends the
+ * process). To be called before there are threads. AT_SANDBOX_AUTO takes what the build and the kernel have;
+ * AT_SANDBOX_REQUIRE fails with AT_NOTFOUND where one of them is missing. AT_IO. authtape(1), "SANDBOX".
+ */
+AT_MUST_USE enum at_err at_sandbox_enter(const struct at_sandbox *box, struct at_why *why);
+
 /* -------------------------------------------------------------------------------------------- Command line ---- */
 
 enum { AT_EXIT_NONE = 0, AT_EXIT_FOUND = 1, AT_EXIT_TROUBLE = 2 };
 
-/* One option of a subcommand. A table ends with a zero `name`. `id` is what at_cli_next returns (> 0). */
+/*
+ * One option of a subcommand. A table ends with a zero `name`. `id` is what at_cli_next returns (> 0). What the
+ * argument is called says what it is, to the sandbox and to completions: FILE is read, OUT is written, PROFILE and
+ * DIALECT are names or files to read, IFACE and USER are the system's, "text|json" is one of these; all else is a text.
+ */
 struct at_option {
     const char *name; /* long name, without "--" */
     char letter;      /* or 0 */
@@ -629,7 +662,15 @@ struct at_command {
     const struct at_option *options;
     const char *details;                                              /* paragraphs below the options, may be NULL */
     int (*run)(const struct at_command *self, int argc, char **argv); /* exit status */
+    /*
+     * Behind the last option the process is confined to the files that were named and to this (AT_MAY_…). A command
+     * that has to open more before says so, and calls at_cli_confine itself.
+     */
+    unsigned may;
+    bool confines_itself;
 };
+
+#define AT_CLI_PATHS_MAX 160
 
 /* Walks argv by the table. --help prints the page to standard output and gives AT_CLI_EXIT with status 0. */
 enum { AT_CLI_DONE = 0, AT_CLI_EXIT = -1 };
@@ -641,10 +682,17 @@ struct at_cli {
     char **operands; /* after AT_CLI_DONE */
     int n_operands;
     int status; /* after AT_CLI_EXIT */
+    enum at_sandbox_mode sandbox;
+    struct at_cli_path {
+        const char *path, *arg; /* as given, and what the option calls it */
+    } paths[AT_CLI_PATHS_MAX];  /* that options named */
+    size_t n_paths;
 };
 void at_cli_begin(struct at_cli *cli, const struct at_command *command, int argc, char **argv);
 /* The next option's id; AT_CLI_DONE: operands are set; AT_CLI_EXIT: return cli->status (a message was printed). */
 int at_cli_next(struct at_cli *cli);
+/* Confines the process to the files that were named and to `may`. False after a message; return cli->status. */
+bool at_cli_confine(struct at_cli *cli, unsigned may);
 /* Prints "authtape: …" and a newline on standard error and returns AT_EXIT_TROUBLE. */
 int at_cli_trouble(const char *fmt, ...) AT_PRINTF(1, 2);
 /* Trouble about a file: "authtape: FILE: what, where". */

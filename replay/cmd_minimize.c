@@ -217,4 +217,5 @@ const struct at_command at_cmd_minimize = {
     .details = "Without any one of the events that are left the divergence is gone, or another one is made up.\n"
                "Exit status: 0, or 2 for trouble (also: nothing diverges).",
     .run = run,
+    .may = AT_MAY_TEMPORARY,
 };

@@ -32,8 +32,8 @@ static const struct at_option options[] = {
      "the "
      "recording"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "a built-in profile or a JSON file (default: " AT_DEFAULT_PROFILE ")"},
-    {"write", 'w', "OUT.tape", OPT_WRITE, "keep what happens now as a tape ('-': standard output, with --format none)"},
-    {"format", 0, "FORMAT", OPT_FORMAT, "text (default), json, junit, none"},
+    {"write", 'w', "OUT", OPT_WRITE, "keep what happens now as a tape ('-': standard output, with --format none)"},
+    {"format", 0, "text|json|junit|none", OPT_FORMAT, "how to print what came of it (default: text)"},
     {"commands", 'c', "FILE", OPT_COMMANDS,
      "what the target is told for a dismissal, a flip in settings, …; redrive(5)"},
     {"speed", 0, "N", OPT_SPEED,
@@ -434,4 +434,5 @@ const struct at_command at_cmd_redrive = {
         "Exit status: 0 the target answers as a correct host may, 1 it diverges, 2 trouble (also: it could not be\n"
         "driven to the end).",
     .run = run,
+    .may = AT_MAY_CONNECT | AT_MAY_NAMES,
 };

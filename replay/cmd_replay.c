@@ -44,8 +44,8 @@ static bool paths_are_files(const char *const *paths, size_t n)
 
 static const struct at_option options[] = {
     {"profile", 'p', "PROFILE", OPT_PROFILE, "a built-in profile or a JSON file (default: " AT_DEFAULT_PROFILE ")"},
-    {"format", 0, "FORMAT", OPT_FORMAT,
-     "text (default), json, ndjson (a line as soon as it is found),\njunit or sarif"},
+    {"format", 0, "text|json|ndjson|junit|sarif", OPT_FORMAT,
+     "how to print what is found (default: text); ndjson: as soon as it is"},
     {"known", 0, "FILE", OPT_KNOWN,
      "accepted divergences: a report of --format json, or an array of\n"
      "{class, scope, api, platform}; tells those that vanished"},

@@ -29,8 +29,10 @@ struct filter {
     struct bpf_program program;
 };
 #define FILTERS_MAX 16
+#define LINKTYPES 300u /* more than there are */
 
 struct at_capture {
+    const char *file;
     struct at_bytes *source;
     struct at_why source_why; /* why reading from the source failed */
     enum at_err source_err;
@@ -126,18 +128,35 @@ static enum at_err add_filter(struct at_capture *c, uint32_t linktype, struct at
     return err;
 }
 
+static struct filter *find_filter(struct at_capture *c, uint32_t linktype)
+{
+    for (size_t i = 0; i < c->n_filters; i++)
+        if (c->filters[i].linktype == linktype)
+            return &c->filters[i];
+    return NULL;
+}
+
+/* All that may come up, while names of hosts can be looked up yet. What fails is tried again when it does come up. */
+static void add_filters(struct at_capture *c)
+{
+    struct at_why why;
+    for (uint32_t linktype = 0; linktype < LINKTYPES; linktype++)
+        if (at_link_known(linktype))
+            (void)!add_filter(c, linktype, &why);
+}
+
 static enum at_err passes(struct at_capture *c, const struct at_packet *p, bool *yes, struct at_why *why)
 {
     *yes = true;
     if (!c->filter_text)
         return AT_OK;
-    size_t i = 0;
-    while (i < c->n_filters && c->filters[i].linktype != p->linktype)
-        i++;
-    enum at_err err = i < c->n_filters ? AT_OK : add_filter(c, p->linktype, why);
+    struct filter *f = find_filter(c, p->linktype);
+    enum at_err err = f ? AT_OK : add_filter(c, p->linktype, why);
+    if (!err && !f)
+        f = &c->filters[c->n_filters - 1];
     struct pcap_pkthdr h = {.caplen = (bpf_u_int32)p->caplen, .len = (bpf_u_int32)p->len};
     if (!err)
-        *yes = pcap_offline_filter(&c->filters[i].program, &h, p->data) != 0;
+        *yes = pcap_offline_filter(&f->program, &h, p->data) != 0;
     return err;
 }
 
@@ -159,16 +178,16 @@ static enum at_err open_pcap(struct at_capture *c, struct at_why *why)
     }
     c->n_devices = 1;
     enum at_err err = check_link(&c->devices[0], NULL, why);
-    return err || !c->filter_text ? err : add_filter(c, c->devices[0].linktype, why);
+    return err || !c->filter_text || find_filter(c, c->devices[0].linktype)
+               ? err
+               : add_filter(c, c->devices[0].linktype, why);
 }
 
-static enum at_err open_file(struct at_capture *c, const struct at_capture_options *o, struct at_why *why)
+static enum at_err open_file(struct at_capture *c, struct at_why *why)
 {
     uint8_t magic[4] = {0};
     size_t got;
-    c->is_file = true;
-    c->filter_text = o->filter;
-    enum at_err err = at_bytes_open(o->file, &c->source, why);
+    enum at_err err = at_bytes_open(c->file, &c->source, why);
     if (!err)
         err = at_bytes_peek(c->source, magic, sizeof magic, &got, why);
     if (err)
@@ -360,10 +379,23 @@ enum at_err at_capture_open(const struct at_capture_options *options, struct at_
     *out = c;
     if (!c)
         return at_fail(why, AT_NOMEM, "out of memory");
-    enum at_err err = options->file ? open_file(c, options, why) : open_live(c, options, why);
+    c->file = options->file;
+    c->is_file = options->file != NULL;
+    enum at_err err = c->is_file ? AT_OK : open_live(c, options, why);
+    if (c->is_file && options->filter) {
+        c->filter_text = options->filter;
+        add_filters(c);
+    }
+    if (!err && !options->unread)
+        err = at_capture_begin(c, why);
     if (err)
         at_capture_close(out);
     return err;
+}
+
+enum at_err at_capture_begin(struct at_capture *c, struct at_why *why)
+{
+    return c->is_file ? open_file(c, why) : AT_OK;
 }
 
 enum at_err at_capture_next(struct at_capture *c, struct at_packet *p, struct at_why *why)

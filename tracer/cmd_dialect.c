@@ -7,7 +7,7 @@
 enum { OPT_TRY = 1, OPT_APP, OPT_USER, OPT_PLATFORM, OPT_PORT };
 
 static const struct at_option options[] = {
-    {"try", 't', "CAPTURE", OPT_TRY, "check: print the events that the dialect makes of CAPTURE, as NDJSON"},
+    {"try", 't', "FILE", OPT_TRY, "check: print the events that the dialect makes of the capture FILE, as NDJSON"},
     {"app", 0, "SOURCE", OPT_APP, "with --try, as in 'authtape record'"},
     {"user", 0, "SOURCE", OPT_USER, "the same"},
     {"platform", 0, "SOURCE", OPT_PLATFORM, "the same"},

@@ -206,7 +206,7 @@ static int finish(const struct job *job, struct at_capture *capture, const struc
     return status;
 }
 
-static int work(struct job *job)
+static int work(struct job *job, struct at_cli *cli)
 {
     struct at_why why;
     struct at_capture *capture = NULL;
@@ -215,8 +215,12 @@ static int work(struct job *job)
     int status;
     if (at_capture_open(&job->capture, &capture, &why)) {
         status = job->live ? at_cli_trouble("%s", why.text) : at_cli_file_trouble(job->capture.file, &why);
-    } else if (job->live && at_drop_privileges(job->limits.drop_to, &why)) {
+    } else if (job->live && at_drop_privileges(job->limits.drop_to, NULL, &why)) {
         status = at_cli_trouble("%s", why.text);
+    } else if (!at_cli_confine(cli, job->live ? AT_MAY_CAPTURE : 0)) {
+        status = cli->status;
+    } else if (at_capture_begin(capture, &why)) {
+        status = at_cli_file_trouble(job->capture.file, &why);
     } else if (at_decoder_new(&job->decoder, &sink, &decoder)) {
         status = at_cli_trouble("%s", at_err_text(AT_NOMEM));
     } else {
@@ -300,6 +304,7 @@ static int run(const struct at_command *self, int argc, char **argv)
         goto out;
     }
     job.capture.interfaces = job.interfaces;
+    job.capture.unread = true;
     job.decoder.ports = job.ports;
     job.limits = (struct at_limits){.capture = &job.capture, .decoder = &job.decoder};
     at_cli_begin(&cli, self, argc, argv);
@@ -307,7 +312,7 @@ static int run(const struct at_command *self, int argc, char **argv)
         goto out;
     job.live = job.capture.n_interfaces > 0;
     catch_signals();
-    status = work(&job);
+    status = work(&job, &cli);
 out:
     at_buf_free(&job.out);
     free(job.ports);
@@ -323,4 +328,5 @@ const struct at_command at_cmd_messages = {
     .details = "HTTP/1.1 bodies and WebSocket messages that hold JSON, one line each, decompressed and put together.\n"
                "SIGINT and SIGTERM end a live capture; SIGUSR1 shows what was read and lost so far.",
     .run = run,
+    .confines_itself = true,
 };

@@ -169,13 +169,22 @@ static int set_up_sinks(struct at_recording *r)
     r->tracer_options.n_dialects = r->n_dialects;
     r->tracer_options.in_turn = r->collector && !r->capture && !r->relay;
     if (at_taping_open(r->out, &taping, &r->taping, &why))
-        return at_cli_trouble("%s: %s", strcmp(r->out, "-") ? r->out : "standard output", why.text);
+        return at_cli_trouble("%s: %s%s%s%s", strcmp(r->out, "-") ? r->out : "standard output", why.text,
+                              r->became ? ", as the user '" : "", r->became ? r->became : "",
+                              r->became ? "' (see --drop-to)" : "");
     if (at_tracer_new(&r->tracer_options, at_taping_event, r->taping, &r->tracer, &why) || remember_old(r, &why))
         return at_cli_trouble("%s", why.text);
     struct at_decoder_sink sink = at_tracer_sink(r->tracer);
     if (at_decoder_new(&r->decoder_options, &sink, &r->decoder))
         return at_cli_trouble("%s", at_err_text(AT_NOMEM));
     return AT_EXIT_NONE;
+}
+
+/* The sources are open: what else they need. */
+static unsigned what_it_may(const struct at_recording *r)
+{
+    return (r->n_interfaces ? AT_MAY_CAPTURE : 0u) | (r->collector ? AT_MAY_SERVE : 0u) |
+           (r->relay ? AT_MAY_SERVE | AT_MAY_CONNECT : 0u);
 }
 
 static int set_up(struct at_recording *r)
@@ -185,6 +194,7 @@ static int set_up(struct at_recording *r)
     r->capture_options.interfaces = r->interfaces;
     r->capture_options.n_interfaces = r->n_interfaces;
     r->capture_options.polled = true;
+    r->capture_options.unread = true;
     r->relay_options.routes = r->routes;
     r->decoder_options.ports = r->ports;
     r->decoder_options.n_ports = r->n_ports;
@@ -193,8 +203,12 @@ static int set_up(struct at_recording *r)
     int status = r->collect_options.address ? open_collector(r) : AT_EXIT_NONE;
     if (status == AT_EXIT_NONE && r->relay_options.n_routes && at_relay_open(&r->relay_options, &r->relay, &why))
         status = at_cli_trouble("%s", why.text);
-    if (status == AT_EXIT_NONE && !r->file && at_drop_privileges(r->limits.drop_to, &why))
+    if (status == AT_EXIT_NONE && !r->file && at_drop_privileges(r->limits.drop_to, &r->became, &why))
         status = at_cli_trouble("%s", why.text);
+    if (status == AT_EXIT_NONE && !at_cli_confine(r->cli, what_it_may(r)))
+        status = r->cli->status;
+    if (status == AT_EXIT_NONE && r->capture && at_capture_begin(r->capture, &why))
+        status = at_recording_source_trouble(r, &why);
     if (status == AT_EXIT_NONE)
         status = set_up_sinks(r);
     if (status != AT_EXIT_NONE)
@@ -413,6 +427,7 @@ static int run(const struct at_command *self, int argc, char **argv)
     struct at_recording r = {0};
     const char *needs[NEEDS] = {NULL};
     r.limits = (struct at_limits){.capture = &r.capture_options, .decoder = &r.decoder_options};
+    r.cli = &cli;
     at_cli_begin(&cli, self, argc, argv);
     for (int option; (option = at_cli_next(&cli)) != AT_CLI_DONE;) {
         if (option == AT_CLI_EXIT)
@@ -452,4 +467,5 @@ const struct at_command at_cmd_record = {
     .details = "A live recording is flushed every second, or every 1,024 events. SIGINT and SIGTERM end it, SIGHUP\n"
                "begins a new tape under the same name, SIGUSR1 prints statistics.",
     .run = run,
+    .confines_itself = true,
 };

@@ -74,7 +74,7 @@ bool at_limit_take(const struct at_cli *cli, int id, struct at_limits *limits)
     return false;
 }
 
-enum at_err at_drop_privileges(const char *user, struct at_why *why)
+enum at_err at_drop_privileges(const char *user, const char **became, struct at_why *why)
 {
     const char *name = user ? user : getenv("SUDO_USER");
     if (geteuid() != 0 && !user)
@@ -89,6 +89,8 @@ enum at_err at_drop_privileges(const char *user, struct at_why *why)
         return at_fail(why, AT_IO, "cannot become the user '%s': %s", name, strerror(errno));
     if (p->pw_uid != 0 && setuid(0) == 0)
         return at_fail(why, AT_IO, "becoming the user '%s' did not give up root", name);
+    if (became)
+        *became = name;
     return AT_OK;
 }
 

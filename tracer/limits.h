@@ -25,11 +25,11 @@ struct at_limits {
     X(REORDER_MS, "reorder-ms", "N",                                                                                   \
       "and those that were acknowledged, so that they will not come again,\nafter this long (default: 100)")           \
     X(IDLE_S, "idle-s", "N", "forget a silent connection after this long (default: 3600)")                             \
-    X(OVERLAP, "overlap", "WHICH",                                                                                     \
+    X(OVERLAP, "overlap", "first|last",                                                                                \
       "which of two TCP segments counts where they differ: first or last\n(default: first)")                           \
     X(IMMEDIATE, "immediate", NULL, "live: get each packet at once, not in blocks")                                    \
-    X(DROP_TO, "drop-to", "USER", "live: become this user once the interfaces are open (default: who ran sudo)")      \
-    X(LEDGER, "ledger", "FILE", "write to FILE, in JSON, what was read and lost in all (- is standard error)")
+    X(DROP_TO, "drop-to", "USER", "live: become this user once the interfaces are open (default: who ran sudo)")       \
+    X(LEDGER, "ledger", "OUT", "write to OUT, in JSON, what was read and lost in all (- is standard error)")
 
 enum at_limit_id {
     AT_LIMIT_BEFORE = AT_LIMIT_FIRST - 1,
@@ -39,16 +39,18 @@ enum at_limit_id {
 };
 
 /* Rows for a table of options. */
-#define AT_LIMIT_ROW(id, name, arg, help) {name, 0, arg, AT_LIMIT_##id, help},
+#define AT_LIMIT_ROW(id, name, arg, help)                                                                              \
+    {name, AT_LIMIT_##id == AT_LIMIT_DROP_TO ? 'Z' : 0, arg, AT_LIMIT_##id, help}, /* -Z: as tcpdump's */
 
 /* Takes the option that at_cli_next just gave. False after a message was printed. */
 bool at_limit_take(const struct at_cli *cli, int id, struct at_limits *limits);
 
 /*
  * Gives up root for good: `user`, or without one whoever ran sudo; nothing is done where neither is known, or without
- * root. AT_NOTFOUND, AT_IO with why.
+ * root. `*became` (may be NULL) is the user's name, as long as `user` or the environment lives; NULL: nobody else.
+ * AT_NOTFOUND, AT_IO with why.
  */
-AT_MUST_USE enum at_err at_drop_privileges(const char *user, struct at_why *why);
+AT_MUST_USE enum at_err at_drop_privileges(const char *user, const char **became, struct at_why *why);
 
 /* Appends all lines of the ledger that are not zero, as "N what\n". */
 AT_MUST_USE enum at_err at_ledger_lines(const struct at_ledger *l, struct at_buf *out);

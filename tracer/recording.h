@@ -26,6 +26,8 @@ struct at_recording {
     uint32_t rotate_s, sync_s;
     bool sync_frames;
     const char *token_file;
+    const char *became; /* the user, after root was given up; NULL: it was not */
+    struct at_cli *cli; /* which files were named; for at_cli_confine */
     char *token;
     bool sync, quiet;
     /* Where events come from, and where they go; any source may be absent. */

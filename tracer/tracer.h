@@ -160,10 +160,16 @@ struct at_capture_options {
     uint32_t buffer_bytes; /* live: kernel buffer; 0: default */
     bool immediate;        /* live: each packet at once, not in blocks */
     bool polled;           /* live: at_capture_next does not wait; see at_capture_watch */
+    bool unread;           /* a file: at_capture_begin is called later. `file` and `filter` must outlive that */
 };
 struct at_capture;
 AT_MUST_USE enum at_err at_capture_open(const struct at_capture_options *options, struct at_capture **out,
                                         struct at_why *why);
+/*
+ * With `unread`: opens the file. What needs the system's help, such as names in the filter, was done before, so that all
+ * bytes from outside are read by a process that has given up its privileges. AT_IO, AT_BAD.
+ */
+AT_MUST_USE enum at_err at_capture_begin(struct at_capture *c, struct at_why *why);
 /*
  * The next packet. AT_END: the file is over. AT_AGAIN: live, nothing came for a moment (at most 100 ms; also after a
  * signal). AT_BAD, AT_IO with why ("what, where"); a file cut off in the middle of a packet is AT_BAD after all whole

@@ -54,7 +54,7 @@ export function cat(...tapes) {
 // Memory that a process has used at most, in MiB.
 export function peak(pid) {
   const found = /VmHWM:\s*(\d+) kB/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return found ? Number(found[1]) / 1024 : NaN;
+  return found ? Number(found[1]) / 1024 : 0; // a process that just ended has none
 }
 
 // Sends bytes as they are and gives what comes back until the end, or for `ms`.

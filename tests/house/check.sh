@@ -28,7 +28,7 @@ documented() {
     page=$(ls ./*/"authtape-$1.1" 2>/dev/null) || { echo "no page authtape-$1.1"; return 1; }
     grep -q '^\.Sh EXAMPLES' "$page" || { echo "$page has no examples"; status=1; }
     while read -r letter option; do
-        [ "$option" = help ] || grep -Eq -- "Fl (Fl |-)$option\b" "$page" ||
+        [[ $option =~ ^(help|sandbox|no-sandbox)$ ]] || grep -Eq -- "Fl (Fl |-)$option\b" "$page" ||
             { [ "$letter" != - ] && grep -Eq "Fl $letter\b" "$page"; } || { echo "$page: no --$option"; status=1; }
     done < <("$AUTHTAPE" "$1" --help | sed -n 's/^  -\(.\), --\([a-z-]*\).*/\1 \2/p; s/^      --\([a-z-]*\).*/- \1/p')
     return $status

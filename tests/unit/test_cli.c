@@ -17,7 +17,8 @@ static const struct at_option options[] = {
     {"port", 'P', "N", OPT_PORT, "a port"},
     {0},
 };
-static const struct at_command command = {.name = "test", .summary = "a test", .usage = "TAPE", .options = options};
+static const struct at_command command = {
+    .name = "test", .summary = "a test", .usage = "TAPE", .options = options, .confines_itself = true};
 
 /* A command line to walk; the words are writable, as those of main are. */
 static void begin(struct at_cli *cli, const char *line, char **words, char *store)
