@@ -9,6 +9,7 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/authtape
 SHIMDIR ?= $(PREFIX)/share/authtape/shim
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 BUILD ?= build
 CC ?= cc
 ifeq ($(origin CC),default)
@@ -24,7 +25,14 @@ OPT ?= -O2 -g
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wcast-align -Wcast-qual -Wwrite-strings -Wundef -Wformat=2 -Wvla \
 	-Wswitch-enum -Wnull-dereference -Wdouble-promotion $(WERROR)
-HARDEN ?= -fstack-protector-strong -fPIE
+# What a compiler can, it does; asked once, when something is built.
+can = $(shell echo 'int main(void) { return 0; }' | $(CC) -O2 -Werror $(1) -x c -include stdio.h -S -o /dev/null - 2>/dev/null && \
+	echo '$(1)')
+HARDEN_ASKED = $(eval HARDEN_ASKED := $(call can,-fstack-clash-protection) $(call can,-fcf-protection) \
+	$(or $(call can,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2))$(HARDEN_ASKED)
+HARDEN ?= -fPIE -fstack-protector-strong $(HARDEN_ASKED)
+# The same bytes wherever they are built: no names of folders in them.
+SAME := -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(BUILD)/=build/
 CORE_PKGS := libpcap zlib libcjson
 pkg = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null)
 # Asked once, and only when something is built: before `make deps` there may be nobody to ask.
@@ -32,8 +40,8 @@ CORE_CFLAGS = $(eval CORE_CFLAGS := $(call pkg,--cflags,$(CORE_PKGS)))$(CORE_CFL
 CORE_LIBS = $(eval CORE_LIBS := $(call pkg,--libs,$(CORE_PKGS)))$(CORE_LIBS)
 # -isystem: warnings are about our code, not about the libraries' headers.
 AT_CPPFLAGS = -I. -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 $(patsubst -I%,-isystem %,$(CORE_CFLAGS)) $(CPPFLAGS)
-AT_CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAN) $(CFLAGS)
-AT_LDFLAGS = $(SAN) -pie -Wl,-z,relro,-z,now $(LDFLAGS)
+AT_CFLAGS = -std=c11 $(OPT) $(WARN) $(HARDEN) $(SAME) $(SAN) $(CFLAGS)
+AT_LDFLAGS = $(SAN) -pie -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code,--as-needed $(LDFLAGS)
 LIBS = $(CORE_LIBS) -lm -pthread
 # SQLite is optional: without it, `authtape export --sqlite` says so.
 ifneq ($(shell $(PKG_CONFIG) --exists sqlite3 2>/dev/null && echo yes),)
@@ -61,7 +69,7 @@ endif
 # ---- What there is
 
 FOLDERS := formats tracer replay analysis
-LIB_SRCS := $(wildcard $(addsuffix /*.c,$(FOLDERS)))
+LIB_SRCS := $(sort $(wildcard $(addsuffix /*.c,$(FOLDERS))))
 GEN_SRCS := $(BUILD)/gen/profiles.c $(BUILD)/gen/dialects.c $(BUILD)/gen/page.c
 LIB_OBJS := $(LIB_SRCS:%.c=$(BUILD)/obj/%.o) $(GEN_SRCS:%.c=%.o)
 LIB := $(BUILD)/libauthtape-all.a
@@ -88,13 +96,20 @@ $(PROGRAM): $(BUILD)/obj/authtape.o $(LIB)
 
 $(LIB): $(LIB_OBJS)
 	$(call say,AR,$@)
-	$(Q)rm -f $@ && ar rcs $@ $^
+	$(Q)rm -f $@ && ar rcsD $@ $^
 
-$(BUILD)/obj/%.o: %.c
+# Changes when the compiler or its flags do: then all is compiled again.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D) && echo '$(CC) $(AT_CPPFLAGS) $(AT_CFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC) $(AT_CPPFLAGS) $(AT_CFLAGS)' >$@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(AT_CPPFLAGS) $(AT_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/gen/%.o: $(BUILD)/gen/%.c
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags
 	$(Q)$(CC) $(AT_CPPFLAGS) $(AT_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/gen/profiles.c: formats/embed.sh $(wildcard formats/profiles/*.json)
@@ -189,22 +204,27 @@ MAN1 = $(wildcard authtape.1 $(addsuffix /*.1,$(FOLDERS)))
 MAN5 = $(wildcard $(addsuffix /*.5,$(FOLDERS)))
 MAN7 = $(wildcard tracer/shim/*.7)
 SHIM = $(filter-out %.7,$(wildcard tracer/shim/*))
+UNIT := docs/systemd/authtape-record@.service
 DOCS := README.md NEWS.md LICENSE
 
 .PHONY: install uninstall
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(addprefix $(DESTDIR)$(MANDIR)/man,1 5 7) $(DESTDIR)$(SHIMDIR) $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(BINDIR) $(addprefix $(DESTDIR)$(MANDIR)/man,1 5 7) $(DESTDIR)$(SHIMDIR) $(DESTDIR)$(DOCDIR) \
+	    $(DESTDIR)$(UNITDIR)
 	install -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/authtape
 	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
 	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
 	install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7
 	install -m 644 $(SHIM) $(DESTDIR)$(SHIMDIR)
 	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)
+	sed 's#/usr/bin/#$(BINDIR)/#' $(UNIT) >$(DESTDIR)$(UNITDIR)/$(notdir $(UNIT))
+	chmod 644 $(DESTDIR)$(UNITDIR)/$(notdir $(UNIT))
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/authtape $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
 	    $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) $(addprefix $(DESTDIR)$(DOCDIR)/,$(DOCS)) \
 	    $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7))) $(addprefix $(DESTDIR)$(SHIMDIR)/,$(notdir $(SHIM)))
+	rm -f $(DESTDIR)$(UNITDIR)/$(notdir $(UNIT))
 	-rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SHIMDIR) 2>/dev/null
 
 # What is committed, as build/authtape-VERSION.tar.gz; the same commit gives the same bytes.

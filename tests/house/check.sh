@@ -58,10 +58,51 @@ releases() {
     tar -C "$WORK" -xzf "build/authtape-$version.tar.gz" && $MAKE -C "$WORK/authtape-$version" -j"$JOBS" &&
         [ "$("$WORK/authtape-$version/authtape" --version)" = "authtape $version" ]
 }
+# The same sources in another folder, built into another folder of it, are the same program, byte for byte.
+same() {
+    local other
+    other=$(echo "$WORK"/authtape-*/build/authtape)
+    [ -f "$other" ] && cmp "$AUTHTAPE" "$other" && ! strings -a "$AUTHTAPE" | grep -F "$ROOT"
+}
 if git rev-parse HEAD >/dev/null 2>&1; then
     check "make dist gives sources that build" releases
+    if [ -z "$(git status --porcelain -uno)" ]; then
+        check "two builds in two folders have the same bytes" same
+    else
+        skip "two builds in two folders have the same bytes" "what is committed is not what was built"
+    fi
 else
     skip "make dist gives sources that build" "this is not a git clone"
+fi
+
+# ---- What the program is made of
+
+hardened() {
+    local header dynamic
+    header=$(readelf -hlW "$AUTHTAPE") && dynamic=$(readelf -dW "$AUTHTAPE") || return 1
+    grep -q 'Type:.*DYN' <<<"$header" && grep -q 'Flags:.*NOW PIE' <<<"$dynamic" && grep -q GNU_RELRO <<<"$header" &&
+        grep -q 'GNU_STACK.* RW ' <<<"$header" && readelf -sW "$AUTHTAPE" | grep -q __stack_chk_fail &&
+        readelf -sW "$AUTHTAPE" | grep -q '__snprintf_chk\|__vsnprintf_chk' &&
+        { [ "$(uname -m)" != x86_64 ] || [ "$(objdump -d "$AUTHTAPE" | grep -c endbr64)" -gt 1000 ]; }
+}
+if command -v readelf >/dev/null && command -v objdump >/dev/null; then
+    check "the program: PIE, RELRO, no executable stack, stack protector, fortified, branch protection" hardened
+else
+    skip "the program is hardened" "readelf and objdump are not installed"
+fi
+
+# systemd knows every line of the unit, and finds little that it could still do.
+unit() {
+    local unit=$WORK/authtape-record@lo.service said
+    sed "s#/usr/bin/authtape#/bin/true#; s/^Documentation=.*//" "docs/systemd/authtape-record@.service" >"$unit"
+    said=$(systemd-analyze verify "$unit" 2>&1 | grep -F "$(basename "$unit")")
+    echo "$said"
+    [ -z "$said" ] && systemd-analyze security --offline=yes --threshold=20 "$unit" | tail -n 1
+}
+if systemd-analyze security --help 2>/dev/null | grep -q -- --offline; then
+    check "the systemd unit is well-formed and leaves little exposed" unit
+else
+    skip "the systemd unit is well-formed" "systemd-analyze is not installed"
 fi
 
 # ---- What the demo and the README show
