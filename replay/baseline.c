@@ -95,25 +95,54 @@ bool known_match(struct known_list *k, const struct at_divergence *d)
     return any;
 }
 
+static enum at_err put_entry(struct at_buf *out, const struct entry *e)
+{
+    bool first = true;
+    enum at_err err = at_buf_str(out, AT_STR("{"));
+    for (size_t m = 0; m < N_MEMBERS && !err; m++) {
+        if (!e->want[m])
+            continue;
+        err = at_buf_printf(out, "%s\"%s\":", first ? "" : ",", members[m]);
+        if (!err)
+            err = at_json_quote(out, at_str(e->want[m]));
+        first = false;
+    }
+    return err ? err : at_buf_str(out, AT_STR("}"));
+}
+
+size_t known_count(const struct known_list *k)
+{
+    return k ? k->n : 0;
+}
+
+bool known_seen(const struct known_list *k, size_t i)
+{
+    return k->entries[i].seen;
+}
+
+enum at_err known_list_text(const struct known_list *k, struct at_buf *out)
+{
+    enum at_err err = at_buf_str(out, AT_STR("["));
+    for (size_t i = 0; i < known_count(k) && !err; i++) {
+        if (i)
+            err = at_buf_str(out, AT_STR(","));
+        if (!err)
+            err = put_entry(out, &k->entries[i]);
+    }
+    return err ? err : at_buf_str(out, AT_STR("]"));
+}
+
 enum at_err known_vanished(const struct known_list *k, struct at_buf *out, uint64_t *n)
 {
     enum at_err err = AT_OK;
     *n = 0;
     for (size_t i = 0; k && i < k->n && !err; i++) {
-        bool first = true;
         if (k->entries[i].seen)
             continue;
-        err = at_buf_str(out, (*n)++ ? AT_STR(",{") : AT_STR("{"));
-        for (size_t m = 0; m < N_MEMBERS && !err; m++) {
-            if (!k->entries[i].want[m])
-                continue;
-            err = at_buf_printf(out, "%s\"%s\":", first ? "" : ",", members[m]);
-            if (!err)
-                err = at_json_quote(out, at_str(k->entries[i].want[m]));
-            first = false;
-        }
+        if ((*n)++)
+            err = at_buf_str(out, AT_STR(","));
         if (!err)
-            err = at_buf_str(out, AT_STR("}"));
+            err = put_entry(out, &k->entries[i]);
     }
     return err;
 }

@@ -9,8 +9,10 @@
 
 /* Where events of a source belong. */
 struct place_of {
-    struct key *key; /* NULL: not looked up yet */
+    struct key *key; /* NULL: not looked up yet, or foreign */
     struct stream *stream;
+    bool foreign;     /* another shard's */
+    uint32_t streams; /* foreign: how many there were when the stream was looked for in vain */
     struct at_str platform;
 };
 
@@ -93,11 +95,27 @@ static enum at_err look_up_source(struct at_checker *c, const struct at_tape_sou
     if (!err)
         err = find_stream(c, &ev, &out->stream);
     if (!err)
-        err = stream_add_key(out->stream, out->key);
+        err = stream_add_key(c, out->stream, out->key);
     out->platform = s->platform;
     if (err)
         out->key = NULL;
     return err;
+}
+
+/* An event of another shard's key. Most of their streams are no concern of ours. */
+static enum at_err pass_foreign(struct at_checker *c, struct place_of *p, const struct at_tape_batch *b, size_t i,
+                                struct happening *h)
+{
+    uint32_t streams = at_intern_count(c->stream_names);
+    if (!p->stream && p->streams != streams)
+        p->stream = own_stream(c, b->sources[b->source[i]].stream);
+    p->streams = streams;
+    if (!p->stream)
+        return AT_OK;
+    h->i = i;
+    h->ev = NULL;
+    h->at.t_us = b->t_us[i];
+    return check_foreign(c, p->stream, whole_event(h), h->at);
 }
 
 /* Event number `at` of what is checked. */
@@ -133,6 +151,10 @@ static enum at_err check_one(struct at_checker *c, struct view *v, const struct 
     struct meaning *m = &v->shapes[b->shape[i]];
     enum at_err err = AT_OK;
     c->order = h->at.event;
+    if (!p->key && !p->foreign)
+        p->foreign = is_foreign(c, b->sources[b->source[i]].app, b->sources[b->source[i]].user);
+    if (p->foreign)
+        return pass_foreign(c, p, b, i, h);
     c->totals.events++;
     if (!p->key)
         err = look_up_source(c, &b->sources[b->source[i]], b->t_us[i], p);

@@ -70,6 +70,8 @@ void at_checker_free(struct at_checker **checker)
     for (uint32_t i = 0; i < c->cap_streams && c->streams[i]; i++) {
         free(c->streams[i]->keys);
         free(c->streams[i]->answered);
+        free(c->streams[i]->joined);
+        free(c->streams[i]->foreign);
         free(c->streams[i]);
     }
     free(c->keys);
@@ -92,7 +94,16 @@ void at_checker_free(struct at_checker **checker)
     *checker = NULL;
 }
 
-/* Key `of`, the event's own, is folded by the caller. */
+/* The cap was hit: the key is given up, and named at the end. */
+static void give_up(struct at_checker *c, struct key *k)
+{
+    key_free_search(c, k);
+    k->folded = false;
+    k->inconclusive = true;
+    c->totals.inconclusive++;
+}
+
+/* Key `of`, the event's own, is folded by the caller, or given up. */
 static enum at_err on_end(struct at_checker *c, const struct key *of, struct stream *st, const struct at_event *ev)
 {
     enum at_err err = AT_OK;
@@ -100,6 +111,7 @@ static enum at_err on_end(struct at_checker *c, const struct key *of, struct str
         struct key *k = st->keys[n];
         if (k->inconclusive)
             continue;
+        c->of_stream = st->joined ? st->joined[n] : 0;
         err = key_unfold(c, k);
         if (!err)
             err = key_advance(c, k, ev->t_us);
@@ -109,9 +121,14 @@ static enum at_err on_end(struct at_checker *c, const struct key *of, struct str
             k->calls[i]->over = true;
             err = check_answered(c, k, i, ev);
         }
-        if (!err && k != of)
+        if (err == AT_LIMIT && k != of) {
+            give_up(c, k);
+            err = AT_OK;
+        } else if (!err && k != of) {
             key_fold(c, k);
+        }
     }
+    c->of_stream = 0;
     return err;
 }
 
@@ -125,13 +142,9 @@ static enum at_err forget_key(struct at_checker *c, struct key *k)
     return key_restart(c, k, true);
 }
 
-static enum at_err on_gap(struct at_checker *c, const struct key *of, struct stream *st, const struct at_event *ev,
-                          struct at_place at)
+static enum at_err on_gap(struct at_checker *c, const struct key *of, struct stream *st, struct at_place at)
 {
     enum at_err err = AT_OK;
-    c->totals.gaps++;
-    if (ev->has & AT_HAS_LOST_BYTES)
-        c->totals.lost_bytes += ev->lost_bytes;
     for (uint32_t n = 0; n < st->n_keys && !err; n++) {
         if (st->keys[n]->inconclusive)
             continue;
@@ -170,12 +183,64 @@ static enum at_err dispatch(struct at_checker *c, struct key *k, struct stream *
     case AT_KIND_RESET:
         return on_reset(c, k, ev, at);
     case AT_KIND_GAP:
-        return on_gap(c, k, st, ev, at);
+        c->totals.gaps++;
+        if (ev->has & AT_HAS_LOST_BYTES)
+            c->totals.lost_bytes += ev->lost_bytes;
+        return on_gap(c, k, st, at);
     case AT_KIND_END:
         return on_end(c, k, st, ev);
     default:
         return AT_BAD;
     }
+}
+
+static uint64_t foreign_call(const struct at_event *ev)
+{
+    return id_hash(ev->call) ^ at_key_hash(ev->app, ev->user);
+}
+
+/* Calls of other shards' keys, kept for second answers. */
+static enum at_err note_foreign_call(struct stream *st, const struct at_event *ev)
+{
+    if (!st->foreign)
+        st->foreign = malloc(FOREIGN_MAX * sizeof *st->foreign);
+    if (!st->foreign)
+        return AT_NOMEM;
+    if (st->n_foreign == FOREIGN_MAX) /* the oldest half will hardly be answered any more */
+        memmove(st->foreign, st->foreign + FOREIGN_MAX / 2, (st->n_foreign /= 2) * sizeof *st->foreign);
+    st->foreign[st->n_foreign++] = foreign_call(ev);
+    return AT_OK;
+}
+
+static enum at_err note_foreign_answer(struct stream *st, const struct at_event *ev)
+{
+    uint64_t call = foreign_call(ev);
+    for (uint32_t i = 0; i < st->n_foreign; i++) {
+        if (st->foreign[i] != call)
+            continue;
+        memmove(st->foreign + i, st->foreign + i + 1, (--st->n_foreign - i) * sizeof *st->foreign);
+        return remember_answer(st, id_hash(ev->call));
+    }
+    return AT_OK;
+}
+
+enum at_err check_foreign(struct at_checker *c, struct stream *st, const struct at_event *ev, struct at_place at)
+{
+    enum at_err err = AT_OK;
+    if (st->last_us < ev->t_us)
+        st->last_us = ev->t_us;
+    if (ev->kind == AT_KIND_CALL)
+        err = note_foreign_call(st, ev);
+    else if (ev->kind == AT_KIND_RETURN)
+        err = note_foreign_answer(st, ev);
+    else if (ev->kind == AT_KIND_GAP)
+        err = on_gap(c, NULL, st, at);
+    else if (ev->kind == AT_KIND_END)
+        err = on_end(c, NULL, st, ev);
+    else
+        return AT_OK;
+    c->columns->grown = true;
+    return err;
 }
 
 /* Lets go of the sets and columns that no key is in any more. */
@@ -199,15 +264,6 @@ static enum at_err collect(struct at_checker *c)
     sets_keep_end(c->sets);
     c->collect_at = 2 * (sets_bytes(c->sets) + columns_bytes(c->columns)) + SETS_BYTES;
     return err;
-}
-
-/* The cap was hit: the key is given up, and named at the end. */
-static void give_up(struct at_checker *c, struct key *k)
-{
-    key_free_search(c, k);
-    k->folded = false;
-    k->inconclusive = true;
-    c->totals.inconclusive++;
 }
 
 /* Does the event on the key's branches. */
@@ -257,13 +313,17 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
     struct stream *st;
     struct key *k;
     c->order = index;
+    if (is_foreign(c, ev->app, ev->user)) {
+        st = own_stream(c, ev->stream);
+        return st ? check_foreign(c, st, ev, h.at) : AT_OK;
+    }
     c->totals.events++;
     c->totals.calls += ev->kind == AT_KIND_CALL;
     enum at_err err = find_key(c, ev, &k);
     if (!err)
         err = find_stream(c, ev, &st);
     if (!err)
-        err = stream_add_key(st, k);
+        err = stream_add_key(c, st, k);
     if (err || k->inconclusive)
         return err;
     err = meaning_of(c, ev, &meaning);
@@ -296,6 +356,7 @@ static enum at_err finish_key(struct at_checker *c, struct key *k)
 enum at_err at_checker_finish(struct at_checker *c)
 {
     enum at_err err = AT_OK;
+    c->phase = AT_PHASE_END;
     for (uint32_t i = 0; i < c->totals.keys && !err; i++) {
         if (c->keys[i]->inconclusive)
             continue;
@@ -307,21 +368,32 @@ enum at_err at_checker_finish(struct at_checker *c)
             err = AT_OK;
         }
     }
+    c->phase = AT_PHASE_LAST;
     c->order = UINT64_MAX;
-    if (!err && c->saw_user_info && !c->saw_login && c->sink.hint)
-        err = c->sink.hint(c->sink.ctx, "getUserInfo is called, login never is: the documented order is login first");
+    if (!err && c->saw_user_info && !c->saw_login && c->sink.hint && !c->options.shard.of)
+        err = c->sink.hint(c->sink.ctx, AT_HINT_LOGIN);
     return err;
 }
 
 void at_checker_totals(const struct at_checker *c, struct at_check_totals *out)
 {
     *out = c->totals;
+    out->saw_login = c->saw_login;
+    out->saw_user_info = c->saw_user_info;
 }
 
-void at_checker_inconclusive(const struct at_checker *c, void (*name)(void *ctx, struct at_str app, struct at_str user),
+void at_checker_order(const struct at_checker *c, struct at_check_order *out)
+{
+    *out = (struct at_check_order){.phase = c->phase, .event = c->order, .of_stream = c->of_stream};
+}
+
+void at_checker_inconclusive(struct at_checker *c, void (*name)(void *ctx, struct at_str app, struct at_str user),
                              void *ctx)
 {
-    for (uint32_t i = 0; i < c->totals.keys; i++)
+    c->phase = AT_PHASE_NAMES;
+    for (uint32_t i = 0; i < c->totals.keys; i++) {
+        c->order = c->keys[i]->first;
         if (c->keys[i]->inconclusive)
             name(ctx, c->keys[i]->app, c->keys[i]->user);
+    }
 }

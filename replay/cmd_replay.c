@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "replay/print.h"
+#include "replay/cmd_replay.h"
+#include "replay/part.h"
 #include "replay/where.h"
 
 enum {
@@ -29,7 +30,10 @@ enum {
     OPT_AT,
     OPT_TIMELINE,
     OPT_USER,
-    OPT_APP
+    OPT_APP,
+    OPT_SHARD,
+    OPT_PARTIAL,
+    OPT_OUTPUT
 };
 
 /* Whether all of them can be read twice. */
@@ -63,6 +67,9 @@ static const struct at_option options[] = {
     {"app", 0, "APP", OPT_APP, "the same, where a user has several apps"},
     {"salvage", 0, NULL, OPT_SALVAGE, "skip what is damaged in a tape and check the rest"},
     {"brief", 0, NULL, OPT_BRIEF, "do not look for the fewest facts behind each divergence"},
+    {"shard", 0, "I/N", OPT_SHARD, "check share I of N of the users: 1/8 to 8/8"},
+    {"partial", 0, NULL, OPT_PARTIAL, "write what was found as a part, for 'replay merge'"},
+    {"output", 'o', "OUT", OPT_OUTPUT, "write to OUT instead of standard output"},
     {"threads", 0, "N", OPT_THREADS, "check a tape on this many threads (default: as many as processors)"},
     {0},
 };
@@ -91,6 +98,13 @@ struct run {
     size_t n_paths;
     enum pass pass;
     unsigned threads;
+    bool partial; /* the result is a part, in `part` and print.findings */
+    struct at_reading reading;
+    bool merge;
+    bool has_format, has_max; /* they were given */
+    const char *output;       /* NULL: standard output */
+    struct at_buf part;       /* its lines */
+    uint64_t n_part;
     bool brief;                    /* divergences are told at once, as the checker tells them */
     bool in_parallel;              /* all was checked on several threads: */
     struct at_check_totals totals; /* with this result */
@@ -102,6 +116,14 @@ static enum standing standing_of(struct run *r, const struct at_divergence *d)
     if (known_match(r->known, d))
         return STANDING_KNOWN;
     return !r->fail_on || (r->fail_on >> d->cls & 1) ? STANDING_COUNTS : STANDING_MILD;
+}
+
+static enum at_err put_in_part(struct run *r, const struct at_divergence *d, enum standing how)
+{
+    struct at_check_order order;
+    at_checker_order(r->checker, &order);
+    r->n_part++;
+    return part_put_divergence(&r->part, &order, d, how, at_buf_view(&r->print.excerpt));
 }
 
 /* The divergence in the words that its history gives. */
@@ -116,10 +138,12 @@ static enum at_err show(struct run *r, const struct at_divergence *d, enum stand
     full.n_witness = why.n_witness;
     full.explanation = why.explanation;
     full.innocent = why.innocent;
-    if (r->print.format == &print_text)
+    if (r->print.format == &print_text || r->partial)
         err = excerpt_around(&r->print.excerpt, r->history, r->profile, &full);
     r->print.n_shown++;
     r->print.n_failed += how == STANDING_COUNTS;
+    if (!err && r->partial)
+        return put_in_part(r, &full, how);
     return err ? err : r->print.format->divergence(&r->print, &full, how);
 }
 
@@ -127,7 +151,7 @@ static enum at_err show_brief(struct run *r, const struct at_divergence *d, enum
 {
     r->print.n_shown++;
     r->print.n_failed += how == STANDING_COUNTS;
-    return r->print.format->divergence(&r->print, d, how);
+    return r->partial ? put_in_part(r, d, how) : r->print.format->divergence(&r->print, d, how);
 }
 
 /* Whether a try on several threads told this already. */
@@ -164,12 +188,24 @@ static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
     if (r->pass == PASS_EXPLAIN || was_told(r))
         return AT_OK;
     r->print.n_inferred++;
+    if (r->partial) {
+        struct at_check_order order;
+        at_checker_order(r->checker, &order);
+        r->n_part++;
+        return part_put_inferred(&r->part, &order, i);
+    }
     return r->print.format->inferred ? r->print.format->inferred(&r->print, i) : AT_OK;
 }
 
 static enum at_err on_hint(void *ctx, const char *text)
 {
     struct run *r = ctx;
+    if (r->partial && r->pass != PASS_EXPLAIN) {
+        struct at_check_order order;
+        at_checker_order(r->checker, &order);
+        r->n_part++;
+        return part_put_hint(&r->part, &order, text);
+    }
     return r->pass != PASS_EXPLAIN && !was_told(r) && r->print.format->hint ? r->print.format->hint(&r->print, text)
                                                                             : AT_OK;
 }
@@ -226,7 +262,7 @@ static enum at_err read_events(struct run *r, struct at_why *why)
 static enum at_err on_threads(struct run *r, const struct at_check_sink *sink)
 {
     struct at_check_result result;
-    if (r->n_paths != 1 || r->diagnosis || r->reader_options.recovery != AT_RECOVER_TAIL)
+    if (r->n_paths != 1 || r->diagnosis || r->check_options.shard.of || r->reader_options.recovery != AT_RECOVER_TAIL)
         return AT_NOTFOUND;
     enum at_err err = at_check_tape(r->paths[0], r->threads, r->profile, &r->check_options, sink, &result);
     r->totals = result.totals;
@@ -265,6 +301,7 @@ static enum at_err take_totals(struct run *r, struct print_totals *t)
         at_checker_totals(r->checker, &t->check);
     }
     at_reader_damage(r->reader, &t->lost);
+    at_reader_reading(r->reader, &r->reading);
     return AT_OK;
 }
 
@@ -290,20 +327,118 @@ static enum at_err check_all(struct run *r, struct print_totals *t, struct at_wh
     return err == AT_STOP ? AT_OK : err;
 }
 
+/* The options that have to be the same for all shares, as a quoted text. */
+static enum at_err put_options(const struct run *r, struct at_buf *out)
+{
+    const struct at_check_options *c = &r->check_options;
+    enum at_err err = at_buf_printf(out, "\"strict=%d quiet-ms=", c->strict);
+    if (!err)
+        err = c->has_quiet_ms ? at_buf_printf(out, "%u", c->quiet_ms) : at_buf_str(out, AT_STR("-"));
+    if (!err)
+        err = at_buf_printf(out, " grace-ms=%u salvage=%d brief=%d fail-on=%u", c->grace_ms,
+                            r->reader_options.recovery == AT_RECOVER_SALVAGE, r->brief, r->fail_on);
+    return err ? err : at_buf_str(out, AT_STR("\""));
+}
+
+static enum at_err fill_head(struct run *r, const struct print_totals *t, struct at_buf *texts, struct part *p)
+{
+    const struct at_check_totals *c = &t->check;
+    const struct at_shard shard = r->check_options.shard;
+    p->sums = (struct part_sums){.events = c->events,
+                                 .calls = c->calls,
+                                 .keys = c->keys,
+                                 .undetermined = c->undetermined,
+                                 .inconclusive = c->inconclusive,
+                                 .divergences = c->divergences,
+                                 .gaps = c->gaps,
+                                 .lost_bytes = c->lost_bytes,
+                                 .counting = r->counting,
+                                 .known = r->print.n_known,
+                                 .mild = r->print.n_mild,
+                                 .lost_events = t->lost.events,
+                                 .saw_login = c->saw_login,
+                                 .saw_user_info = c->saw_user_info};
+    p->max = r->max;
+    p->share.of = shard.of;
+    p->share.reading = r->reading;
+    p->share.have = calloc(shard.of / 8 + 1, 1);
+    p->n_known = known_count(r->known);
+    p->known_seen = calloc(p->n_known + 1, 1);
+    if (!p->share.have || !p->known_seen)
+        return AT_NOMEM;
+    p->share.have[(shard.number - 1) / 8] = (uint8_t)(1u << ((shard.number - 1) % 8));
+    for (size_t i = 0; i < p->n_known; i++)
+        p->known_seen[i] = known_seen(r->known, i);
+    enum at_err err = at_json_quote(&texts[0], at_str(r->profile_name));
+    if (!err)
+        err = put_options(r, &texts[1]);
+    if (!err)
+        err = known_list_text(r->known, &texts[2]);
+    if (!err)
+        err = at_json_quote(&texts[3], at_str(r->print.tape));
+    p->profile = at_buf_view(&texts[0]);
+    p->options = at_buf_view(&texts[1]);
+    p->known = at_buf_view(&texts[2]);
+    p->tape = at_buf_view(&texts[3]);
+    return err;
+}
+
+/* The part, whole. */
+static enum at_err write_part(struct run *r, const struct print_totals *t)
+{
+    struct at_buf texts[4] = {{0}};
+    struct part head = {.n_texts = 0};
+    enum at_err err = fill_head(r, t, texts, &head);
+    if (!err)
+        err = part_put_head(&r->print.line, &head);
+    if (!err)
+        err = at_buf_str(&r->print.line, at_buf_view(&r->part));
+    if (!err)
+        err = part_put_end(&r->print.line, r->n_part);
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        at_buf_free(&texts[i]);
+    part_free(&head);
+    return err ? err : print_line(&r->print);
+}
+
 static int check(struct run *r)
 {
     struct at_why why = {{0}};
     struct print_totals t = {0};
     struct at_buf vanished = {0};
+    if (r->output && at_output_open(r->output, &r->print.output, &why))
+        return at_cli_file_trouble(r->output, &why);
     enum at_err err = check_all(r, &t, &why);
     if (!err)
-        err = print_end(r, &t, &vanished);
+        err = r->partial ? write_part(r, &t) : print_end(r, &t, &vanished);
     at_buf_free(&vanished);
+    if (!err && r->output)
+        err = at_output_commit(r->print.output, &r->print.output_why);
+    if (err && r->print.output_why.text[0])
+        return at_cli_file_trouble(r->output, &r->print.output_why);
     if (err && err != AT_CLOSED)
         return at_cli_trouble("%s", why.text[0] ? why.text : at_err_text(err));
+    if (r->partial) /* what was found counts when the parts are put together */
+        return at_cli_finish(AT_EXIT_NONE);
     if (r->counting)
         return at_cli_finish(AT_EXIT_FOUND);
     return at_cli_finish(t.check.inconclusive ? AT_EXIT_TROUBLE : AT_EXIT_NONE);
+}
+
+/* What does not go together. AT_EXIT_NONE, or the exit status after a message. */
+static int check_usage(const struct run *r, const struct at_cli *cli)
+{
+    if (where_asked(&r->where) && !r->where.user.ptr)
+        return at_cli_usage(cli->command, "--at and --timeline need '--user USER'");
+    if (!where_asked(&r->where) && (r->where.user.ptr || r->where.app.ptr))
+        return at_cli_usage(cli->command, "--user and --app go with --at or --timeline");
+    if (where_asked(&r->where) && (r->partial || r->check_options.shard.of || r->output))
+        return at_cli_usage(cli->command, "--at and --timeline are about one user: no --shard, --partial or -o");
+    if (r->partial && r->has_format)
+        return at_cli_usage(cli->command, "a part has a form of its own: --format goes with 'replay merge'");
+    if (r->print.diagnose && (r->partial || r->check_options.shard.of > 1))
+        return at_cli_usage(cli->command, "--diagnose needs all users of an app: no --shard and no --partial with it");
+    return AT_EXIT_NONE;
 }
 
 /* Opens all that the run needs. Returns AT_EXIT_NONE, or the exit status after a message. */
@@ -312,10 +447,13 @@ static int open_all(struct run *r, const struct at_cli *cli)
     struct at_why why = {{0}};
     if (cli->n_operands == 0)
         return at_cli_usage(cli->command, "a tape is needed ('-' is standard input)");
-    if (where_asked(&r->where) && !r->where.user.ptr)
-        return at_cli_usage(cli->command, "--at and --timeline need '--user USER'");
-    if (!where_asked(&r->where) && (r->where.user.ptr || r->where.app.ptr))
-        return at_cli_usage(cli->command, "--user and --app go with --at or --timeline");
+    int status = check_usage(r, cli);
+    if (status != AT_EXIT_NONE)
+        return status;
+    if (r->partial && !r->check_options.shard.of)
+        r->check_options.shard = (struct at_shard){1, 1};
+    r->reader_options.shard = r->check_options.shard;
+    r->reader_options.others = true; /* the checker tells them apart */
     r->paths = (const char *const *)cli->operands;
     r->n_paths = (size_t)cli->n_operands;
     r->pass = paths_are_files(r->paths, r->n_paths) ? PASS_FIND : PASS_ALL;
@@ -325,7 +463,9 @@ static int open_all(struct run *r, const struct at_cli *cli)
         return at_cli_file_trouble(r->profile_name, &why);
     if (r->known_path && known_load(r->known_path, &r->known, &why))
         return at_cli_file_trouble(r->known_path, &why);
-    if (at_history_new(r->profile, &r->check_options, 0, &r->history) ||
+    struct at_check_options one_user = r->check_options; /* of the history's own checks */
+    one_user.shard = (struct at_shard){0};
+    if (at_history_new(r->profile, &one_user, 0, &r->history) ||
         (r->print.diagnose && at_diagnosis_new(r->profile, &r->check_options, &r->diagnosis)))
         return at_cli_trouble("replay: out of memory");
     return AT_EXIT_NONE;
@@ -366,6 +506,7 @@ static bool take_option(struct run *r, const struct at_cli *cli, int id)
         r->profile_name = cli->arg;
         return true;
     case OPT_FORMAT:
+        r->has_format = true;
         r->print.format = print_format_find(cli->arg);
         if (!r->print.format)
             at_cli_usage(cli->command, "no format '%s' (text, json, ndjson, junit, sarif)", cli->arg);
@@ -389,6 +530,7 @@ static bool take_option(struct run *r, const struct at_cli *cli, int id)
         r->check_options.grace_ms = (uint32_t)n * 1000;
         return true;
     case OPT_MAX:
+        r->has_max = true;
         return at_cli_number(cli, "max", 0, UINT64_MAX, &r->max);
     case OPT_FAIL_ON:
         r->fail_on = parse_classes(cli);
@@ -403,6 +545,14 @@ static bool take_option(struct run *r, const struct at_cli *cli, int id)
         return true;
     case OPT_APP:
         r->where.app = at_str(cli->arg);
+        return true;
+    case OPT_SHARD:
+        return at_cli_shard(cli, &r->check_options.shard);
+    case OPT_PARTIAL:
+        r->partial = true;
+        return true;
+    case OPT_OUTPUT:
+        r->output = strcmp(cli->arg, "-") ? cli->arg : NULL;
         return true;
     case OPT_BRIEF:
         r->brief = true;
@@ -434,6 +584,27 @@ static int answer_where(struct run *r)
     return at_cli_finish(AT_EXIT_NONE);
 }
 
+/* `replay merge`: what was checked, and how, is said by the parts. */
+static int merge(struct run *r, const struct at_cli *cli)
+{
+    const struct at_check_options *c = &r->check_options;
+    const struct merge_request q = {.paths = (const char *const *)cli->operands + 1,
+                                    .n_paths = (size_t)cli->n_operands - 1,
+                                    .output = r->output,
+                                    .max = r->max,
+                                    .partial = r->partial};
+    if (strcmp(r->profile_name, AT_DEFAULT_PROFILE) != 0 || r->known_path || r->print.diagnose || c->strict ||
+        c->has_quiet_ms || c->grace_ms || c->shard.of || r->brief || r->fail_on || where_asked(&r->where) ||
+        r->reader_options.recovery != AT_RECOVER_TAIL)
+        return at_cli_usage(cli->command, "'replay merge' takes --format, --max, --partial and -o: the rest is said "
+                                          "when the parts are made");
+    if (r->partial && (r->has_format || r->has_max))
+        return at_cli_usage(cli->command, "a part has a form of its own: no --format and no --max");
+    if (q.n_paths == 0)
+        return at_cli_usage(cli->command, "which parts?");
+    return replay_merge(&q, &r->print);
+}
+
 static unsigned processors(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN);
@@ -454,6 +625,11 @@ static int run(const struct at_command *self, int argc, char **argv)
             return AT_EXIT_TROUBLE;
     if (id == AT_CLI_EXIT)
         return cli.status;
+    if (cli.n_operands && !strcmp(cli.operands[0], "merge")) {
+        int status = merge(&r, &cli);
+        print_free(&r.print);
+        return status;
+    }
     int status = open_all(&r, &cli);
     if (status == AT_EXIT_NONE && where_asked(&r.where))
         status = answer_where(&r);
@@ -472,7 +648,7 @@ static int run(const struct at_command *self, int argc, char **argv)
 const struct at_command at_cmd_replay = {
     .name = "replay",
     .summary = "checks recordings against the reference machine and explains every divergence",
-    .usage = "[OPTION]... TAPE|-...",
+    .usage = "[OPTION]... TAPE|-...\nmerge [--format FORMAT] [--max N] [--partial] [-o OUT] PARTIAL...",
     .options = options,
     .details =
         "Exit status: 0 every event is explained, 1 divergences, 2 trouble (also: a user could not be followed).",

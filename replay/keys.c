@@ -122,7 +122,13 @@ enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct 
     return AT_OK;
 }
 
-enum at_err stream_add_key(struct stream *st, struct key *k)
+struct stream *own_stream(const struct at_checker *c, struct at_str name)
+{
+    uint32_t id;
+    return at_intern_find(c->stream_names, name, &id) ? c->streams[id] : NULL;
+}
+
+enum at_err stream_add_key(const struct at_checker *c, struct stream *st, struct key *k)
 {
     for (uint32_t i = st->n_keys; i-- > 0;)
         if (st->keys[i] == k)
@@ -133,8 +139,14 @@ enum at_err stream_add_key(struct stream *st, struct key *k)
         if (!keys)
             return AT_NOMEM;
         st->keys = keys;
+        uint64_t *joined = c->options.shard.of ? realloc(st->joined, cap * sizeof *joined) : NULL;
+        if (c->options.shard.of && !joined)
+            return AT_NOMEM;
+        st->joined = joined;
         st->cap_keys = cap;
     }
+    if (st->joined)
+        st->joined[st->n_keys] = c->order;
     st->keys[st->n_keys++] = k;
     return AT_OK;
 }

@@ -16,6 +16,7 @@ const struct print_format *print_format_find(const char *name)
 
 void print_free(struct print *p)
 {
+    at_output_close(&p->output);
     at_buf_free(&p->line);
     at_buf_free(&p->excerpt);
     at_buf_free(&p->findings);
@@ -25,6 +26,11 @@ void print_free(struct print *p)
 
 enum at_err print_line(struct print *p)
 {
+    if (p->output) {
+        enum at_err err = at_output_write(p->output, p->line.ptr, p->line.len, &p->output_why);
+        p->line.len = 0;
+        return err;
+    }
     fwrite(p->line.ptr, 1, p->line.len, stdout);
     p->line.len = 0;
     return fflush(stdout) ? AT_CLOSED : AT_OK;

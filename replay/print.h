@@ -16,6 +16,8 @@ enum standing {
 /* What is printed, as it comes together. */
 struct print {
     const struct print_format *format;
+    struct at_output *output; /* NULL: standard output */
+    struct at_why output_why; /* of its failure */
     bool color;
     const char *profile;                     /* its name */
     const char *tape;                        /* the first one's path */
@@ -51,7 +53,7 @@ extern const struct print_format print_text, print_json, print_ndjson, print_jun
 const struct print_format *print_format_find(const char *name);
 void print_free(struct print *p);
 
-/* Writes out and empties the line; AT_CLOSED where nobody reads any more. */
+/* Writes out and empties the line, to `output` or standard output; AT_CLOSED where nobody reads any more. */
 AT_MUST_USE enum at_err print_line(struct print *p);
 /* Appends `list` and "sep" where the list is not empty. */
 AT_MUST_USE enum at_err print_separator(struct at_buf *list, const char *sep);
@@ -61,6 +63,7 @@ AT_MUST_USE enum at_err print_xml_text(struct at_buf *out, struct at_str s);
 AT_MUST_USE enum at_err print_states_member(struct at_buf *out, uint8_t states);
 AT_MUST_USE enum at_err print_witness_member(struct at_buf *out, const struct at_witness *list, size_t n);
 AT_MUST_USE enum at_err print_divergence_object(struct at_buf *out, const struct at_divergence *d, bool known);
+AT_MUST_USE enum at_err print_inferred_object(struct at_buf *out, const struct at_inferred *i);
 
 /* ---- excerpt.c */
 
@@ -79,6 +82,10 @@ struct known_list;
 AT_MUST_USE enum at_err known_load(const char *path, struct known_list **out, struct at_why *why);
 void known_free(struct known_list **k);
 bool known_match(struct known_list *k, const struct at_divergence *d);
+/* Appends all entries as a JSON array; how many there are, and whether number `i` matched. NULL has none. */
+AT_MUST_USE enum at_err known_list_text(const struct known_list *k, struct at_buf *out);
+size_t known_count(const struct known_list *k);
+bool known_seen(const struct known_list *k, size_t i);
 /* Appends the entries that never matched as JSON objects, separated by commas, and counts them. */
 AT_MUST_USE enum at_err known_vanished(const struct known_list *k, struct at_buf *out, uint64_t *n);
 

@@ -111,7 +111,7 @@ static const char *inferred_kind(enum at_inferred_kind kind)
     return texts[kind];
 }
 
-static enum at_err inferred_object(struct at_buf *out, const struct at_inferred *i)
+enum at_err print_inferred_object(struct at_buf *out, const struct at_inferred *i)
 {
     enum at_err err = at_buf_str(out, AT_STR("{"));
     if (!err)
@@ -145,7 +145,7 @@ static enum at_err json_divergence(struct print *p, const struct at_divergence *
 static enum at_err json_inferred(struct print *p, const struct at_inferred *i)
 {
     enum at_err err = print_separator(&p->inferred, ",\n  ");
-    return err ? err : inferred_object(&p->inferred, i);
+    return err ? err : print_inferred_object(&p->inferred, i);
 }
 
 static enum at_err json_hint(struct print *p, const char *text)

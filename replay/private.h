@@ -37,6 +37,7 @@
 #define CALLS_MAX 150u /* open calls of one key */
 #define CALL_TEXT 56u  /* bytes of id and platform that most calls have room enough with */
 #define SPARE_CALLS_MAX 4096u
+#define FOREIGN_MAX 1024u /* open calls of other shards that a stream remembers */
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
 
 /* A stream: a connection or a recorder. */
@@ -47,6 +48,9 @@ struct stream {
     uint32_t n_keys, cap_keys;
     uint64_t *answered; /* hashes of the ids of answered calls: a ring */
     uint32_t n_answered, cap_answered, next_answered;
+    uint64_t *joined;  /* of each key, where shards are checked: the event at hand when it was seen first */
+    uint64_t *foreign; /* open calls of keys of other shards: hashes of key and id */
+    uint32_t n_foreign;
 };
 
 /* A call that was not answered yet. */
@@ -144,11 +148,13 @@ struct at_checker {
     struct set_table *sets;
     struct column_table *columns;
     uint32_t starts[16][2]
-                   [2];    /* columns after a start: what it observes, fresh, the scope prompts; UINT32_MAX: unknown */
-    uint32_t begins[2];    /* columns of a new key: the scope prompts; likewise */
-    struct views *views;   /* what at_checker_batch has looked up */
-    uint64_t quiet_us;     /* least length of a quiet window */
-    uint64_t order;        /* number of the event at hand; at the end: of the first one of the key at hand */
+                   [2];  /* columns after a start: what it observes, fresh, the scope prompts; UINT32_MAX: unknown */
+    uint32_t begins[2];  /* columns of a new key: the scope prompts; likewise */
+    struct views *views; /* what at_checker_batch has looked up */
+    uint64_t quiet_us;   /* least length of a quiet window */
+    uint64_t order;      /* number of the event at hand; at the end: of the first one of the key at hand */
+    uint64_t of_stream;  /* see struct at_check_order */
+    uint8_t phase;
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
     struct at_buf text[4]; /* a name; observed, explanation and witness of the divergence at hand */
@@ -158,6 +164,14 @@ struct at_checker {
 
 /* One event of a key that is not inconclusive. */
 AT_MUST_USE enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h);
+/* Whether another shard has the key. */
+static inline bool is_foreign(const struct at_checker *c, struct at_str app, struct at_str user)
+{
+    return c->options.shard.of > 1 && !at_shard_has(c->options.shard, at_key_hash(app, user));
+}
+/* What an event of another shard's key does to a stream, and so to keys of this one. */
+AT_MUST_USE enum at_err check_foreign(struct at_checker *c, struct stream *st, const struct at_event *ev,
+                                      struct at_place at);
 void views_free(struct views **views);
 /* Some events of a batch. */
 struct share {
@@ -230,7 +244,9 @@ AT_MUST_USE enum at_err intern_word(struct at_checker *c, struct at_str word, st
 /* The key and the stream of an event, made when they are new. */
 AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out);
 AT_MUST_USE enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out);
-AT_MUST_USE enum at_err stream_add_key(struct stream *st, struct key *k);
+AT_MUST_USE enum at_err stream_add_key(const struct at_checker *c, struct stream *st, struct key *k);
+/* The stream, where one of the checker's own keys was seen on it; NULL elsewhere. */
+struct stream *own_stream(const struct at_checker *c, struct at_str name);
 /* For second answers: the last ANSWERED_MAX of a stream are remembered. */
 AT_MUST_USE enum at_err remember_answer(struct stream *st, uint64_t hash);
 bool was_answered(const struct stream *st, uint64_t hash);

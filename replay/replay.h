@@ -137,11 +137,25 @@ struct at_check_options { /* zero means the default */
     enum at_fault fault;           /* check against this variant of the machine */
     bool on_branches;              /* the long way, which the short one is compared with: the same verdicts, slower */
     size_t fault_scope, fault_for; /* AT_FAULT_SCOPE_FOR_SCOPE: `fault_scope` answers calls of `fault_for` */
+    /*
+     * Only these keys are checked and counted. The events of all others are to be given, too: what happens to a stream
+     * (its end, a gap, a second answer) concerns all of its keys. `of` 0: all keys, and none is known to be missing.
+     */
+    struct at_shard shard;
 };
 
 struct at_check_totals {
     uint64_t events, calls, keys, undetermined, inconclusive, divergences;
     uint64_t gaps, lost_bytes;
+    bool saw_login, saw_user_info; /* of a shard: for AT_HINT_LOGIN, which is given for all of them */
+};
+#define AT_HINT_LOGIN "getUserInfo is called, login never is: the documented order is login first"
+
+/* Where what the sink is being told of stands among all that is told: by `phase`, then `event`, then `of_stream`. */
+struct at_check_order {
+    enum at_check_phase { AT_PHASE_EVENTS, AT_PHASE_END, AT_PHASE_LAST, AT_PHASE_NAMES } phase;
+    uint64_t event;     /* at hand; at the end: the first one of the key at hand */
+    uint64_t of_stream; /* where a stream ends: the first event there of the key at hand */
 };
 
 struct at_checker;
@@ -178,8 +192,9 @@ AT_MUST_USE enum at_err at_check_tape(const char *path, unsigned threads, const 
 AT_MUST_USE enum at_err at_checker_finish(struct at_checker *c);
 void at_checker_totals(const struct at_checker *c, struct at_check_totals *out);
 /* Calls `name` for every inconclusive key. */
-void at_checker_inconclusive(const struct at_checker *c, void (*name)(void *ctx, struct at_str app, struct at_str user),
+void at_checker_inconclusive(struct at_checker *c, void (*name)(void *ctx, struct at_str app, struct at_str user),
                              void *ctx);
+void at_checker_order(const struct at_checker *c, struct at_check_order *out);
 
 /* ------------------------------------------------------------------------------------------------ Witness ---- */
 
@@ -191,7 +206,8 @@ struct at_history;
 AT_MUST_USE enum at_err at_history_new(const struct at_profile *profile, const struct at_check_options *options,
                                        size_t budget_bytes, struct at_history **out);
 void at_history_free(struct at_history **h);
-/* From the first of these on, only the keys named are kept. `stream` counts where the profile keeps state per device. */
+/* From the first of these on, only the keys named are kept. `stream` counts where the profile keeps state per device.
+ */
 AT_MUST_USE enum at_err at_history_want(struct at_history *h, struct at_str app, struct at_str user,
                                         struct at_str stream);
 /* Takes a copy of the event. To be called before the checker gets it. */
