@@ -9,13 +9,14 @@
 #include "analysis/page.h"
 #include "analysis/partial.h"
 
-enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PARTIAL, OPT_PROFILE };
+enum { OPT_BY = 1, OPT_FORMAT, OPT_OUTPUT, OPT_PARTIAL, OPT_PROFILE, OPT_SHARD };
 
 static const struct at_option options[] = {
     {"by", 0, "LIST", OPT_BY, "group by scope, api, app, platform, errmsg, day, hour;\nseveral: separated by commas"},
     {"format", 0, "text|json|csv|html", OPT_FORMAT, "how to print it (default: text)"},
     {"output", 'o', "OUT", OPT_OUTPUT, "write to OUT instead of standard output"},
     {"partial", 0, NULL, OPT_PARTIAL, "write the sums of these tapes, for 'report merge'"},
+    {"shard", 0, "I/N", OPT_SHARD, "count share I of N of the users: 1/8 to 8/8"},
     {"profile", 'p', "PROFILE", OPT_PROFILE, "the platform: a name or a file (default " AT_DEFAULT_PROFILE ")"},
     {0},
 };
@@ -48,6 +49,8 @@ struct request {
     struct report_options report;
     const char *profile, *output;
     bool partial, merge;
+    struct at_shard shard;
+    char merged_profile[4096]; /* merge: the name of the parts' profile */
     printer *print;
     const char *const *paths;
     size_t n_paths;
@@ -82,7 +85,7 @@ static enum at_err new_sums(const struct request *q, const struct at_profile *pr
 
 /* One part: the first tells the profile and the dimensions, the others have to agree. */
 static enum at_err add_part(struct request *q, const char *path, struct at_profile **profile, struct sums *sums,
-                            struct at_why *why)
+                            struct partial_shares *shares, struct at_why *why)
 {
     struct at_buf text = {0};
     struct partial *part = NULL;
@@ -96,11 +99,16 @@ static enum at_err add_part(struct request *q, const char *path, struct at_profi
         memcpy(q->report.by, by.by, sizeof by.by);
         q->report.n_by = by.n_by;
         err = at_profile_load(partial_profile(part), profile, why);
+        snprintf(q->merged_profile, sizeof q->merged_profile, "%s", partial_profile(part));
         if (!err && new_sums(q, *profile, sums))
             err = at_fail(why, AT_NOMEM, "out of memory");
     }
     if (!err && (by.n_by != q->report.n_by || memcmp(by.by, q->report.by, by.n_by * sizeof by.by[0]) != 0))
         err = at_fail(why, AT_BAD, "made with another --by than the parts before it");
+    if (!err && strcmp(q->merged_profile, partial_profile(part)) != 0)
+        err = at_fail(why, AT_BAD, "made with another profile than the parts before it");
+    if (!err)
+        err = partial_add_shares(part, shares, why);
     if (!err)
         err = partial_add(part, sums->tally, why);
     partial_free(&part);
@@ -114,12 +122,19 @@ static int merge(struct request *q)
     struct sums sums = {0};
     struct at_buf text = {0};
     struct at_why why = {{0}};
+    struct partial_shares shares = {.n = 0};
     int status = AT_EXIT_NONE;
     for (size_t i = 0; i < q->n_paths && status == AT_EXIT_NONE; i++)
-        if (add_part(q, q->paths[i], &profile, &sums, &why))
+        if (add_part(q, q->paths[i], &profile, &sums, &shares, &why))
             status = at_cli_file_trouble(q->paths[i], &why);
-    if (status == AT_EXIT_NONE && (tally_finish(sums.tally) || q->print(&sums, &q->report, &text)))
+    for (size_t i = 0; i < shares.n && status == AT_EXIT_NONE && !q->partial; i++)
+        status = at_cli_missing_shares("report", &shares.list[i]);
+    if (status == AT_EXIT_NONE &&
+        (tally_finish(sums.tally) ||
+         (q->partial ? partial_write(sums.tally, &q->report, q->merged_profile, &shares, &text)
+                     : q->print(&sums, &q->report, &text))))
         status = at_cli_trouble("out of memory");
+    partial_shares_free(&shares);
     if (status == AT_EXIT_NONE)
         status = write_out(q->output, &text);
     at_buf_free(&text);
@@ -129,19 +144,37 @@ static int merge(struct request *q)
     return status;
 }
 
+static enum at_err write_part(const struct request *q, const struct sums *sums, struct at_buf *text)
+{
+    struct partial_shares shares = {.n = 0};
+    struct at_shares one = {.of = 0};
+    enum at_err err = at_shares_new(sums->shard.of, &one);
+    if (!err) {
+        one.reading = sums->reading;
+        at_shares_set(&one, sums->shard.number);
+        err = partial_shares_add(&shares, &one, NULL);
+    }
+    if (!err)
+        err = partial_write(sums->tally, &q->report, q->profile, &shares, text);
+    at_shares_free(&one);
+    partial_shares_free(&shares);
+    return err;
+}
+
 static int report(const struct request *q)
 {
     struct at_profile *profile = NULL;
-    struct sums sums = {0};
+    struct sums sums = {.shard = q->shard};
     struct at_buf text = {0};
     struct at_why why = {{0}};
+    if (q->partial && !q->shard.of)
+        sums.shard = (struct at_shard){1, 1};
     enum at_err err = at_profile_load(q->profile, &profile, &why);
     if (!err && new_sums(q, profile, &sums))
         err = at_fail(&why, AT_NOMEM, "out of memory");
     if (!err)
         err = feed(q->paths, q->n_paths, profile, &sums, &why);
-    if (!err &&
-        (q->partial ? partial_write(sums.tally, &q->report, q->profile, &text) : q->print(&sums, &q->report, &text)))
+    if (!err && (q->partial ? write_part(q, &sums, &text) : q->print(&sums, &q->report, &text)))
         err = at_fail(&why, AT_NOMEM, "out of memory");
     int status = err ? at_cli_trouble("%s", why.text) : write_out(q->output, &text);
     at_buf_free(&text);
@@ -212,6 +245,8 @@ static int run(const struct at_command *self, int argc, char **argv)
             return AT_EXIT_TROUBLE;
         if (id == OPT_FORMAT && !choose_format(&cli, &q))
             return AT_EXIT_TROUBLE;
+        if (id == OPT_SHARD && !at_cli_shard(&cli, &q.shard))
+            return AT_EXIT_TROUBLE;
         if (id == OPT_PARTIAL)
             q.partial = true;
         if (id == OPT_OUTPUT)
@@ -227,9 +262,11 @@ static int run(const struct at_command *self, int argc, char **argv)
         cli.n_operands--;
     }
     choose_view(&cli, &q);
-    if (q.merge && (q.report.n_by || q.partial || q.print == print_html))
+    if (q.merge && (q.report.n_by || q.shard.of || q.print == print_html))
         return at_cli_usage(self,
-                            "merge takes no --by and no --partial, and makes no html: the parts have what they have");
+                            "merge takes no --by and no --shard, and makes no html: the parts have what they have");
+    if (q.shard.of > 1 && q.print == print_html)
+        return at_cli_usage(self, "a page is made of all users: no --shard with --format html");
     if (cli.n_operands == 0)
         return at_cli_usage(self, q.merge ? "which parts?" : "which tape?");
     q.paths = (const char *const *)cli.operands;
@@ -243,8 +280,8 @@ const struct at_command at_cmd_report = {
     .name = "report",
     .summary = "calls, prompts, denials and settings changes, per scope",
     .usage = "[summary|prompts|denials|settings] [--by LIST] [--format FORMAT] [-o OUT]\n"
-             "    [-p PROFILE] [--partial] TAPE|-...\n"
-             "merge [summary|prompts|denials|settings] [--format FORMAT] [-o OUT] PARTIAL...",
+             "    [-p PROFILE] [--shard I/N] [--partial] TAPE|-...\n"
+             "merge [summary|prompts|denials|settings] [--partial] [--format FORMAT] [-o OUT] PARTIAL...",
     .options = options,
     .details = "Several tapes are read as one recording, merged by time. What was not on the wire is taken from the\n"
                "reference machine and counted as inferred. authtape-report(1) says what each number counts.",

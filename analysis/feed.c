@@ -36,7 +36,10 @@ static enum at_err pour(struct sums *t, struct at_checker *checker, struct at_re
                         const struct at_tape_batch *b, uint64_t first)
 {
     const struct at_whole_events whole = {reader, whole_event};
-    enum at_err err = tally_batch(t->tally, b, first);
+    struct at_tape_batch own = *b;
+    enum at_err err = t->shard.of > 1 ? own_events(&t->own, t->shard, b, &own) : AT_OK;
+    if (!err)
+        err = tally_batch(t->tally, &own, first);
     if (!err)
         err = at_checker_batch(checker, b, first, &whole);
     for (size_t i = 0; t->story && i < b->n && !err; i++) {
@@ -52,8 +55,8 @@ static enum at_err pour(struct sums *t, struct at_checker *checker, struct at_re
 enum at_err feed(const char *const *paths, size_t n_paths, const struct at_profile *profile, struct sums *t,
                  struct at_why *why)
 {
-    const struct at_reader_options select = {0};
-    const struct at_check_options check = {0};
+    const struct at_reader_options select = {.shard = t->shard, .others = true};
+    const struct at_check_options check = {.shard = t->shard};
     const struct at_check_sink sink = {
         .ctx = t, .divergence = on_divergence, .settled = on_settled, .inferred = on_inferred};
     struct at_checker *checker = NULL;
@@ -74,6 +77,8 @@ enum at_err feed(const char *const *paths, size_t n_paths, const struct at_profi
     if (err)
         at_fail(why, err, "%s", at_err_text(err));
     at_checker_free(&checker);
+    own_events_free(&t->own);
+    at_reader_reading(reader, &t->reading);
     at_cli_warn_damage(reader);
     at_reader_close(&reader);
     return err ? err : read_err == AT_END ? AT_OK : read_err;

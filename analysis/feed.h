@@ -2,13 +2,17 @@
 #ifndef AUTHTAPE_FEED_H
 #define AUTHTAPE_FEED_H
 
+#include "analysis/own.h"
 #include "analysis/story.h"
 #include "analysis/tally.h"
 
 /* What the events are poured into. */
 struct sums {
     struct tally *tally;
-    struct story *story; /* NULL: nobody wants to see it */
+    struct story *story;       /* NULL: nobody wants to see it */
+    struct at_shard shard;     /* the users that are counted */
+    struct at_reading reading; /* with a shard: of what, once it was read */
+    struct own_events own;     /* freed by feed */
 };
 
 /* Reads all of it, and finishes the tally. Failures: why is "FILE: what, where". */

@@ -2,7 +2,7 @@
  * partial.c: sums as JSON and back. The numbers of a cell are those of struct counts in their order there; the answer
  * times are kept exactly or as buckets, just as they are in memory, so that the sum of parts equals the whole.
  */
-#include "analysis/partial.h"
+#include "analysis/partial_private.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -11,14 +11,9 @@
 
 #include <cjson/cJSON.h>
 
-#define SCHEMA "authtape.partial/2"
+#define SCHEMA "authtape.partial/3"
 #define NUMBERS (offsetof(struct counts, answer_us) / sizeof(uint64_t))
-#define NUMBER_MAX 9007199254740991.0 /* 2^53 - 1 */
 #define US_PER_HOUR INT64_C(3600000000)
-
-struct partial {
-    cJSON *top;
-};
 
 /* ---- Writing */
 
@@ -94,19 +89,40 @@ static enum at_err put_wordings(struct at_buf *out, const struct tally *t)
     return err ? err : at_buf_str(out, AT_STR("]"));
 }
 
+static enum at_err put_user_names(struct at_buf *out, const uint64_t *names, size_t n)
+{
+    enum at_err err = at_buf_str(out, AT_STR(",\n\"users\":\""));
+    for (size_t i = 0; i < n && !err; i++)
+        err = at_buf_printf(out, "%016" PRIx64, names[i]);
+    return err ? err : at_buf_str(out, AT_STR("\""));
+}
+
 enum at_err partial_write(const struct tally *t, const struct report_options *o, const char *profile,
-                          struct at_buf *out)
+                          const struct partial_shares *shares, struct at_buf *out)
 {
     struct tally_totals n;
+    bool by_name = false; /* users may be in several parts */
+    uint64_t *names = NULL;
+    size_t n_names = 0;
     tally_totals(t, &n);
-    enum at_err err = put_name(out, "{\"schema\":\"" SCHEMA "\",\"profile\":", at_str(profile));
+    for (size_t i = 0; i < shares->n; i++)
+        by_name = by_name || shares->list[i].of > 1;
+    enum at_err err = by_name ? tally_user_names(t, &names, &n_names, &n.users) : AT_OK;
+    if (!err)
+        err = put_name(out, "{\"schema\":\"" SCHEMA "\",\"profile\":", at_str(profile));
     if (!err)
         err = at_buf_printf(out, ",\"totals\":[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRId64 ",%" PRId64 "],\"by\":\"",
                             n.events, n.calls, n.users, n.from_us, n.to_us);
     for (size_t i = 0; i < o->n_by && !err; i++)
         err = at_buf_printf(out, "%s%s", i ? "," : "", dim_text(o->by[i]));
     if (!err)
-        err = at_buf_str(out, AT_STR("\",\"apps\":["));
+        err = at_buf_str(out, AT_STR("\""));
+    if (!err)
+        err = partial_put_shares(shares, out);
+    if (!err && by_name)
+        err = put_user_names(out, names, n_names);
+    if (!err)
+        err = at_buf_str(out, AT_STR(",\"apps\":["));
     for (uint32_t i = 0; i < n.apps && !err; i++)
         err = put_name(out, i ? "," : "", tally_name(t, DIM_APP, i));
     if (!err)
@@ -119,12 +135,13 @@ enum at_err partial_write(const struct tally *t, const struct report_options *o,
         err = put_cells(out, t, "never_asked", tally_lone(t));
     if (!err)
         err = put_wordings(out, t);
+    free(names);
     return err ? err : at_buf_str(out, AT_STR("}\n"));
 }
 
 /* ---- Reading */
 
-static enum at_err bad(struct at_why *why, const char *where)
+enum at_err partial_bad(struct at_why *why, const char *where)
 {
     return at_fail(why, AT_BAD, "not a partial report, at /%s", where);
 }
@@ -139,7 +156,7 @@ enum at_err partial_parse(struct at_str json, struct partial **out, struct at_wh
     if (schema && !strcmp(schema, SCHEMA) && partial_profile(p))
         return AT_OK;
     partial_free(out);
-    return bad(why, "schema");
+    return partial_bad(why, "schema");
 }
 
 void partial_free(struct partial **p)
@@ -160,7 +177,7 @@ enum at_err partial_dims(const struct partial *p, struct report_options *o, stru
     const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p->top, "by")), *wrong;
     o->n_by = 0;
     if (!by || (*by && !dims_parse(by, o->by, &o->n_by, &wrong)))
-        return bad(why, "by");
+        return partial_bad(why, "by");
     return AT_OK;
 }
 
@@ -174,7 +191,7 @@ static bool integer(const cJSON *value, double least, int64_t *out)
     return true;
 }
 
-static bool natural(const cJSON *value, uint64_t *out)
+bool partial_natural(const cJSON *value, uint64_t *out)
 {
     int64_t n = 0;
     bool good = integer(value, 0, &n);
@@ -196,16 +213,48 @@ static enum at_err add_times(const cJSON *cell, const char *name, struct quantil
     uint64_t n = 0, o = 0, s = 0;
     if (cJSON_IsArray(value))
         for (value = value->child; value && !err; value = value->next)
-            err = natural(value, &n) ? quantiles_add(to, n) : AT_BAD;
+            err = partial_natural(value, &n) ? quantiles_add(to, n) : AT_BAD;
     if (!cJSON_IsArray(buckets))
         return err;
     for (value = buckets->child; value && !err; value = value->next->next->next) {
-        bool good = value->next && value->next->next && natural(value, &o) && natural(value->next, &s) &&
-                    natural(value->next->next, &n) && o < QUANTILE_OCTAVES && s < QUANTILE_BUCKETS;
+        bool good = value->next && value->next->next && partial_natural(value, &o) &&
+                    partial_natural(value->next, &s) && partial_natural(value->next->next, &n) &&
+                    o < QUANTILE_OCTAVES && s < QUANTILE_BUCKETS;
         if (!good)
             return AT_BAD;
         err = quantiles_add_bucket(to, (unsigned)o, (unsigned)s, n);
     }
+    return err;
+}
+
+bool partial_hex(const char *text, size_t n, uint64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *digit = text[i] ? strchr("0123456789abcdef", text[i]) : NULL;
+        if (!digit)
+            return false;
+        *out = *out << 4 | (uint64_t)(digit - "0123456789abcdef");
+    }
+    return true;
+}
+
+static enum at_err add_user_names(const struct partial *p, struct tally *t)
+{
+    const cJSON *member = cJSON_GetObjectItemCaseSensitive(p->top, "users");
+    const char *text = cJSON_GetStringValue(member);
+    size_t len = text ? strlen(text) : 0;
+    if (!member)
+        return AT_OK;
+    if (!text || len % 16)
+        return AT_BAD;
+    uint64_t *names = malloc((len / 16 + 1) * sizeof *names);
+    enum at_err err = names ? AT_OK : AT_NOMEM;
+    for (size_t i = 0; i < len / 16 && !err; i++)
+        err = partial_hex(text + 16 * i, 16, &names[i]) ? AT_OK : AT_BAD;
+    if (!err)
+        err = tally_add_user_names(t, names, len / 16);
+    free(names);
     return err;
 }
 
@@ -229,7 +278,7 @@ static enum at_err add_cell(const cJSON *cell, struct tally *t, size_t grouping)
     memcpy(sum, c, sizeof sum);
     value = n->child;
     for (size_t i = 0; i < NUMBERS; i++, value = value->next) {
-        if (!natural(value, &number))
+        if (!partial_natural(value, &number))
             return AT_BAD;
         sum[i] += number;
     }
@@ -255,9 +304,9 @@ static enum at_err add_wordings(const struct partial *p, struct tally *t)
     enum at_err err = cJSON_IsArray(list) ? AT_OK : AT_BAD;
     for (row = err ? NULL : list->child; row && !err; row = row->next) {
         uint64_t cls, known, count;
-        if (cJSON_GetArraySize(row) != 6 || !natural(cJSON_GetArrayItem(row, 3), &cls) || cls >= AT_CLASSES ||
-            !natural(cJSON_GetArrayItem(row, 4), &known) || !natural(cJSON_GetArrayItem(row, 5), &count) ||
-            !cJSON_IsString(cJSON_GetArrayItem(row, 2)))
+        if (cJSON_GetArraySize(row) != 6 || !partial_natural(cJSON_GetArrayItem(row, 3), &cls) || cls >= AT_CLASSES ||
+            !partial_natural(cJSON_GetArrayItem(row, 4), &known) ||
+            !partial_natural(cJSON_GetArrayItem(row, 5), &count) || !cJSON_IsString(cJSON_GetArrayItem(row, 2)))
             return AT_BAD;
         const struct wording w = {name_of(cJSON_GetArrayItem(row, 0)),
                                   name_of(cJSON_GetArrayItem(row, 1)),
@@ -275,8 +324,10 @@ static enum at_err add_totals(const struct partial *p, struct tally *t)
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(p->top, "totals"), *app;
     const cJSON *apps = cJSON_GetObjectItemCaseSensitive(p->top, "apps");
     struct tally_totals totals = {0};
-    if (cJSON_GetArraySize(n) != 5 || !cJSON_IsArray(apps) || !natural(cJSON_GetArrayItem(n, 0), &totals.events) ||
-        !natural(cJSON_GetArrayItem(n, 1), &totals.calls) || !natural(cJSON_GetArrayItem(n, 2), &totals.users) ||
+    if (cJSON_GetArraySize(n) != 5 || !cJSON_IsArray(apps) ||
+        !partial_natural(cJSON_GetArrayItem(n, 0), &totals.events) ||
+        !partial_natural(cJSON_GetArrayItem(n, 1), &totals.calls) ||
+        !partial_natural(cJSON_GetArrayItem(n, 2), &totals.users) ||
         !integer(cJSON_GetArrayItem(n, 3), -NUMBER_MAX, &totals.from_us) ||
         !integer(cJSON_GetArrayItem(n, 4), -NUMBER_MAX, &totals.to_us))
         return AT_BAD;
@@ -290,6 +341,10 @@ enum at_err partial_add(const struct partial *p, struct tally *t, struct at_why 
 {
     const char *where = "totals";
     enum at_err err = add_totals(p, t);
+    if (!err) {
+        where = "users";
+        err = add_user_names(p, t);
+    }
     if (!err)
         err = add_cells(p, t, where = "scopes", 0);
     const char *by = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p->top, "by"));
@@ -301,5 +356,5 @@ enum at_err partial_add(const struct partial *p, struct tally *t, struct at_why 
         where = "errmsgs";
         err = add_wordings(p, t);
     }
-    return !err ? AT_OK : err == AT_BAD ? bad(why, where) : at_fail(why, err, "%s", at_err_text(err));
+    return !err ? AT_OK : err == AT_BAD ? partial_bad(why, where) : at_fail(why, err, "%s", at_err_text(err));
 }

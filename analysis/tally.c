@@ -44,6 +44,7 @@ void tally_free(struct tally **tally)
     free(t->wording_counts);
     free(t->strays);
     free(t->denials);
+    free(t->user_names);
     for (size_t i = 0; i < t->n_views; i++) {
         free(t->views[i].who);
         at_buf_free(&t->views[i].names);

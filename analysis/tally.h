@@ -56,6 +56,13 @@ void tally_wording(const struct tally *t, size_t i, struct wording *out);
 AT_MUST_USE enum at_err tally_cell(struct tally *t, size_t grouping, const struct at_str label[DIM_STRINGS],
                                    int64_t t_us, struct counts **out);
 AT_MUST_USE enum at_err tally_add_totals(struct tally *t, const struct tally_totals *part);
+/*
+ * The users by name: hashes (SipHash) of all names, ascending and none twice; to be freed. `others`: users of parts
+ * that do not tell them. Parts that tell them are added up so that a user of several apps, who may be in several parts,
+ * is counted once.
+ */
+AT_MUST_USE enum at_err tally_user_names(const struct tally *t, uint64_t **out, size_t *n, uint64_t *others);
+AT_MUST_USE enum at_err tally_add_user_names(struct tally *t, const uint64_t *names, size_t n);
 AT_MUST_USE enum at_err tally_add_app(struct tally *t, struct at_str name);
 AT_MUST_USE enum at_err tally_add_wording(struct tally *t, const struct wording *w);
 

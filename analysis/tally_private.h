@@ -121,6 +121,8 @@ struct tally {
     size_t n_cells;
     struct cells lone; /* calls whose scope was never asked for */
     struct tally_totals totals;
+    uint64_t *user_names; /* of parts that tell them: hashes, ascending */
+    size_t n_user_names;
 };
 
 /* An event in the tally's numbers. */

@@ -81,7 +81,8 @@ uint64_t at_hash(const void *data, size_t len, uint64_t seed); /* fast, unkeyed:
 
 /* SipHash-2-4 with a key of zeros: stable, the same everywhere. */
 uint64_t at_siphash(struct at_str bytes);
-/* Of a key: its app, a zero byte and its user. Kept in databases and in the minds of schedulers: never to be changed. */
+/* Of a key: its app, a zero byte and its user. Kept in databases and in the minds of schedulers: never to be changed.
+ */
 uint64_t at_key_hash(struct at_str app, struct at_str user);
 
 /* A share of the keys: number 1 … of. `of` 0: all of them. */
@@ -554,6 +555,27 @@ struct at_reading {
     bool alone;      /* no event of another share was among them */
 };
 void at_reader_reading(const struct at_reader *r, struct at_reading *out);
+
+/* Which shares of a recording are there, for what is put together from parts. */
+struct at_shares {
+    uint32_t of;
+    uint8_t *have; /* bits */
+    struct at_reading reading;
+};
+AT_MUST_USE enum at_err at_shares_new(uint32_t of, struct at_shares *out); /* none is there */
+void at_shares_free(struct at_shares *s);
+bool at_shares_has(const struct at_shares *s, uint32_t number); /* 1 … of */
+void at_shares_set(struct at_shares *s, uint32_t number);
+/* Each has read all of one recording; or each a tape of its own, with the id of what these were taken from. */
+bool at_shares_same_recording(const struct at_shares *a, const struct at_shares *b);
+/* AT_BAD: they do not belong together, or have a share in common. */
+AT_MUST_USE enum at_err at_shares_join(struct at_shares *sum, const struct at_shares *part, struct at_why *why);
+/* The first one that is missing, 0 where none is; and how many are. */
+uint32_t at_shares_missing(const struct at_shares *s, uint32_t *n_missing);
+/* Appends the missing ones as a list, "3, 5 and 7". */
+AT_MUST_USE enum at_err at_shares_missing_text(const struct at_shares *s, struct at_buf *out);
+/* Says which are missing for 'COMMAND merge': AT_EXIT_TROUBLE; AT_EXIT_NONE where none is. */
+int at_cli_missing_shares(const char *command, const struct at_shares *s);
 /* True if the next event has to be read from something that may make one wait: a good moment to flush one's output. */
 bool at_reader_would_wait(const struct at_reader *r);
 void at_reader_close(struct at_reader **r);

@@ -359,17 +359,16 @@ static enum at_err fill_head(struct run *r, const struct print_totals *t, struct
                                  .saw_login = c->saw_login,
                                  .saw_user_info = c->saw_user_info};
     p->max = r->max;
-    p->share.of = shard.of;
+    enum at_err err = at_shares_new(shard.of, &p->share);
     p->share.reading = r->reading;
-    p->share.have = calloc(shard.of / 8 + 1, 1);
     p->n_known = known_count(r->known);
     p->known_seen = calloc(p->n_known + 1, 1);
-    if (!p->share.have || !p->known_seen)
+    if (err || !p->known_seen)
         return AT_NOMEM;
-    p->share.have[(shard.number - 1) / 8] = (uint8_t)(1u << ((shard.number - 1) % 8));
+    at_shares_set(&p->share, shard.number);
     for (size_t i = 0; i < p->n_known; i++)
         p->known_seen[i] = known_seen(r->known, i);
-    enum at_err err = at_json_quote(&texts[0], at_str(r->profile_name));
+    err = at_json_quote(&texts[0], at_str(r->profile_name));
     if (!err)
         err = put_options(r, &texts[1]);
     if (!err)

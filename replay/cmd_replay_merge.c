@@ -33,23 +33,6 @@ static int add_all(const char *const *paths, size_t n, struct part *sum)
     return AT_EXIT_NONE;
 }
 
-/* All shares have to be there. */
-static int check_whole(const struct part *sum)
-{
-    uint32_t n, first = part_missing(sum, &n);
-    struct at_buf list = {0};
-    if (!first)
-        return AT_EXIT_NONE;
-    int status = part_missing_text(sum, &list)
-                     ? at_cli_trouble("replay merge: out of memory")
-                     : at_cli_trouble("replay merge: share%s %.*s of %u %s missing: make %s with 'replay --partial "
-                                      "--shard %u/%u'",
-                                      n == 1 ? "" : "s", AT_STR_FMT(at_buf_view(&list)), sum->share.of,
-                                      n == 1 ? "is" : "are", n == 1 ? "it" : "them", first, sum->share.of);
-    at_buf_free(&list);
-    return status;
-}
-
 /* The accepted divergences that no share has seen. */
 static enum at_err put_vanished(const struct part *sum, struct at_buf *out, uint64_t *n)
 {
@@ -124,7 +107,7 @@ int replay_merge(const struct merge_request *q, struct print *print)
     struct at_why why = {{0}};
     int status = add_all(q->paths, q->n_paths, &sum);
     if (status == AT_EXIT_NONE && !q->partial)
-        status = check_whole(&sum);
+        status = at_cli_missing_shares("replay", &sum.share);
     enum at_err err = AT_OK;
     if (status == AT_EXIT_NONE && q->output)
         err = at_output_open(q->output, &print->output, &print->output_why);

@@ -39,15 +39,24 @@ static bool next_number(struct at_str *rest, uint64_t *out)
     return true;
 }
 
+/* Goes behind the bracket. */
+static bool open_array(struct at_str *array)
+{
+    if (array->len < 2 || array->ptr[0] != '[')
+        return false;
+    array->ptr++;
+    array->len--;
+    return true;
+}
+
 static bool numbers(struct at_str array, uint64_t *out, size_t n)
 {
-    struct at_str rest = {array.ptr + 1, array.len - 1};
-    if (array.len < 2 || array.ptr[0] != '[')
+    if (!open_array(&array))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (!next_number(&rest, &out[i]))
+        if (!next_number(&array, &out[i]))
             return false;
-    return rest.len == 0;
+    return array.len == 0;
 }
 
 static bool member_number(struct at_str line, const char *name, uint64_t *out)
@@ -56,30 +65,29 @@ static bool member_number(struct at_str line, const char *name, uint64_t *out)
     return value.ptr && number(value, out);
 }
 
-static bool parse_have(struct at_str line, struct part_share *s)
+static bool parse_have(struct at_str line, struct at_shares *s)
 {
     uint64_t of, n;
-    struct at_str have = at_json_member(line, "have"), rest = {have.ptr + 1, have.len - 1};
-    if (!member_number(line, "of", &of) || of < 1 || of > AT_SHARDS_MAX || have.len < 2 || have.ptr[0] != '[')
+    struct at_str rest = at_json_member(line, "have");
+    if (!member_number(line, "of", &of) || of < 1 || of > AT_SHARDS_MAX || !open_array(&rest) ||
+        at_shares_new((uint32_t)of, s))
         return false;
-    s->of = (uint32_t)of;
-    s->have = calloc(of / 8 + 1, 1);
-    while (s->have && rest.len > 1) {
+    while (rest.len > 1) {
         if (!next_number(&rest, &n) || n < 1 || n > of)
             return false;
-        s->have[(n - 1) / 8] |= (uint8_t)(1u << ((n - 1) % 8));
+        at_shares_set(s, (uint32_t)n);
     }
-    return s->have != NULL;
+    return true;
 }
 
 static bool parse_known(struct at_str line, struct part *p)
 {
-    struct at_str seen = at_json_member(line, "seen"), rest = {seen.ptr + 1, seen.len - 1};
+    struct at_str rest = at_json_member(line, "seen");
     uint64_t n;
     p->known = at_json_member(line, "accepted");
-    if (!p->known.ptr || seen.len < 2 || p->known.ptr[0] != '[' || seen.ptr[0] != '[')
+    if (p->known.len < 2 || p->known.ptr[0] != '[' || !open_array(&rest))
         return false;
-    p->known_seen = calloc(seen.len, 1);
+    p->known_seen = calloc(rest.len + 1, 1);
     while (p->known_seen && rest.len > 1) {
         if (!next_number(&rest, &n) || n > 1)
             return false;
@@ -191,21 +199,14 @@ void part_free(struct part *p)
     free(p->texts);
     free(p->lines);
     free(p->known_seen);
-    free(p->share.have);
+    at_shares_free(&p->share);
     *p = (struct part){0};
 }
 
 /* ---- Putting together */
 
-/* Each share has read all of one recording; or each has a tape of its own, with the id of what it was taken from. */
-static bool same_recording(const struct at_reading *a, const struct at_reading *b)
-{
-    return (a->print == b->print && a->events == b->events) || (a->alone && b->alone && a->tape == b->tape);
-}
-
 static enum at_err fits(const struct part *sum, const struct part *part, struct at_why *why)
 {
-    const struct part_share *a = &sum->share, *b = &part->share;
     if (!at_str_eq(sum->profile, part->profile))
         return at_fail(why, AT_BAD, "made with profile %.*s, the parts before it with %.*s", AT_STR_FMT(part->profile),
                        AT_STR_FMT(sum->profile));
@@ -213,21 +214,15 @@ static enum at_err fits(const struct part *sum, const struct part *part, struct 
         return at_fail(why, AT_BAD, "made with other options than the parts before it");
     if (sum->max != part->max)
         return at_fail(why, AT_BAD, "made with another --max than the parts before it");
-    if (a->of != b->of)
-        return at_fail(why, AT_BAD, "a share of %" PRIu32 ", the parts before it are shares of %" PRIu32, b->of, a->of);
-    if (!same_recording(&a->reading, &b->reading))
+    if (!at_shares_same_recording(&sum->share, &part->share))
         return at_fail(why, AT_BAD, "of another recording than the parts before it");
-    for (uint32_t i = 0; i < a->of; i++)
-        if (a->have[i / 8] & b->have[i / 8] & 1u << (i % 8))
-            return at_fail(why, AT_BAD, "share %" PRIu32 " of %" PRIu32 " is there already", i + 1, a->of);
     return AT_OK;
 }
 
-static void add_sums(struct part *sum, const struct part *part)
+static void add_sums(struct part *sum, const struct part *part, bool apart)
 {
     struct part_sums *to = &sum->sums;
     const struct part_sums *from = &part->sums;
-    bool apart = sum->share.reading.print != part->share.reading.print;
 #define X(name) to->name += from->name;
     PART_SUM_MAP(X)
 #undef X
@@ -239,12 +234,6 @@ static void add_sums(struct part *sum, const struct part *part)
     to->saw_user_info = to->saw_user_info || from->saw_user_info;
     for (size_t i = 0; i < sum->n_known; i++)
         sum->known_seen[i] |= part->known_seen[i];
-    for (uint32_t i = 0; i <= sum->share.of / 8; i++)
-        sum->share.have[i] |= part->share.have[i];
-    if (apart) {
-        sum->share.reading.events += part->share.reading.events;
-        sum->share.reading.print ^= part->share.reading.print;
-    }
 }
 
 enum at_err part_add(struct part *sum, struct part *part, struct at_why *why)
@@ -255,6 +244,9 @@ enum at_err part_add(struct part *sum, struct part *part, struct at_why *why)
         return AT_OK;
     }
     enum at_err err = fits(sum, part, why);
+    bool apart = sum->share.reading.print != part->share.reading.print;
+    if (!err)
+        err = at_shares_join(&sum->share, &part->share, why);
     if (err)
         return err;
     struct at_buf *texts = realloc(sum->texts, (sum->n_texts + part->n_texts) * sizeof *texts);
@@ -269,7 +261,7 @@ enum at_err part_add(struct part *sum, struct part *part, struct at_why *why)
     memcpy(sum->texts + sum->n_texts, part->texts, part->n_texts * sizeof *texts);
     if (part->n_lines)
         memcpy(sum->lines + sum->n_lines, part->lines, part->n_lines * sizeof *lines);
-    add_sums(sum, part);
+    add_sums(sum, part, apart);
     sum->n_texts += part->n_texts;
     sum->n_lines += part->n_lines;
     part->n_texts = 0;
@@ -305,34 +297,4 @@ void part_sort(struct part *p)
             p->lines[n++] = p->lines[i];
     }
     p->n_lines = n;
-}
-
-uint32_t part_missing(const struct part *p, uint32_t *n_missing)
-{
-    uint32_t first = 0;
-    *n_missing = 0;
-    for (uint32_t i = p->share.of; i-- > 0;) {
-        if (p->share.have[i / 8] >> (i % 8) & 1)
-            continue;
-        first = i + 1;
-        ++*n_missing;
-    }
-    return first;
-}
-
-enum at_err part_missing_text(const struct part *p, struct at_buf *out)
-{
-    uint32_t left;
-    enum at_err err = AT_OK;
-    part_missing(p, &left);
-    for (uint32_t i = 0, told = 0; i < p->share.of && left && !err; i++) {
-        if (p->share.have[i / 8] >> (i % 8) & 1)
-            continue;
-        if (told == 20)
-            return at_buf_printf(out, " and %" PRIu32 " more", left);
-        err = at_buf_printf(out, "%s%" PRIu32, told == 0 ? "" : left == 1 ? " and " : ", ", i + 1);
-        told++;
-        left--;
-    }
-    return err;
 }

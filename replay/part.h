@@ -14,15 +14,8 @@
 #define PART_SCHEMA "authtape.replay-partial/1"
 #define PART_FILE_MAX ((size_t)1 << 32)
 
-/* Which shares of which recording. */
-struct part_share {
-    uint32_t of;
-    uint8_t *have; /* bits: of these shares */
-    struct at_reading reading;
-};
-
 /* Numbers that add up. */
-#define PART_SUM_MAP(X)                                                                                             \
+#define PART_SUM_MAP(X)                                                                                                \
     X(events)                                                                                                          \
     X(calls)                                                                                                           \
     X(keys)                                                                                                            \
@@ -54,10 +47,10 @@ struct part_line {
 /* One part, or several put together. */
 struct part {
     struct at_str profile, options, tape; /* as they are written: quoted texts */
-    struct at_str known;            /* the array of accepted divergences, as it is written */
-    uint8_t *known_seen;            /* of each of them */
+    struct at_str known;                  /* the array of accepted divergences, as it is written */
+    uint8_t *known_seen;                  /* of each of them */
     size_t n_known;
-    struct part_share share;
+    struct at_shares share;
     uint64_t max; /* divergences beyond are not among the findings */
     struct part_sums sums;
     struct part_line *lines; /* in order, once part_sort was called */
@@ -72,10 +65,6 @@ AT_MUST_USE enum at_err part_parse(struct at_buf *text, struct part *out, struct
 AT_MUST_USE enum at_err part_add(struct part *sum, struct part *part, struct at_why *why);
 /* Sorts the findings, and drops hints that were given before. */
 void part_sort(struct part *p);
-/* The first share that is missing, 0 where none is; and how many are. */
-uint32_t part_missing(const struct part *p, uint32_t *n_missing);
-/* The missing ones as a list, "3, 5 and 7". */
-AT_MUST_USE enum at_err part_missing_text(const struct part *p, struct at_buf *out);
 void part_free(struct part *p);
 
 /* ---- Writing */
@@ -84,9 +73,9 @@ void part_free(struct part *p);
 AT_MUST_USE enum at_err part_put_head(struct at_buf *out, const struct part *p);
 AT_MUST_USE enum at_err part_put_end(struct at_buf *out, uint64_t n_lines);
 AT_MUST_USE enum at_err part_put_divergence(struct at_buf *out, const struct at_check_order *order,
-                                               const struct at_divergence *d, enum standing how, struct at_str excerpt);
+                                            const struct at_divergence *d, enum standing how, struct at_str excerpt);
 AT_MUST_USE enum at_err part_put_inferred(struct at_buf *out, const struct at_check_order *order,
-                                             const struct at_inferred *i);
+                                          const struct at_inferred *i);
 AT_MUST_USE enum at_err part_put_hint(struct at_buf *out, const struct at_check_order *order, const char *text);
 
 /* ---- Reading findings again */

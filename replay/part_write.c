@@ -5,16 +5,16 @@
 
 enum at_err part_put_head(struct at_buf *out, const struct part *p)
 {
-    const struct part_share *s = &p->share;
+    const struct at_shares *s = &p->share;
     const char *between = "";
     enum at_err err = at_buf_printf(out,
                                     "{\"schema\":\"" PART_SCHEMA
                                     "\",\"profile\":%.*s,\"options\":%.*s,\"tape\":%.*s,\"of\":%" PRIu32 ",\"have\":[",
                                     AT_STR_FMT(p->profile), AT_STR_FMT(p->options), AT_STR_FMT(p->tape), s->of);
-    for (uint32_t i = 0; i < s->of && !err; i++) {
-        if (!(s->have[i / 8] >> (i % 8) & 1))
+    for (uint32_t n = 1; n <= s->of && !err; n++) {
+        if (!at_shares_has(s, n))
             continue;
-        err = at_buf_printf(out, "%s%" PRIu32, between, i + 1);
+        err = at_buf_printf(out, "%s%" PRIu32, between, n);
         between = ",";
     }
     if (!err)

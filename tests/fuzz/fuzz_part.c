@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         there = take(&sum, (struct at_str){all.ptr + first + 1, size - first - 1}) || there;
     if (there) {
         part_sort(&sum);
-        if (part_missing(&sum, &n) && part_missing_text(&sum, &missing))
+        if (at_shares_missing(&sum.share, &n) && at_shares_missing_text(&sum.share, &missing))
             abort();
         if (part_put_head(&again, &sum))
             abort();
