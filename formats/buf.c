@@ -154,10 +154,8 @@ enum at_err at_buf_str(struct at_buf *b, struct at_str s)
     return at_buf_add(b, s.ptr, s.len);
 }
 
-enum at_err at_buf_printf(struct at_buf *b, const char *fmt, ...)
+enum at_err at_buf_vprintf(struct at_buf *b, const char *fmt, va_list args)
 {
-    va_list args;
-    va_start(args, fmt);
     va_list again;
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
@@ -167,6 +165,14 @@ enum at_err at_buf_printf(struct at_buf *b, const char *fmt, ...)
         b->len += (size_t)n;
     }
     va_end(again);
+    return err;
+}
+
+enum at_err at_buf_printf(struct at_buf *b, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    enum at_err err = at_buf_vprintf(b, fmt, args);
     va_end(args);
     return err;
 }

@@ -10,6 +10,7 @@
 #ifndef AUTHTAPE_FORMATS_H
 #define AUTHTAPE_FORMATS_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -113,6 +114,7 @@ AT_MUST_USE enum at_err at_buf_reserve(struct at_buf *b, size_t more_bytes);
 AT_MUST_USE enum at_err at_buf_add(struct at_buf *b, const void *data, size_t len);
 AT_MUST_USE enum at_err at_buf_str(struct at_buf *b, struct at_str s);
 AT_MUST_USE enum at_err at_buf_printf(struct at_buf *b, const char *fmt, ...) AT_PRINTF(2, 3);
+AT_MUST_USE enum at_err at_buf_vprintf(struct at_buf *b, const char *fmt, va_list args) AT_PRINTF(2, 0);
 void at_buf_drop(struct at_buf *b, size_t front_bytes); /* removes from the front */
 void at_buf_free(struct at_buf *b);
 struct at_str at_buf_view(const struct at_buf *b); /* valid until the buffer changes */

@@ -21,6 +21,8 @@ struct run {
     uint64_t wanted, seen;
     struct at_profile *profile;
     struct at_target target;
+    struct at_str app, user;  /* the target's */
+    uint64_t event, end;      /* its number in the tape, and how far the tape was read when it was found */
     struct at_buf names;      /* what the target's views point into */
     struct at_event **events; /* of the target's user */
     size_t n, cap;
@@ -34,7 +36,7 @@ static enum at_err pick(void *ctx, const struct at_divergence *d)
     if (r->seen++ != r->wanted)
         return AT_OK;
     const struct at_str from[] = {d->app, d->user, d->scope, d->api};
-    struct at_str *to[] = {&r->target.app, &r->target.user, &r->target.scope, &r->target.api};
+    struct at_str *to[] = {&r->app, &r->user, &r->target.scope, &r->target.api};
     enum at_err err = at_buf_reserve(&r->names, d->app.len + d->user.len + d->scope.len + d->api.len + 1);
     for (size_t i = 0; i < 4 && !err; i++) {
         const char *at = r->names.ptr + r->names.len;
@@ -42,24 +44,32 @@ static enum at_err pick(void *ctx, const struct at_divergence *d)
         *to[i] = from[i].ptr ? (struct at_str){at, from[i].len} : (struct at_str){0};
     }
     r->target.cls = d->cls;
+    r->event = d->at.event;
     return err ? err : AT_STOP;
+}
+
+static void get_whole(void *ctx, size_t i, struct at_event *ev)
+{
+    at_reader_batch_event(ctx, i, ev);
 }
 
 static enum at_err find_target(struct run *r, struct at_why *why)
 {
     const struct at_check_sink sink = {.ctx = r, .divergence = pick};
+    struct at_check_options wordless = r->check_options;
     struct at_reader *reader = NULL;
     struct at_checker *c = NULL;
-    struct at_event ev;
-    uint64_t index;
+    struct at_tape_batch batch;
+    uint64_t first;
     const char *path = r->path;
+    wordless.wordless = true;
     enum at_err err = at_reader_open(&path, 1, &(struct at_reader_options){0}, &reader, why);
     if (!err)
-        err = at_checker_new(r->profile, &r->check_options, &sink, &c);
-    while (!err) {
-        err = at_reader_next(reader, &ev, &index, why);
-        if (!err)
-            err = at_checker_event(c, &ev, index);
+        err = at_checker_new(r->profile, &wordless, &sink, &c);
+    while (!err && !(err = at_reader_next_batch(reader, &batch, &first, why))) {
+        const struct at_whole_events whole = {.ctx = reader, .get = get_whole};
+        r->end = first + batch.n;
+        err = at_checker_batch(c, &batch, first, &whole);
     }
     if (err == AT_END)
         err = at_checker_finish(c);
@@ -88,21 +98,24 @@ static enum at_err keep_event(struct run *r, const struct at_event *ev)
     return r->events[r->n++] ? AT_OK : AT_NOMEM;
 }
 
-/* All that can matter: the events of the target's user; for a fault that leaks between users they are the same. */
+/*
+ * All that can matter: the events of the target's user up to where it was found; for a fault that leaks between users
+ * they are the same.
+ */
 static enum at_err read_user(struct run *r, struct at_why *why)
 {
-    struct at_reader_options only = {.app = r->target.app, .user = r->target.user};
+    struct at_reader_options only = {.app = r->app, .user = r->user};
     struct at_reader *reader = NULL;
     struct at_event ev;
+    uint64_t index = 0;
     const char *path = r->path;
     enum at_err err = at_reader_open(&path, 1, &only, &reader, why);
-    while (!err) {
-        err = at_reader_next(reader, &ev, NULL, why);
-        if (!err)
-            err = keep_event(r, &ev);
+    while (!err && !(err = at_reader_next(reader, &ev, &index, why)) && index < r->end) {
+        if (index == r->event)
+            r->target.event = r->n;
+        err = keep_event(r, &ev);
     }
-    if (reader)
-        at_cli_warn_damage(reader);
+    at_cli_warn_damage(reader);
     at_reader_close(&reader);
     return err == AT_END ? AT_OK : err;
 }

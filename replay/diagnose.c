@@ -61,6 +61,7 @@ static enum at_err add_variant(struct at_diagnosis *d, const struct at_check_opt
     struct variant *v = &d->variants[d->n];
     struct at_check_options mine = *options;
     struct at_check_sink sink = {.ctx = v, .divergence = note, .inferred = count_inferred};
+    mine.wordless = true;
     mine.fault = v->fault = fault;
     mine.fault_scope = v->scope = scope;
     mine.fault_for = v->for_scope = for_scope;

@@ -1,4 +1,5 @@
 /* findings.c: divergences: their class, their rule, and the words. */
+#include <stdarg.h>
 #include <string.h>
 
 #include "replay/private.h"
@@ -21,11 +22,24 @@ struct verdict {
     const char *expected;
 };
 
+/* Writes what was observed to c->text[1]. */
+AT_PRINTF(2, 3) static enum at_err observe(struct at_checker *c, const char *format, ...)
+{
+    va_list args;
+    c->text[1].len = 0;
+    if (c->options.wordless)
+        return AT_OK;
+    va_start(args, format);
+    enum at_err err = at_buf_vprintf(&c->text[1], format, args);
+    va_end(args);
+    return err ? err : at_buf_add(&c->text[1], "", 1);
+}
+
 /* Fills in what all divergences have, and hands it on. The observed text stands in c->text[1]. */
 static enum at_err tell(struct at_checker *c, const struct finding *f, const struct verdict *v)
 {
     struct at_witness w;
-    struct at_buf *observed = &c->text[1], *why = &c->text[2];
+    struct at_buf *why = &c->text[2];
     bool scoped = f->scope != AT_NO_SCOPE;
     struct at_divergence d = {.cls = v->cls,
                               .rule = v->rule,
@@ -46,17 +60,18 @@ static enum at_err tell(struct at_checker *c, const struct finding *f, const str
     } else if (f->ev->has & AT_HAS_CALL) {
         d.call = f->ev->call;
     }
-    enum at_err err = at_buf_add(observed, "", 1);
-    if (!err && scoped && v->states)
-        err = known_witness(c, f->key, f->scope, &w, &c->text[3], &d.n_witness);
-    d.witness = &w;
+    enum at_err err = AT_OK;
+    if (!c->options.wordless) {
+        d.witness = &w;
+        d.observed = c->text[1].ptr;
+        if (scoped && v->states)
+            err = known_witness(c, f->key, f->scope, &w, &c->text[3], &d.n_witness);
+        if (!err)
+            err = words_explain(why, &d, &(struct at_reason){.witness = d.witness, .n_witness = d.n_witness});
+        d.explanation = why->ptr;
+    }
     if (err)
         return err;
-    d.observed = observed->ptr;
-    err = words_explain(why, &d, &(struct at_reason){.witness = d.witness, .n_witness = d.n_witness});
-    if (err)
-        return err;
-    d.explanation = why->ptr;
     c->totals.divergences++;
     return c->sink.divergence ? c->sink.divergence(c->sink.ctx, &d) : AT_OK;
 }
@@ -102,10 +117,9 @@ enum at_err find_prompt(struct at_checker *c, const struct finding *found)
         v.states = 0;
         v.expected = "a prompt only for a call that asks for the scope";
     }
-    c->text[1].len = 0;
-    enum at_err err = at_buf_printf(&c->text[1], "%s for %.*s came up",
-                                    v.cls == AT_DIVERGENCE_DUPLICATE_PROMPT ? "a second prompt" : "a prompt",
-                                    AT_STR_FMT(c->profile->scopes[f.scope].name));
+    enum at_err err =
+        observe(c, "%s for %.*s came up", v.cls == AT_DIVERGENCE_DUPLICATE_PROMPT ? "a second prompt" : "a prompt",
+                AT_STR_FMT(c->profile->scopes[f.scope].name));
     return err ? err : tell(c, &f, &v);
 }
 
@@ -122,8 +136,7 @@ enum at_err find_decision(struct at_checker *c, const struct finding *found)
         v.rule = states & 1u << AT_GRANTED ? "R5" : "R6";
         v.expected = states & 1u << AT_GRANTED ? "success without a prompt" : "a denied failure without a prompt";
     }
-    c->text[1].len = 0;
-    enum at_err err = at_buf_printf(&c->text[1], "the user answered a prompt (%s)", at_answer_text(f.ev->answer));
+    enum at_err err = observe(c, "the user answered a prompt (%s)", at_answer_text(f.ev->answer));
     return err ? err : tell(c, &f, &v);
 }
 
@@ -133,9 +146,8 @@ enum at_err find_flip(struct at_checker *c, const struct finding *f)
                         .rule = "R9",
                         .states = key_states(c, f->key, f->scope),
                         .expected = "no switch for a scope that was never asked for"};
-    c->text[1].len = 0;
-    enum at_err err = at_buf_printf(&c->text[1], "the user turned %.*s %s in settings",
-                                    AT_STR_FMT(c->profile->scopes[f->scope].name), f->ev->granted ? "on" : "off");
+    enum at_err err = observe(c, "the user turned %.*s %s in settings", AT_STR_FMT(c->profile->scopes[f->scope].name),
+                              f->ev->granted ? "on" : "off");
     return err ? err : tell(c, f, &v);
 }
 
@@ -187,9 +199,8 @@ enum at_err find_outcome(struct at_checker *c, const struct finding *f)
 {
     bool waits = f->call->prompted && key_seen_up(f->key, f->scope);
     struct verdict v = f->call->decided || waits ? ignored(f) : misjudged(c, f, key_states(c, f->key, f->scope));
-    c->text[1].len = 0;
-    enum at_err err = at_buf_printf(&c->text[1], "%.*s was answered \"%.*s\" (%s)", AT_STR_FMT(f->call->api),
-                                    AT_STR_FMT(f->ev->err_msg), at_class_text(f->cls));
+    enum at_err err = observe(c, "%.*s was answered \"%.*s\" (%s)", AT_STR_FMT(f->call->api),
+                              AT_STR_FMT(f->ev->err_msg), at_class_text(f->cls));
     return err ? err : tell(c, f, &v);
 }
 
@@ -209,11 +220,10 @@ enum at_err find_setting(struct at_checker *c, const struct finding *f, int list
         v.cls = AT_DIVERGENCE_SETTING_WRONG;
         v.expected = listed ? "listed as false" : "listed as true";
     }
-    c->text[1].len = 0;
-    enum at_err err = at_buf_printf(&c->text[1], "%.*s %s", AT_STR_FMT(scope),
-                                    listed < 0 ? "is not listed"
-                                    : listed   ? "is listed as true"
-                                               : "is listed as false");
+    enum at_err err = observe(c, "%.*s %s", AT_STR_FMT(scope),
+                              listed < 0 ? "is not listed"
+                              : listed   ? "is listed as true"
+                                         : "is listed as false");
     return err ? err : tell(c, f, &v);
 }
 
@@ -223,9 +233,7 @@ enum at_err find_wrong_api(struct at_checker *c, const struct finding *f, struct
         .cls = AT_DIVERGENCE_WRONG_API, .rule = "R12", .expected = "an answer that names the called API"};
     if (at_profile_lacks(c->profile, 12))
         return AT_OK;
-    c->text[1].len = 0;
-    enum at_err err =
-        at_buf_printf(&c->text[1], "the answer to %.*s names %.*s", AT_STR_FMT(f->call->api), AT_STR_FMT(named));
+    enum at_err err = observe(c, "the answer to %.*s names %.*s", AT_STR_FMT(f->call->api), AT_STR_FMT(named));
     return err ? err : tell(c, f, &v);
 }
 
@@ -234,8 +242,7 @@ enum at_err find_no_answer(struct at_checker *c, const struct finding *f)
     struct verdict v = {.cls = AT_DIVERGENCE_NO_ANSWER, .rule = "R12", .expected = "an answer"};
     if (at_profile_lacks(c->profile, 12))
         return AT_OK;
-    c->text[1].len = 0;
-    enum at_err err = at_buf_printf(&c->text[1], "%.*s was never answered", AT_STR_FMT(f->call->api));
+    enum at_err err = observe(c, "%.*s was never answered", AT_STR_FMT(f->call->api));
     return err ? err : tell(c, f, &v);
 }
 
@@ -244,8 +251,7 @@ enum at_err find_second_answer(struct at_checker *c, const struct finding *f)
     struct verdict v = {.cls = AT_DIVERGENCE_SECOND_ANSWER, .rule = "R12", .expected = "one answer to a call"};
     if (at_profile_lacks(c->profile, 12))
         return AT_OK;
-    c->text[1].len = 0;
-    enum at_err err = at_buf_printf(&c->text[1], "call %.*s was answered a second time: \"%.*s\"",
-                                    AT_STR_FMT(f->ev->call), AT_STR_FMT(f->ev->err_msg));
+    enum at_err err = observe(c, "call %.*s was answered a second time: \"%.*s\"", AT_STR_FMT(f->ev->call),
+                              AT_STR_FMT(f->ev->err_msg));
     return err ? err : tell(c, f, &v);
 }

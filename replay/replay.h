@@ -135,6 +135,7 @@ struct at_check_options { /* zero means the default */
     uint32_t grace_ms;             /* `no-answer` after this long; 0: 30 s */
     size_t configurations;         /* cap for one key; 0: default */
     enum at_fault fault;           /* check against this variant of the machine */
+    bool wordless;                 /* divergences need no witness, and have no `observed` and `explanation` */
     bool on_branches;              /* the long way, which the short one is compared with: the same verdicts, slower */
     size_t fault_scope, fault_for; /* AT_FAULT_SCOPE_FOR_SCOPE: `fault_scope` answers calls of `fault_for` */
     /*
@@ -271,12 +272,13 @@ AT_MUST_USE enum at_err at_diagnosis_finish(struct at_diagnosis *d, const struct
 /* What makes a divergence the same one in a part of the recording. */
 struct at_target {
     enum at_divergence_class cls;
-    struct at_str app, user, scope, api;
+    uint64_t event; /* its number among those given */
+    struct at_str scope, api;
 };
 
 /*
- * Marks in `keep` (n entries) a part of the events of one user that still shows the divergence, and from which no event
- * can be left out. AT_NOTFOUND: not even all of them show it.
+ * Marks in `keep` (n entries) a part of the events of one user that still shows the divergence, and from which no event,
+ * call or stream can be left out. AT_NOTFOUND: not even all of them show it.
  */
 AT_MUST_USE enum at_err at_minimize(const struct at_profile *profile, const struct at_check_options *options,
                                     const struct at_event *const *events, size_t n, const struct at_target *target,

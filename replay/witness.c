@@ -687,6 +687,7 @@ enum at_err witness_search(const struct at_profile *profile, const struct at_che
     q.options.strict = false; /* that nothing happened unseen is a fact like others */
     q.options.fault = AT_FAULT_NONE;
     q.options.on_branches = true;
+    q.options.wordless = true;
     q.items = err ? NULL : malloc((past->n + 3) * sizeof *q.items);
     if (err || !q.items)
         return err ? err : AT_NOMEM;

@@ -6,8 +6,9 @@
  *
  * NDJSON goes to standard output. LIST are the kinds that the recording sees (prompts,decisions,settings,resets;
  * default all; "" none). The manifest is one JSON object; `first` is the number of the first event that a right host
- * would not have given, -1 where the fault never shows. It is known where everything is observed: calls of a user come
- * one after the other, so a shadow of the reference machine has one state a scope. Otherwise it is absent.
+ * would not have given, -1 where the fault never shows, `firsts` the same of each user. They are known where everything
+ * is observed: calls of a user come one after the other, so a shadow of the reference machine, which lives through the
+ * same as the host, has one state a scope. Otherwise they are absent.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -70,6 +71,7 @@ struct record {
 
 struct user {
     unsigned number;
+    int64_t first; /* event that shows the fault, -1: none yet */
     struct record records[SCOPES];
     enum state shadow[SCOPES]; /* as a right host would have it */
 };
@@ -107,11 +109,13 @@ static void set_state(struct record *r, enum state to)
 /* ---- The tape */
 
 /* Begins an event; `wrong`: no right host gives it here. The caller ends the line. */
-static void begin(struct sim *s, const struct user *u, const char *kind, bool wrong)
+static void begin(struct sim *s, struct user *u, const char *kind, bool wrong)
 {
     s->clock_us += 20000 + (int64_t)roll(s, 300000);
     if (wrong && s->first < 0)
         s->first = (int64_t)s->events;
+    if (wrong && u->first < 0)
+        u->first = (int64_t)s->events;
     s->events++;
     printf("{\"t\":%" PRId64
            ",\"kind\":\"%s\",\"app\":\"wx5f4d3c2b1a0\",\"user\":\"u%u\",\"stream\":\"s%u\",\"platform\":\"%s\"",
@@ -131,7 +135,7 @@ static void write_snapshot(const enum state states[SCOPES])
     printf("}");
 }
 
-static void begin_call(struct sim *s, const struct user *u, const char *api)
+static void begin_call(struct sim *s, struct user *u, const char *api)
 {
     begin(s, u, "call", false);
     printf(",\"call\":\"%" PRIu64 "\",\"api\":\"%s\"", ++s->calls, api);
@@ -311,6 +315,7 @@ static void start(struct sim *s, struct user *u, unsigned number)
 {
     const char *comma = "";
     u->number = number;
+    u->first = -1;
     begin(s, u, "start", false);
     printf(",\"fresh\":true,\"observes\":[");
     for (unsigned i = 0; i < 4; i++) {
@@ -372,8 +377,12 @@ static int write_manifest(const struct sim *s, const char *path, uint64_t seed)
         return 2;
     fprintf(f, "{\"fault\":\"%s\",\"seed\":%" PRIu64 ",\"users\":%u,\"events\":%" PRIu64, fault_names[s->fault], seed,
             s->n_users, s->events);
-    if (s->observes == ALL)
-        fprintf(f, ",\"first\":%" PRId64, s->first);
+    if (s->observes == ALL) {
+        fprintf(f, ",\"first\":%" PRId64 ",\"firsts\":[", s->first);
+        for (unsigned i = 0; i < s->n_users; i++)
+            fprintf(f, "%s%" PRId64, i ? "," : "", s->users[i].first);
+        fputc(']', f);
+    }
     if (s->fault == SCOPE_FOR_SCOPE)
         fprintf(f, ",\"scope\":\"scope.%s\",\"answers_for\":\"scope.%s\"", scopes[s->answering], scopes[s->asking]);
     fputs("}\n", f);
