@@ -54,6 +54,12 @@ AT_CPPFLAGS += -DAT_MICROHTTPD
 LIBS += $(call pkg,--libs,libmicrohttpd nettle)
 endif
 
+# Nettle alone makes pseudonyms, for `--redact`.
+ifneq ($(shell $(PKG_CONFIG) --exists nettle 2>/dev/null && echo yes),)
+AT_CPPFLAGS += -DAT_NETTLE
+LIBS += $(call pkg,--libs,nettle)
+endif
+
 # And libseccomp, for the sandbox: without it, --sandbox=require says so.
 ifneq ($(shell $(PKG_CONFIG) --exists libseccomp 2>/dev/null && echo yes),)
 AT_CPPFLAGS += -DAT_SECCOMP $(patsubst -I%,-isystem %,$(call pkg,--cflags,libseccomp))

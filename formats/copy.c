@@ -34,16 +34,27 @@ static int output_trouble(const char *to, const struct at_why *why)
     return at_cli_trouble("%s: %s", strcmp(to, "-") ? to : "standard output", why->text);
 }
 
+/* From where, what happens to each event on its way, and in what form it comes out. */
+struct way {
+    const struct at_reader_options *options;
+    struct at_redactor *redactor; /* or NULL */
+    const struct at_tape_options *form;
+};
+
 /* Every event of the reader into the encoder. AT_END when all was read. */
-static enum at_err encode_all(struct at_reader *r, struct at_tape_encoder *enc, struct at_output *out,
-                              struct at_buf *bytes, struct at_why *in_why, struct at_why *out_why)
+static enum at_err encode_all(struct at_reader *r, const struct way *way, struct at_tape_encoder *enc,
+                              struct at_output *out, struct at_buf *bytes, struct at_why *in_why,
+                              struct at_why *out_why)
 {
-    struct at_event ev;
+    struct at_event ev, less;
     for (;;) {
         enum at_err err = at_reader_next(r, &ev, NULL, in_why);
         if (err)
             return err;
-        err = at_tape_encode(enc, &ev, bytes);
+        if (way->redactor)
+            err = at_redact(way->redactor, &ev, &less);
+        if (!err)
+            err = at_tape_encode(enc, way->redactor ? &less : &ev, bytes);
         if (err)
             return at_fail(in_why, err, "%s", at_err_text(err));
         if (bytes->len < WRITE_BYTES)
@@ -55,11 +66,12 @@ static enum at_err encode_all(struct at_reader *r, struct at_tape_encoder *enc, 
     }
 }
 
-static int copy(struct at_reader *r, struct at_tape_encoder *enc, struct at_output *out, const char *to)
+static int copy(struct at_reader *r, const struct way *way, struct at_tape_encoder *enc, struct at_output *out,
+                const char *to)
 {
     struct at_buf bytes = {0};
     struct at_why in_why = {""}, out_why = {""};
-    enum at_err err = encode_all(r, enc, out, &bytes, &in_why, &out_why);
+    enum at_err err = encode_all(r, way, enc, out, &bytes, &in_why, &out_why);
     if (err == AT_END) {
         err = at_tape_encode_finish(enc, &bytes);
         if (err)
@@ -75,22 +87,22 @@ static int copy(struct at_reader *r, struct at_tape_encoder *enc, struct at_outp
     return out_why.text[0] ? output_trouble(to, &out_why) : at_cli_trouble("%s", in_why.text);
 }
 
-static int copy_tapes(const char *const *from, size_t n, const struct at_reader_options *options,
-                      const struct at_tape_options *form, const char *to, struct at_tape_damage *damage)
+static int copy_tapes(const char *const *from, size_t n, const struct way *way, const char *to,
+                      struct at_tape_damage *damage)
 {
     struct at_reader *r = NULL;
     struct at_output *out = NULL;
     struct at_tape_encoder *enc = NULL;
     struct at_why why = {""};
     int status = AT_EXIT_TROUBLE;
-    if (at_reader_open(from, n, options, &r, &why))
+    if (at_reader_open(from, n, way->options, &r, &why))
         return at_cli_trouble("%s", why.text);
-    if (at_tape_encoder_new(form, &enc))
+    if (at_tape_encoder_new(way->form, &enc))
         at_cli_trouble("%s", at_err_text(AT_NOMEM));
     else if (at_output_open(to, &out, &why) || at_output_hold(out, &why))
         output_trouble(to, &why);
     else
-        status = copy(r, enc, out, to);
+        status = copy(r, way, enc, out, to);
     if (damage)
         at_reader_damage(r, damage);
     else
@@ -105,7 +117,14 @@ int at_copy(const char *const *from, size_t n, const struct at_reader_options *o
             struct at_tape_damage *damage)
 {
     const struct at_tape_options archive = {.archive = true};
-    return copy_tapes(from, n, options, &archive, to, damage);
+    return copy_tapes(from, n, &(struct way){.options = options, .form = &archive}, to, damage);
+}
+
+int at_copy_redacted(const char *const *from, size_t n, const struct at_reader_options *options,
+                     struct at_redactor *redactor, const char *to)
+{
+    const struct at_tape_options archive = {.archive = true};
+    return copy_tapes(from, n, &(struct way){options, redactor, &archive}, to, NULL);
 }
 
 /* Makes an empty file; its name is to be freed. NULL after a message. */
@@ -127,6 +146,7 @@ int at_copy_many(const char *const *from, size_t n, const char *to)
 {
     const struct at_reader_options all = {0};
     const struct at_tape_options quick = {.frame_us = UINT32_MAX, .segment_us = UINT32_MAX};
+    const struct way group = {.options = &all, .form = &quick};
     if (n <= COPY_AT_A_TIME)
         return at_copy(from, n, &all, to, NULL);
     size_t n_groups = (n + COPY_AT_A_TIME - 1) / COPY_AT_A_TIME;
@@ -135,7 +155,7 @@ int at_copy_many(const char *const *from, size_t n, const char *to)
     for (size_t i = 0; i < n_groups && status == AT_EXIT_NONE; i++) {
         size_t first = i * COPY_AT_A_TIME, count = n - first < COPY_AT_A_TIME ? n - first : COPY_AT_A_TIME;
         groups[i] = temporary_file();
-        status = groups[i] ? copy_tapes(from + first, count, &all, &quick, groups[i], NULL) : AT_EXIT_TROUBLE;
+        status = groups[i] ? copy_tapes(from + first, count, &group, groups[i], NULL) : AT_EXIT_TROUBLE;
     }
     if (status == AT_EXIT_NONE)
         status = at_copy_many((const char *const *)groups, n_groups, to);

@@ -11,8 +11,8 @@ enum { COPY_WRITE = 50 };
     }
 
 /*
- * Reads the arguments of a command that has no option but COPY_OPTION: `to` is where it writes, the operands of `cli` are
- * what it reads, exactly one tape or, with `many`, one at least. False: the command ends with cli->status.
+ * Reads the arguments of a command that has no option but COPY_OPTION: `to` is where it writes, the operands of `cli`
+ * are what it reads, exactly one tape or, with `many`, one at least. False: the command ends with cli->status.
  */
 bool at_copy_arguments(struct at_cli *cli, const struct at_command *self, int argc, char **argv, bool many,
                        const char **to);
@@ -25,6 +25,9 @@ bool at_copy_arguments(struct at_cli *cli, const struct at_command *self, int ar
  */
 int at_copy(const char *const *from, size_t n, const struct at_reader_options *options, const char *to,
             struct at_tape_damage *damage);
+/* The same with what `redactor` leaves of each event. */
+int at_copy_redacted(const char *const *from, size_t n, const struct at_reader_options *options,
+                     struct at_redactor *redactor, const char *to);
 
 /*
  * The same for any number of recordings: more than COPY_AT_A_TIME are merged in groups into temporary files first (in

@@ -736,6 +736,35 @@ int at_cli_finish(int status);
 /* Says on standard error what of the recordings read so far was damaged and skipped; silent where nothing was. */
 void at_cli_warn_damage(const struct at_reader *r);
 
+/* ------------------------------------------------------------------------------------------------- Privacy ---- */
+
+/* Options of commands that write tapes; rows for a table. authtape(7), "PRIVACY". */
+enum { AT_REDACT_REDACT = 900, AT_REDACT_KEY };
+#define AT_REDACT_OPTIONS                                                                                              \
+    {"redact", 0, NULL, AT_REDACT_REDACT, "no users, apps and addresses, but pseudonyms; no words of anybody"},        \
+    {                                                                                                                  \
+        "pseudonymize", 0, "FILE", AT_REDACT_KEY, "the same, with pseudonyms that the key in FILE makes again"         \
+    }
+
+/* Zero: what platforms call personal things is left out of unknown fields, and no more. */
+struct at_redact_options {
+    bool redact;          /* names become pseudonyms of a key that nobody knows */
+    const char *key_file; /* or of this one. NULL */
+};
+/* Takes an option of AT_REDACT_OPTIONS; false: it is another one. */
+bool at_redact_option(const struct at_cli *cli, int id, struct at_redact_options *options);
+
+struct at_redactor;
+/* AT_NOTFOUND: the build has no nettle. AT_BAD, AT_IO, AT_LIMIT: the key's file, `why` without its name. */
+AT_MUST_USE enum at_err at_redactor_new(const struct at_redact_options *options, struct at_redactor **out,
+                                        struct at_why *why);
+/*
+ * `out`: the event without what may say who somebody is. User, app and stream become a letter and the first 20 hex
+ * digits of HMAC-SHA-256 (RFC 2104) of "user:NAME", "app:NAME", "stream:NAME". Valid until the next call.
+ */
+AT_MUST_USE enum at_err at_redact(struct at_redactor *r, const struct at_event *ev, struct at_event *out);
+void at_redactor_free(struct at_redactor **r);
+
 /* Subcommands of this folder. */
 extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile, at_cmd_repair,
     at_cmd_merge, at_cmd_slice, at_cmd_repack;

@@ -61,6 +61,7 @@ static const struct at_option options[] = {
     {"observes", 0, "LIST", OPT_OBSERVES, "what is sure to be seen: prompts,decisions,settings,resets"},
     {"keep-args", 0, NULL, OPT_KEEP_ARGS,
      "keep all arguments of calls (default: those that say nothing about a person)"},
+    AT_REDACT_OPTIONS,
     {"hold-ms", 0, "N", OPT_HOLD, "how long an event may wait for an earlier one, in milliseconds (default: 5000)"},
     {"snaplen", 0, "N", OPT_SNAPLEN, "bytes to capture of each packet (default: all)"},
     {"buffer", 0, "N", OPT_BUFFER, "size of the kernel's buffer in bytes, k and M allowed"},
@@ -152,6 +153,25 @@ static void choose_dialects(struct at_recording *r)
         r->dialects[r->n_dialects++] = "beacon";
 }
 
+/* What is left of an event goes on the tape. */
+static enum at_err on_event(void *ctx, const struct at_event *ev)
+{
+    struct at_recording *r = ctx;
+    struct at_event less;
+    enum at_err err = r->redactor ? at_redact(r->redactor, ev, &less) : AT_OK;
+    return err ? err : at_taping_event(r->taping, r->redactor ? &less : ev);
+}
+
+/* Unless all was asked for. */
+static int set_up_redactor(struct at_recording *r)
+{
+    struct at_why why = {{0}};
+    const bool all = r->tracer_options.keep_args && !r->redact.redact && !r->redact.key_file;
+    if (all || !at_redactor_new(&r->redact, &r->redactor, &why))
+        return AT_EXIT_NONE;
+    return r->redact.key_file ? at_cli_file_trouble(r->redact.key_file, &why) : at_cli_trouble("record: %s", why.text);
+}
+
 /* From the tape back to the sources: each needs the one before. */
 static int set_up_sinks(struct at_recording *r)
 {
@@ -163,6 +183,8 @@ static int set_up_sinks(struct at_recording *r)
                                              .sync_frames = r->sync_frames,
                                              .sync_s = r->sync_s};
     struct at_why why = {{0}};
+    if (set_up_redactor(r))
+        return AT_EXIT_TROUBLE;
     if (!r->n_dialects)
         choose_dialects(r);
     r->tracer_options.dialects = r->dialects;
@@ -172,7 +194,7 @@ static int set_up_sinks(struct at_recording *r)
         return at_cli_trouble("%s: %s%s%s%s", strcmp(r->out, "-") ? r->out : "standard output", why.text,
                               r->became ? ", as the user '" : "", r->became ? r->became : "",
                               r->became ? "' (see --drop-to)" : "");
-    if (at_tracer_new(&r->tracer_options, at_taping_event, r->taping, &r->tracer, &why) || remember_old(r, &why))
+    if (at_tracer_new(&r->tracer_options, on_event, r, &r->tracer, &why) || remember_old(r, &why))
         return at_cli_trouble("%s", why.text);
     struct at_decoder_sink sink = at_tracer_sink(r->tracer);
     if (at_decoder_new(&r->decoder_options, &sink, &r->decoder))
@@ -233,6 +255,7 @@ static void tear_down(struct at_recording *r)
     at_collector_close(&r->collector);
     at_decoder_free(&r->decoder);
     at_tracer_free(&r->tracer);
+    at_redactor_free(&r->redactor);
     at_taping_close(&r->taping);
     at_capture_close(&r->capture);
     free(r->token);
@@ -384,6 +407,8 @@ static bool take_option(const struct at_cli *cli, int option, struct at_recordin
     case OPT_FDATASYNC:
         return take_fdatasync(cli, r);
     default:
+        if (at_redact_option(cli, option, &r->redact))
+            return true;
         if (option >= AT_LIMIT_FIRST)
             return at_limit_take(cli, option, &r->limits);
         return take_number(cli, option, r);

@@ -26,6 +26,7 @@ struct at_recording {
     uint32_t rotate_s, sync_s;
     bool sync_frames;
     const char *token_file;
+    struct at_redact_options redact;
     const char *became; /* the user, after root was given up; NULL: it was not */
     struct at_cli *cli; /* which files were named; for at_cli_confine */
     char *token;
@@ -36,6 +37,7 @@ struct at_recording {
     struct at_relay *relay;
     struct at_decoder *decoder;
     struct at_tracer *tracer;
+    struct at_redactor *redactor; /* between the tracer and the tape; NULL: events go as they are */
     struct at_taping *taping;
     struct at_why why;
 };
