@@ -1,6 +1,6 @@
 /*
- * redrive_drive.h: what the parts of the driver share: the steps of the users (redrive_drive.c), the talk with the target
- * (redrive_talk.c), the events of what happens (redrive_events.c). Private to replay.
+ * redrive_drive.h: what the parts of the driver share: the steps of the users (redrive_drive.c), the talk with the
+ * target (redrive_talk.c), the events of what happens (redrive_events.c). Private to replay.
  */
 #ifndef AUTHTAPE_REPLAY_REDRIVE_DRIVE_H
 #define AUTHTAPE_REPLAY_REDRIVE_DRIVE_H

@@ -199,7 +199,8 @@ static const char *said(const char *reason)
 {
     if (!reason || !reason[0])
         return "nothing answers";
-    return strstr(reason, "SSL err") ? "no TLS there, or a certificate that is not trusted; see --ca and --insecure" : reason;
+    return strstr(reason, "SSL err") ? "no TLS there, or a certificate that is not trusted; see --ca and --insecure"
+                                     : reason;
 }
 
 static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
