@@ -489,8 +489,8 @@ const struct at_command at_cmd_record = {
     .usage = "-r FILE [-w OUT] [OPTION]...\n-i IFACE [-w OUT] [OPTION]...\n--listen ADDR:PORT [-w OUT] "
              "[OPTION]...\n--relay LISTEN=HOST:PORT [-w OUT] [OPTION]...",
     .options = options,
-    .details = "A live recording is flushed every second, or every 1,024 events. SIGINT and SIGTERM end it, SIGHUP\n"
-               "begins a new tape under the same name, SIGUSR1 prints statistics.",
+    .details = "A live recording is flushed every second (into a pipe, five times a second), or every 1,024 events.\n"
+               "SIGINT and SIGTERM end it, SIGHUP begins a new tape under the same name, SIGUSR1 prints statistics.",
     .run = run,
     .confines_itself = true,
 };

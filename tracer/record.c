@@ -10,6 +10,7 @@
 #include "tracer/record.h"
 
 #define FLUSH_US (int64_t)1000000
+#define FLUSH_PIPE_US (int64_t)200000 /* somebody reads along: `record -w - | replay -` tells within a second */
 #define WRITE_BYTES ((size_t)64 * 1024)
 
 struct at_taping {
@@ -23,7 +24,7 @@ struct at_taping {
     struct at_buf bytes;
     uint64_t written, before; /* bytes in all, and of them on the tapes before this one */
     uint64_t rotate_bytes;
-    int64_t rotate_us;
+    int64_t rotate_us, flush_us;
     bool sync_frames;
     int64_t sync_us;
     int64_t unsynced_since_us;        /* INT64_MIN: all that was written is on the disk, or nobody asked for it */
@@ -39,6 +40,7 @@ static enum at_err open_live(struct at_taping *t)
     if (t->fd < 0 || fstat(t->fd, &st))
         return at_fail(&t->why, AT_IO, "cannot write: %s", strerror(errno));
     t->in_place = t->fd == STDOUT_FILENO || !S_ISREG(st.st_mode);
+    t->flush_us = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) ? FLUSH_PIPE_US : FLUSH_US;
     return AT_OK;
 }
 
@@ -166,7 +168,7 @@ enum at_err at_taping_tick(struct at_taping *t, int64_t now_us)
     if (is_full(t))
         return at_taping_rotate(t);
     enum at_err err = AT_OK;
-    if (t->live && t->waiting_since_us != INT64_MIN && now_us - t->waiting_since_us >= FLUSH_US)
+    if (t->live && t->waiting_since_us != INT64_MIN && now_us - t->waiting_since_us >= t->flush_us)
         err = at_taping_flush(t, false);
     if (!err && t->unsynced_since_us != INT64_MIN && now_us - t->unsynced_since_us >= t->sync_us)
         err = sync_tape(t);

@@ -1,5 +1,7 @@
 // live.mjs: the real client talks to the host over a real socket while `authtape record -i lo` listens.
 //   node live.mjs WORK-FOLDER
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { AUTHTAPE, IDENTITY, authtape, compareImport, compareVerdict, compareWithTruth } from './authtape.mjs';
 import { events, good, same, skip, test } from './authtape.mjs';
 import { Listener, pause, play, startTcpdump } from './capture.mjs';
@@ -9,9 +11,9 @@ import { Player } from './sessions.mjs';
 const work = process.argv[2];
 const READY = /recording on/;
 
-function startRecord(port, tape, { seconds, more = [] } = {}) {
+function startRecord(port, tape, { more = [], ...options } = {}) {
   const args = ['record', '-i', 'lo', '-f', `tcp port ${port}`, ...IDENTITY, ...more, '-w', tape];
-  return Listener.start(AUTHTAPE, args, READY, { seconds });
+  return Listener.start(AUTHTAPE, args, READY, options);
 }
 
 /** Events but for what two captures of the same packets may differ in. */
@@ -91,6 +93,42 @@ async function killed() {
   if (status > 1) throw new Error(`verify: exit status ${status}`);
 }
 
+/** `record -w - | replay -`: each divergence is told within a second, though nothing comes after it on the wire. */
+async function whileItFlows() {
+  const host = await Host.start({});
+  const pipe = ['ignore', 'pipe', 'pipe'];
+  const record = await startRecord(host.port, '-', { stdio: pipe });
+  const replay = spawn(AUTHTAPE, ['replay', '--format', 'ndjson', '-'], { stdio: [record.child.stdout, 'pipe', 'inherit'] });
+  const exited = new Promise((resolve) => replay.on('exit', (code, signal) => resolve({ code, signal })));
+  const told = [];
+  createInterface(replay.stdout).on('line', (line) => told.push({ at: Date.now(), ...JSON.parse(line) }));
+  const player = await Player.connect(host);
+  const apis = ['getLocation', 'startRecord', 'getWeRunData', 'saveImageToPhotosAlbum'];
+  const wrong = [];
+  for (const api of apis) {
+    await player.prompted(api, 'deny');
+    host.faults.add('api-ignores-denial');
+    await player.call(api);
+    host.faults.delete('api-ignores-denial');
+    wrong.push(host.truth.findLast((e) => e.kind === 'return' && e.api === api).rpc);
+    await pause(1000);
+    if (told.length !== wrong.length) break; // late
+  }
+  const early = told.slice();
+  const how = await record.stop('SIGINT');
+  await player.leave();
+  await host.stop();
+  same([how, await exited], [{ code: 0, signal: null }, { code: 1, signal: null }], 'exit');
+  same(
+    early.map(({ class: what, call, api }) => ({ what, call, api })),
+    apis.map((api, i) => ({ what: 'unexpected-success', call: wrong[i], api })),
+    'told at once',
+  );
+  const late = Math.max(...told.map(({ at, t }) => at - t / 1000));
+  if (late >= 1000) throw new Error(`told ${late.toFixed(0)} ms after the event`);
+  console.log(`# the latest line came ${late.toFixed(0)} ms after its event`);
+}
+
 async function sigterm() {
   const tape = `${work}/sigterm.tape`;
   const host = await Host.start({});
@@ -120,6 +158,7 @@ async function main() {
   await beside('several players', 'players', false);
   await beside('a fault', 'denied-then-ok', false);
   await test('live: kill -9 leaves what was flushed', killed);
+  await test('live: record -w - | replay - tells of a divergence within a second', whileItFlows);
   await test('live: SIGTERM in the middle of a connection', sigterm);
 }
 
