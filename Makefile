@@ -72,6 +72,12 @@ AT_CPPFLAGS += -DAT_WEBSOCKETS $(patsubst -I%,-isystem %,$(call pkg,--cflags,lib
 LIBS += -lwebsockets
 endif
 
+# And libcurl with liblz4, for `authtape export --clickhouse` and `import --clickhouse`.
+ifneq ($(shell $(PKG_CONFIG) --exists libcurl liblz4 2>/dev/null && echo yes),)
+AT_CPPFLAGS += -DAT_CLICKHOUSE
+LIBS += $(call pkg,--libs,libcurl liblz4)
+endif
+
 # ---- What there is
 
 FOLDERS := formats tracer replay analysis

@@ -24,6 +24,29 @@ AT_MUST_USE enum at_err tally_inferred(struct tally *t, const struct at_inferred
 /* What can only be said at the end. No event may follow. */
 AT_MUST_USE enum at_err tally_finish(struct tally *t);
 
+/* What is counted, one by one, for who wants to see it: an export. Views are valid during the call. */
+struct tally_fact {
+    enum { FACT_CALL, FACT_PROMPT, FACT_ANSWER, FACT_FLIP, FACT_DENIAL } what;
+    struct at_str app, user, platform, scope, api, err_msg; /* absent where they do not apply */
+    uint64_t order;                                         /* bonds.h; of a call: of its answer, 0: none */
+    int64_t t_us;                                           /* of a call: when it was made */
+    uint64_t called;                                        /* call, denial: number of the call's event */
+    int64_t answered_us;                                    /* call */
+    struct at_str stream, call;                             /* call: where they are known */
+    unsigned cls;                                           /* call: AT_CLASSES where there is no answer */
+    bool inferred;                                          /* prompt, answer, flip */
+    enum at_answer answer;                                  /* answer */
+    bool granted;                                           /* flip */
+    enum at_via via;                                        /* denial */
+    int64_t took_us;                                        /* answer: since its prompt; -1: not known */
+};
+struct tally_tap {
+    void *ctx;
+    enum at_err (*fact)(void *ctx, const struct tally_fact *f);
+};
+/* Before the first event. The tap must outlive the tally. */
+void tally_watch(struct tally *t, const struct tally_tap *tap);
+
 struct tally_totals {
     uint64_t events, calls, apps, users;
     int64_t from_us, to_us; /* first and last time; meaningless without events */

@@ -105,6 +105,9 @@ enum at_err count_answer(struct tally *t, const struct place *where, uint32_t ke
     if (err)
         return err;
     count_one(t, &spot, offsetof(struct counts, answers) + sizeof(uint64_t) * answer);
+    err = tap_answer(t, where, key, answer, order);
+    if (err)
+        return err;
     return answer == AT_ANSWER_DISMISS ? mark_asked(t, &spot, bond)
                                        : mark_outcome(t, &spot, bond, answer == AT_ANSWER_ALLOW, order, where->t_us);
 }
@@ -126,7 +129,9 @@ enum at_err count_flip(struct tally *t, const struct place *where, uint32_t key,
         COUNT(t, &spot, to_denied);
     if (inferred)
         COUNT(t, &spot, flips_inferred);
-    err = bonds_add_flip(&t->bonds, bond, &flip);
+    err = tap_flip(t, where, key, granted, order, inferred);
+    if (!err)
+        err = bonds_add_flip(&t->bonds, bond, &flip);
     return err ? err : mark_outcome(t, &spot, bond, granted, order, where->t_us);
 }
 
@@ -170,6 +175,8 @@ static enum at_err close_scope(struct tally *t, const struct made_call *c, const
         err = mark_asked(t, &spot, bond);
     if (!err && cls == AT_CLASS_DENIED)
         err = expect_verdict(t, c, index, bond, &spot);
+    if (!err)
+        err = tap_call(t, c, at, cls, index, t_us);
     if (!err && !t->bonds.list[bond].asked)
         err = bonds_add_lone(&t->bonds, bond, at->id[DIM_API], at->id[DIM_PLATFORM]);
     return err;
@@ -315,6 +322,9 @@ static enum at_err on_prompt(struct tally *t, const struct happening *h)
     if (err)
         return err;
     COUNT(t, &spot, prompts_observed);
+    err = tap_prompt(t, &at, h->index * 2 + 2, false);
+    if (err)
+        return err;
     struct bond *b = &t->bonds.list[bond];
     b->up = true;
     b->prompt_api = at.id[DIM_API];
@@ -374,9 +384,13 @@ static enum at_err on_decision(struct tally *t, const struct happening *h)
     if (b->up) {
         b->up = false;
         at.id[DIM_API] = b->prompt_api;
-        err = count_answer_time(t, &at, h->t_us > b->prompt_us ? h->t_us - b->prompt_us : 0);
+        t->took_us = h->t_us > b->prompt_us ? h->t_us - b->prompt_us : 0;
+        err = count_answer_time(t, &at, t->took_us);
     }
-    return err ? err : count_answer(t, &at, h->who->key, h->what->answer, h->index * 2 + 2);
+    if (!err)
+        err = count_answer(t, &at, h->who->key, h->what->answer, h->index * 2 + 2);
+    t->took_us = -1;
+    return err;
 }
 
 static enum at_err on_settings(struct tally *t, const struct happening *h)
@@ -395,6 +409,7 @@ static void on_reset(struct tally *t, uint32_t key)
 
 enum at_err count_happening(struct tally *t, const struct happening *h)
 {
+    t->now = h;
     if (t->totals.events++ == 0)
         t->totals.from_us = t->totals.to_us = h->t_us;
     t->totals.from_us = h->t_us < t->totals.from_us ? h->t_us : t->totals.from_us;
@@ -483,6 +498,7 @@ enum at_err tally_finish(struct tally *t)
 {
     enum at_err err = AT_OK;
     struct made_call c;
+    t->now = NULL;
     for (size_t i = 0; i < t->n_views && !err; i++)
         err = calls_spill(t, &t->views[i]);
     while (!err && pending_pop(&t->pending, &c))

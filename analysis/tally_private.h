@@ -121,6 +121,9 @@ struct tally {
     size_t n_cells;
     struct cells lone; /* calls whose scope was never asked for */
     struct tally_totals totals;
+    const struct tally_tap *tap; /* NULL: nobody watches */
+    const struct happening *now; /* the event at hand, NULL at the end */
+    int64_t took_us;             /* since the prompt of the answer at hand, -1: not known */
     uint64_t *user_names; /* of parts that tell them: hashes, ascending */
     size_t n_user_names;
 };
@@ -180,6 +183,16 @@ AT_MUST_USE enum at_err count_answer(struct tally *t, const struct place *where,
                                      uint64_t order);
 AT_MUST_USE enum at_err count_flip(struct tally *t, const struct place *where, uint32_t key, bool granted,
                                    uint64_t order, bool inferred);
+
+/* tally_tap.c: facts to who watches. */
+AT_MUST_USE enum at_err tap_call(const struct tally *t, const struct made_call *c, const struct place *at, unsigned cls,
+                                 uint64_t index, int64_t t_us);
+AT_MUST_USE enum at_err tap_prompt(const struct tally *t, const struct place *at, uint64_t order, bool inferred);
+AT_MUST_USE enum at_err tap_answer(const struct tally *t, const struct place *at, uint32_t key, enum at_answer answer,
+                                   uint64_t order);
+AT_MUST_USE enum at_err tap_flip(const struct tally *t, const struct place *at, uint32_t key, bool granted,
+                                 uint64_t order, bool inferred);
+AT_MUST_USE enum at_err tap_denial(const struct tally *t, const struct at_settled *s);
 
 /* tally_verdict.c. A decision that the checker may have to say more about; with its scope where it is known. */
 AT_MUST_USE enum at_err add_stray(struct tally *t, const struct place *at, uint64_t index, enum at_answer answer);

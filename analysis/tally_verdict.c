@@ -43,6 +43,8 @@ enum at_err tally_settled(struct tally *t, const struct at_settled *s)
     enum at_err err = AT_OK;
     if (!d)
         err = find_denial(t, s, d = &found);
+    if (!err)
+        err = tap_denial(t, s);
     if (err)
         return err;
     if (s->via == AT_VIA_PROMPT) {
@@ -146,6 +148,9 @@ static enum at_err infer_prompt(struct tally *t, const struct at_inferred *i, co
     if (err)
         return err;
     COUNT(t, &spot, prompts_inferred);
+    err = tap_prompt(t, at, i->before.event * 2 + 1, true);
+    if (err)
+        return err;
     err = mark_asked(t, &spot, bond);
     struct stray *s = err ? NULL : find_stray(t, i, at, 0);
     return s ? place(t, s, at->id[DIM_SCOPE]) : err;

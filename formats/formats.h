@@ -415,6 +415,9 @@ struct at_tape_options {
     uint64_t id;             /* the tape's id; 0: made of the first event */
 };
 
+/* The id of a tape that begins with this event, where its maker gives none: something that two tapes hardly share. */
+uint64_t at_tape_id(const struct at_event *first);
+
 struct at_tape_encoder;
 AT_MUST_USE enum at_err at_tape_encoder_new(const struct at_tape_options *options, struct at_tape_encoder **out);
 void at_tape_encoder_free(struct at_tape_encoder **enc);
@@ -557,6 +560,11 @@ struct at_reading {
     bool alone;      /* no event of another share was among them */
 };
 void at_reader_reading(const struct at_reader *r, struct at_reading *out);
+/*
+ * The id of recording `input` (from 0): a tape's is in its header, other recordings have the one that a tape made of them
+ * would have. Known once the reader is open; 0 for an empty one.
+ */
+uint64_t at_reader_tape_id(const struct at_reader *r, uint32_t input);
 
 /* Which shares of a recording are there, for what is put together from parts. */
 struct at_shares {

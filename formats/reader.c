@@ -13,6 +13,7 @@ struct head {
     struct at_tape_batch batch;
     size_t at;       /* of the batch: the next event */
     uint32_t number; /* among the arguments: breaks ties */
+    uint64_t tape;   /* its id; 0: not known yet */
     /* What the filter says of the sources of the segment that were looked at. */
     uint8_t *verdicts; /* VERDICT_… */
     size_t n_verdicts, cap_verdicts;
@@ -98,12 +99,16 @@ static void add_damage(struct at_tape_damage *sum, const struct at_source *sourc
     sum->torn_tail |= d->torn_tail;
 }
 
-/* The id of the recording's one tape. */
-static void note_tape(struct at_reader *r, const struct at_source *source)
+/* Of a recording whose first events were read. */
+static uint64_t tape_id(const struct head *h)
 {
     struct at_tape_stats stats;
-    at_source_stats(source, &stats);
-    r->all.tape = r->n_inputs == 1 ? stats.id : 0;
+    struct at_event first;
+    at_source_stats(h->source, &stats);
+    if (stats.id)
+        return stats.id;
+    at_source_event(h->source, 0, &first);
+    return at_tape_id(&first);
 }
 
 /* Puts the name of the file before the words of `reason`. */
@@ -119,12 +124,13 @@ static enum at_err read_head(struct at_reader *r, size_t i, struct at_why *why)
     struct at_why reason = {""};
     enum at_err err = at_source_next_batch(h->source, &h->batch, &reason);
     h->at = 0;
+    if (!err && !h->tape)
+        h->tape = tape_id(h);
     if (!err)
         return AT_OK;
     if (err != AT_END)
         return fail_file(why, err, at_source_name(h->source), &reason);
     add_damage(&r->damage, h->source);
-    note_tape(r, h->source);
     r->ended[r->n_ended++] = h->source;
     h->source = NULL;
     r->heap[i] = r->heap[--r->n_heads];
@@ -399,6 +405,12 @@ void at_reader_batch_event(struct at_reader *r, size_t i, struct at_event *ev)
 void at_reader_reading(const struct at_reader *r, struct at_reading *out)
 {
     *out = r->all;
+    out->tape = r->n_inputs == 1 ? r->heads[0].tape : 0;
+}
+
+uint64_t at_reader_tape_id(const struct at_reader *r, uint32_t input)
+{
+    return r->heads[input].tape;
 }
 
 void at_reader_damage(const struct at_reader *r, struct at_tape_damage *out)

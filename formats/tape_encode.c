@@ -391,15 +391,19 @@ static enum at_err put_rest(struct at_tape_encoder *e, const struct at_event *ev
 
 /* ---- Frames */
 
+uint64_t at_tape_id(const struct at_event *first)
+{
+    uint64_t id = at_hash(first->user.ptr, first->user.len, (uint64_t)first->t_us);
+    return at_hash(first->stream.ptr, first->stream.len, id);
+}
+
 static enum at_err put_header(struct at_tape_encoder *e, const struct at_event *ev, struct at_buf *out)
 {
     uint8_t bytes[TAPE_FILE_HEADER_BYTES];
     if (e->begun)
         return AT_OK;
-    if (!e->header.id && ev) { /* something that two tapes hardly share */
-        e->header.id = at_hash(ev->user.ptr, ev->user.len, (uint64_t)ev->t_us);
-        e->header.id = at_hash(ev->stream.ptr, ev->stream.len, e->header.id);
-    }
+    if (!e->header.id && ev)
+        e->header.id = at_tape_id(ev);
     at_tape_header_put(&e->header, bytes);
     enum at_err err = at_buf_add(out, bytes, sizeof bytes);
     e->begun = !err;
