@@ -214,7 +214,7 @@ deps:
 
 MAN1 = $(wildcard authtape.1 $(addsuffix /*.1,$(FOLDERS)))
 MAN5 = $(wildcard $(addsuffix /*.5,$(FOLDERS)))
-MAN7 = $(wildcard tracer/shim/*.7)
+MAN7 = $(wildcard *.7 tracer/shim/*.7)
 SHIM = $(filter-out %.7,$(wildcard tracer/shim/*))
 UNIT := docs/systemd/authtape-record@.service
 DOCS := README.md NEWS.md LICENSE

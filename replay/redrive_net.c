@@ -277,7 +277,7 @@ static enum at_err connect_sock(struct rd_net *n, struct sock *s, char *address)
     const char *scheme, *host, *path;
     char *whole = NULL, *host_header = NULL;
     int port;
-    if (lws_parse_uri(address, &scheme, &host, &port, &path) || asprintf(&whole, "/%s", path) < 0)
+    if (lws_parse_uri(address, &scheme, &host, &port, &path) || asprintf(&whole, "%s%s", *path == '/' ? "" : "/", path) < 0)
         return AT_BAD;
     bool tls = !strcmp(scheme, "wss") || !strcmp(scheme, "https");
     bool usual = port == (tls ? 443 : 80);

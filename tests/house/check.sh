@@ -13,7 +13,7 @@ lint() {
     said=$(mandoc -Tlint -Wwarning "$1" | grep -v 'referenced manual not found')
     [ -z "$said" ] || { echo "$said"; return 1; }
 }
-for page in *.1 */*.1 */*.5 */*/*.7; do
+for page in *.[17] */*.1 */*.5 */*/*.7; do
     [ -e "$page" ] || continue
     if command -v mandoc >/dev/null; then
         check "manual page $page is well-formed" lint "$page"

@@ -12,8 +12,9 @@ if ! command -v node >/dev/null; then
 elif ! npm_packages; then
     skip "privacy" "$npm_said"
 else
+    mkdir "$WORK/sanitizers"
     AUTHTAPE_UNDER_TEST=$AUTHTAPE node tests/privacy/privacy.mjs "$WORK"
-    AUTHTAPE_UNDER_TEST=$AUTHTAPE_ASAN LABEL=sanitizers node tests/privacy/privacy.mjs "$WORK"
+    AUTHTAPE_UNDER_TEST=$AUTHTAPE_ASAN LABEL=sanitizers node tests/privacy/privacy.mjs "$WORK/sanitizers"
 fi
 
 # ---- Keys

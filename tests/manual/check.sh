@@ -1,0 +1,21 @@
+#!/bin/bash
+# Every example of every manual page and of both READMEs runs, as it stands there.
+. "$(dirname "$0")/../tap.sh"
+cd "$ROOT" || exit 2
+work_folder
+if ! command -v node >/dev/null; then
+    skip "examples" "node is not installed"
+    exit 0
+elif ! npm_packages; then
+    skip "examples" "$npm_said"
+    exit 0
+fi
+# What examples take for granted: this authtape, and programs that are not to do what they do.
+mkdir "$WORK/bin"
+cp tests/manual/stage.sh "$WORK/bin/authtape" && chmod +x "$WORK/bin/authtape"
+printf '#!/bin/sh\nexec "$@"\n' >"$WORK/bin/sudo"
+printf '#!/bin/sh\nexec xargs -I{} "$@"\n' >"$WORK/bin/parallel"
+printf '#!/bin/sh\nexec cat session.pcap\n' >"$WORK/bin/ssh"
+printf '#!/bin/sh\nexec %s -s -C "%s" -n "$@" >/dev/null\n' "$(command -v "$MAKE")" "$ROOT" >"$WORK/bin/make" # is there such a target?
+chmod +x "$WORK/bin/"*
+REAL_AUTHTAPE=$AUTHTAPE PATH=$WORK/bin:$PATH node tests/manual/manual.mjs "$WORK"
