@@ -9,6 +9,6 @@
 #include "replay/replay.h"
 
 /* Subcommands of this folder. */
-extern const struct at_command at_cmd_report, at_cmd_diff, at_cmd_export;
+extern const struct at_command at_cmd_report, at_cmd_diff, at_cmd_export, at_cmd_import;
 
 #endif

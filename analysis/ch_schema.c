@@ -207,6 +207,12 @@ static const struct {
     {"outcomes", "SELECT scope, class, count() AS calls FROM {p}calls WHERE " CURRENT " GROUP BY scope, class"},
 };
 
+bool ch_is_name(const char *text)
+{
+    return *text && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(text) &&
+           (*text < '0' || *text > '9');
+}
+
 /* The text with the prefix in place of every "{p}". */
 static enum at_err put(struct at_buf *out, const char *text, const char *prefix)
 {

@@ -98,4 +98,7 @@ AT_MUST_USE enum at_err ch_native(struct ch_rows *r, struct at_buf *out);
 /* Appends the bytes in frames of LZ4, as `decompress=1` has them. */
 AT_MUST_USE enum at_err ch_frames(struct at_str bytes, struct at_buf *out);
 
+/* Whether the text can be a part of a name in SQL. */
+bool ch_is_name(const char *text);
+
 #endif

@@ -100,13 +100,6 @@ static int print_schema(const char *prefix, const char *cluster)
     return at_cli_finish(AT_EXIT_NONE);
 }
 
-/* A part of a name in SQL. */
-static bool is_name(const char *text)
-{
-    return *text && strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(text) &&
-           (*text < '0' || *text > '9');
-}
-
 /* What the options said. */
 struct wanted {
     const char *file; /* of --sqlite and --perfetto */
@@ -126,14 +119,14 @@ static bool take_option(struct wanted *w, const struct at_cli *cli, int id)
     case OPT_PREFIX:
         server->prefix = cli->arg;
         w->has_prefix = true;
-        if (!is_name(cli->arg))
+        if (!ch_is_name(cli->arg))
             at_cli_usage(cli->command, "'--table-prefix %s': letters, digits and '_' make a name", cli->arg);
-        return is_name(cli->arg);
+        return ch_is_name(cli->arg);
     case OPT_CLUSTER:
         w->cluster = cli->arg;
-        if (!is_name(cli->arg))
+        if (!ch_is_name(cli->arg))
             at_cli_usage(cli->command, "'--cluster %s': letters, digits and '_' make a name", cli->arg);
-        return is_name(cli->arg);
+        return ch_is_name(cli->arg);
     case OPT_RETRY:
         w->has_retry = at_cli_number(cli, "retry", 0, 86400, &n);
         server->patience_ms = (unsigned)n * 1000;

@@ -156,7 +156,7 @@ static enum at_err send_event(struct pump *p, struct tape *t, const struct at_ev
     if (!err)
         err = ch_put_u64(r, (uint64_t)ev->t_us);
     if (!err)
-        err = ch_put_u64(r, (uint64_t)(t->clock_us - ev->t_us));
+        err = ch_put_u64(r, (uint64_t)t->clock_us - (uint64_t)ev->t_us);
     if (!err)
         err = ch_put_u16(r, row.day);
     return err ? err : put_event(r, ev);

@@ -1,7 +1,7 @@
 /* cmd_cat.c: tapes as text. */
 #include <string.h>
 
-#include "formats/select.h"
+#include "formats/formats.h"
 #include "formats/text.h"
 
 #define FLUSH_BYTES (size_t)(64 * 1024)
@@ -10,7 +10,7 @@ enum { OPT_FORMAT = 1 };
 
 static const struct at_option options[] = {
     {"format", 0, "ndjson|text", OPT_FORMAT, "how to print them (default: ndjson)"},
-    SELECT_OPTIONS,
+    AT_SELECT_OPTIONS,
     {0},
 };
 

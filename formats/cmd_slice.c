@@ -1,7 +1,7 @@
 /* cmd_slice.c: a part of a tape. */
 #include "formats/copy.h"
 
-static const struct at_option options[] = {COPY_OPTION, SELECT_OPTIONS, AT_REDACT_OPTIONS, {0}};
+static const struct at_option options[] = {COPY_OPTION, AT_SELECT_OPTIONS, AT_REDACT_OPTIONS, {0}};
 
 /* The slice, with what is left of each event. */
 static int redacted(const struct at_cli *cli, const struct at_redact_options *how, const struct at_select *select,

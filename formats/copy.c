@@ -167,3 +167,9 @@ int at_copy_many(const char *const *from, size_t n, const char *to)
     free(groups);
     return status;
 }
+
+int at_import_ndjson(const char *from, const char *to)
+{
+    const struct at_reader_options whole = {.recovery = AT_RECOVER_STRICT};
+    return at_copy(&from, 1, &whole, to, NULL);
+}

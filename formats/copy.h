@@ -2,7 +2,7 @@
 #ifndef AUTHTAPE_FORMATS_COPY_H
 #define AUTHTAPE_FORMATS_COPY_H
 
-#include "formats/select.h"
+#include "formats/formats.h"
 
 enum { COPY_WRITE = 50 };
 #define COPY_OPTION                                                                                                    \

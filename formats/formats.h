@@ -561,8 +561,8 @@ struct at_reading {
 };
 void at_reader_reading(const struct at_reader *r, struct at_reading *out);
 /*
- * The id of recording `input` (from 0): a tape's is in its header, other recordings have the one that a tape made of them
- * would have. Known once the reader is open; 0 for an empty one.
+ * The id of recording `input` (from 0): a tape's is in its header, other recordings have the one that a tape made of
+ * them would have. Known once the reader is open; 0 for an empty one.
  */
 uint64_t at_reader_tape_id(const struct at_reader *r, uint32_t input);
 
@@ -589,6 +589,17 @@ int at_cli_missing_shares(const char *command, const struct at_shares *s);
 /* True if the next event has to be read from something that may make one wait: a good moment to flush one's output. */
 bool at_reader_would_wait(const struct at_reader *r);
 void at_reader_close(struct at_reader **r);
+
+/* Which events pass; NULL options let all pass. What reads recordings by itself asks it for each event, in order. */
+struct at_filter;
+AT_MUST_USE enum at_err at_filter_new(const struct at_reader_options *options, struct at_filter **out);
+void at_filter_free(struct at_filter **f);
+/*
+ * Says whether the event passes. Every event has to be shown, in order, as a return belongs to the scope of its call.
+ * Under a scope filter pass: what names the scope, calls of APIs that it gates, the return of a call that passed, a
+ * decision about such a prompt, and what is about all scopes (start, reset, gap, end). AT_NOMEM.
+ */
+AT_MUST_USE enum at_err at_filter_event(struct at_filter *f, const struct at_event *ev, bool *pass);
 
 /*
  * The segments of a tape that is a file: each can be read alone, in any order, so on several threads at once. A tape
@@ -735,11 +746,41 @@ int at_cli_usage(const struct at_command *command, const char *fmt, ...) AT_PRIN
 bool at_cli_number(const struct at_cli *cli, const char *option, uint64_t min, uint64_t max, uint64_t *out);
 /* A shard, "3/8". False after printing a usage message. */
 bool at_cli_shard(const struct at_cli *cli, struct at_shard *out);
+/* The filter options that subcommands share. */
+/* clang-format off */
+enum { AT_SELECT_FROM = 100, AT_SELECT_TO, AT_SELECT_APP, AT_SELECT_USER, AT_SELECT_SCOPE, AT_SELECT_PROFILE, AT_SELECT_SHARD };
+#define AT_SELECT_OPTIONS                                                                                                 \
+    {"from", 0, "T", AT_SELECT_FROM, "events at or after T: RFC 3339, a date, or microseconds since 1970"},               \
+    {"to", 0, "T", AT_SELECT_TO, "events before T"},                                                                      \
+    {"app", 0, "APP", AT_SELECT_APP, "events of this app"},                                                               \
+    {"user", 0, "USER", AT_SELECT_USER, "events of this user"},                                                           \
+    {"scope", 0, "SCOPE", AT_SELECT_SCOPE, "calls, answers, prompts and settings of this scope"},                         \
+    {"shard", 0, "I/N", AT_SELECT_SHARD, "events of share I of N of the users: 1/8 to 8/8"},                               \
+    {"profile", 'p', "PROFILE", AT_SELECT_PROFILE, "whose APIs --scope means (default: " AT_DEFAULT_PROFILE ")"}
+/* clang-format on */
+
+/* What the options said, and what it points to. */
+struct at_select {
+    struct at_reader_options options;
+    const char *profile_name;
+    struct at_profile *profile;
+};
+
+/* Takes one of these options. Returns false after a message when its argument is bad. */
+bool at_select_option(const struct at_cli *cli, int id, struct at_select *select);
+/* After the last option: loads what they name. Returns false after a message. */
+bool at_select_end(struct at_select *select);
+void at_select_free(struct at_select *select);
+
 /* The closest of the `n` names to `word`, NULL where none is close. */
 const char *at_closest(const char *word, const char *const *names, size_t n);
 bool at_cli_color(FILE *to); /* a terminal, and NO_COLOR is not set */
 /* Flushes standard output: AT_EXIT_NONE, or trouble printed (a closed pipe is a quiet end). `status` is passed on. */
 int at_cli_finish(int status);
+
+/* `import` of NDJSON to a tape: the exit status, after a message where there is trouble. "-" are the standard streams.
+ */
+int at_import_ndjson(const char *from, const char *to);
 
 /* Says on standard error what of the recordings read so far was damaged and skipped; silent where nothing was. */
 void at_cli_warn_damage(const struct at_reader *r);
@@ -774,7 +815,7 @@ AT_MUST_USE enum at_err at_redact(struct at_redactor *r, const struct at_event *
 void at_redactor_free(struct at_redactor **r);
 
 /* Subcommands of this folder. */
-extern const struct at_command at_cmd_cat, at_cmd_import, at_cmd_info, at_cmd_verify, at_cmd_profile, at_cmd_repair,
-    at_cmd_merge, at_cmd_slice, at_cmd_repack;
+extern const struct at_command at_cmd_cat, at_cmd_info, at_cmd_verify, at_cmd_profile, at_cmd_repair, at_cmd_merge,
+    at_cmd_slice, at_cmd_repack;
 
 #endif

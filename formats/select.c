@@ -1,5 +1,5 @@
 /* select.c: the filter options that subcommands share. */
-#include "formats/select.h"
+#include "formats/formats.h"
 
 static bool take_time(const struct at_cli *cli, const char *option, bool *has, int64_t *t_us)
 {
@@ -14,22 +14,22 @@ bool at_select_option(const struct at_cli *cli, int id, struct at_select *select
 {
     struct at_reader_options *options = &select->options;
     switch (id) {
-    case SELECT_FROM:
+    case AT_SELECT_FROM:
         return take_time(cli, "from", &options->has_from, &options->from_us);
-    case SELECT_TO:
+    case AT_SELECT_TO:
         return take_time(cli, "to", &options->has_to, &options->to_us);
-    case SELECT_APP:
+    case AT_SELECT_APP:
         options->app = at_str(cli->arg);
         break;
-    case SELECT_USER:
+    case AT_SELECT_USER:
         options->user = at_str(cli->arg);
         break;
-    case SELECT_SCOPE:
+    case AT_SELECT_SCOPE:
         options->scope = at_str(cli->arg);
         break;
-    case SELECT_SHARD:
+    case AT_SELECT_SHARD:
         return at_cli_shard(cli, &options->shard);
-    case SELECT_PROFILE:
+    case AT_SELECT_PROFILE:
         select->profile_name = cli->arg;
         break;
     default:
