@@ -2,6 +2,9 @@
 #include "analysis/bonds.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+
+_Static_assert(sizeof(struct bond) == ELEMENT_BYTES && sizeof(struct key_links) == ELEMENT_BYTES, "pools of them");
 
 enum at_err room_for_one(void **list, size_t n, size_t *cap, size_t size)
 {
@@ -16,117 +19,114 @@ enum at_err room_for_one(void **list, size_t n, size_t *cap, size_t size)
     return AT_OK;
 }
 
+enum at_err pool_add(struct pool *p, void **out)
+{
+    if (p->n == p->n_chunks * POOL_CHUNK) {
+        enum at_err err = p->n >= UINT32_MAX - POOL_CHUNK ? AT_LIMIT : ROOM(p->chunks, p->n_chunks, p->cap);
+        const size_t bytes = (size_t)POOL_CHUNK * ELEMENT_BYTES;
+        char *chunk = err ? NULL : aligned_alloc(p->n ? bytes : ELEMENT_BYTES, bytes);
+        if (!chunk)
+            return err ? err : AT_NOMEM;
+        if (p->n)
+            (void)madvise(chunk, bytes, MADV_HUGEPAGE); /* it is looked at all over */
+        p->chunks[p->n_chunks++] = chunk;
+    }
+    *out = pool_at(p, p->n++);
+    return AT_OK;
+}
+
+static void pool_free(struct pool *p)
+{
+    for (size_t i = 0; i < p->n_chunks; i++)
+        free(p->chunks[i]);
+    free(p->chunks);
+}
+
 void bonds_free(struct bonds *b)
 {
-    free(b->list);
-    free(b->keys);
+    pool_free(&b->list);
+    pool_free(&b->keys);
+    free(b->rests);
     free(b->flips);
     free(b->lones);
     free(b->more);
-    free(b->slots);
+    at_intern_free(&b->far_pairs);
+    free(b->far);
     *b = (struct bonds){0};
 }
 
 enum at_err bonds_key(struct bonds *b, uint32_t key)
 {
     enum at_err err = AT_OK;
-    while (key >= b->n_keys && !err) {
-        err = ROOM(b->keys, b->n_keys, b->keys_cap);
+    while (key >= b->keys.n && !err) {
+        void *added;
+        err = pool_add(&b->keys, &added);
         if (!err)
-            b->keys[b->n_keys++] = (struct key_links){.bond = NO_ID, .stray = NO_ID};
+            *(struct key_links *)added = (struct key_links){.bond = NO_ID, .stray = NO_ID};
     }
     return err;
 }
 
-static uint32_t hash_of(uint32_t key, uint32_t scope)
+static enum at_err add(struct bonds *b, uint32_t key, uint32_t scope, uint32_t *out)
 {
-    uint64_t h = ((uint64_t)key << 32 | scope) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(h >> 32);
-}
-
-static struct bond_slot *slot_of(const struct bonds *b, uint32_t key, uint32_t scope, uint32_t hash)
-{
-    size_t mask = b->n_slots - 1;
-    for (size_t i = hash & mask;; i = (i + 1) & mask) {
-        struct bond_slot *slot = &b->slots[i];
-        if (!slot->bond)
-            return slot;
-        const struct bond *bond = &b->list[slot->bond - 1];
-        if (slot->hash == hash && bond->key == key && bond->scope == scope)
-            return slot;
-    }
-}
-
-static enum at_err grow(struct bonds *b)
-{
-    if (b->n < b->n_slots / 2)
-        return AT_OK;
-    size_t old = b->n_slots, n = old ? old * 2 : 64;
-    struct bond_slot *before = b->slots, *slots = calloc(n, sizeof *slots);
-    if (!slots)
-        return AT_NOMEM;
-    for (size_t i = 0; i < old; i++) {
-        size_t to = before[i].hash & (n - 1);
-        if (!before[i].bond)
-            continue;
-        while (slots[to].bond)
-            to = (to + 1) & (n - 1);
-        slots[to] = before[i];
-    }
-    free(before);
-    b->slots = slots;
-    b->n_slots = n;
-    return AT_OK;
-}
-
-enum at_err bonds_find(struct bonds *b, uint32_t key, uint32_t scope, uint32_t *out)
-{
-    uint32_t hash = hash_of(key, scope);
-    *out = 0;
-    if (b->n_slots) {
-        const struct bond_slot *known = slot_of(b, key, scope, hash);
-        if (known->bond) {
-            *out = known->bond - 1;
-            return AT_OK;
-        }
-    }
-    if (b->n >= UINT32_MAX / 2)
-        return AT_LIMIT;
-    enum at_err err = grow(b);
-    if (!err)
-        err = ROOM(b->list, b->n, b->cap);
+    void *added;
+    *out = b->list.n;
+    enum at_err err = pool_add(&b->list, &added);
     if (err)
         return err;
-    struct bond fresh = {
+    struct bond *fresh = added;
+    *fresh = (struct bond){
         .key = key,
         .scope = scope,
-        .next = b->keys[key].bond,
-        .first_flip = NO_ID,
-        .first_lone = NO_ID,
+        .next = key_at(b, key)->bond,
         .denied_order = UINT64_MAX,
         .granted_order = UINT64_MAX,
     };
     for (size_t g = 0; g < GROUPINGS_MAX; g++)
-        fresh.marked[g] = fresh.more[g] = NO_ID;
-    *out = b->keys[key].bond = (uint32_t)b->n;
-    b->list[b->n++] = fresh;
-    *slot_of(b, key, scope, hash) = (struct bond_slot){hash, *out + 1};
+        fresh->marked[g] = fresh->more[g] = NO_ID;
+    key_at(b, key)->bond = *out;
     return AT_OK;
 }
 
-void bonds_fetch(const struct bonds *b, uint32_t key, uint32_t scope)
+/* Of a scope that is not among the first. */
+static enum at_err find_far(struct bonds *b, uint32_t key, uint32_t scope, uint32_t *out)
 {
-    if (b->n_slots)
-        __builtin_prefetch(&b->slots[hash_of(key, scope) & (b->n_slots - 1)]);
+    const uint32_t pair[] = {key, scope};
+    uint32_t at = 0;
+    enum at_err err = b->far_pairs ? AT_OK : at_intern_new(&b->far_pairs);
+    if (!err)
+        err = at_intern_add(b->far_pairs, (struct at_str){(const char *)pair, sizeof pair}, &at);
+    if (!err && at == b->n_far) {
+        err = ROOM(b->far, b->n_far, b->far_cap);
+        if (!err)
+            err = add(b, key, scope, &b->far[at]);
+        b->n_far += !err;
+    }
+    *out = err ? 0 : b->far[at];
+    return err;
+}
+
+enum at_err bonds_find_far(struct bonds *b, uint32_t key, uint32_t scope, uint32_t *out)
+{
+    if (scope >= SCOPES_NEAR)
+        return find_far(b, key, scope, out);
+    uint32_t *near = &key_at(b, key)->near[scope];
+    enum at_err err = AT_OK;
+    *out = *near - 1;
+    if (!*near)
+        err = add(b, key, scope, out);
+    *near = err ? 0 : *out + 1;
+    return err;
 }
 
 enum at_err bonds_turn_to(struct bonds *b, uint32_t bond, size_t g, uint32_t cell, bool *held)
 {
-    struct bond *to = &b->list[bond];
+    struct bond *to = bond_at(b, bond);
+    size_t n = 0;
     *held = true;
     if (to->marked[g] == cell)
         return AT_OK;
-    for (uint32_t i = to->more[g]; i != NO_ID; i = b->more[i].next) {
+    for (uint32_t i = to->more[g]; i != NO_ID; i = b->more[i].next, n++) {
         struct more_marks *m = &b->more[i];
         if (m->cell != cell)
             continue;
@@ -137,7 +137,7 @@ enum at_err bonds_turn_to(struct bonds *b, uint32_t bond, size_t g, uint32_t cel
         to->marks[g] = swapped.marks;
         return AT_OK;
     }
-    if (to->n_more[g] == MORE_MAX) {
+    if (n == MORE_MAX) {
         *held = false;
         return AT_OK;
     }
@@ -147,7 +147,6 @@ enum at_err bonds_turn_to(struct bonds *b, uint32_t bond, size_t g, uint32_t cel
             return err;
         b->more[b->n_more] = (struct more_marks){to->marked[g], to->more[g], to->marks[g]};
         to->more[g] = (uint32_t)b->n_more++;
-        to->n_more[g]++;
     }
     to->marked[g] = cell;
     to->marks[g] = 0;
@@ -156,16 +155,29 @@ enum at_err bonds_turn_to(struct bonds *b, uint32_t bond, size_t g, uint32_t cel
 
 /* ---- Flips */
 
+static enum at_err need_rest(struct bonds *b, uint32_t bond, struct bond_rest **out)
+{
+    struct bond *of = bond_at(b, bond);
+    if (!of->rest) {
+        enum at_err err = b->n_rests >= NO_ID - 1 ? AT_LIMIT : ROOM(b->rests, b->n_rests, b->rests_cap);
+        if (err)
+            return err;
+        b->rests[b->n_rests++] = (struct bond_rest){.first_flip = NO_ID, .first_lone = NO_ID};
+        of->rest = (uint32_t)b->n_rests;
+    }
+    *out = &b->rests[of->rest - 1];
+    return AT_OK;
+}
+
 enum at_err bonds_add_flip(struct bonds *b, uint32_t bond, const struct flip *flip)
 {
-    if (b->list[bond].flips == FLIPS_MAX)
-        return AT_OK;
-    if (b->n_flips >= NO_ID)
-        return AT_LIMIT;
-    enum at_err err = ROOM(b->flips, b->n_flips, b->flips_cap);
+    struct bond_rest *to = NULL;
+    enum at_err err = need_rest(b, bond, &to);
+    if (err || to->flips == FLIPS_MAX)
+        return err;
+    err = b->n_flips >= NO_ID ? AT_LIMIT : ROOM(b->flips, b->n_flips, b->flips_cap);
     if (err)
         return err;
-    struct bond *to = &b->list[bond];
     b->flips[b->n_flips] = *flip;
     b->flips[b->n_flips].next = to->first_flip;
     to->first_flip = (uint32_t)b->n_flips++;
@@ -182,7 +194,8 @@ static int by_order(const void *a, const void *b)
 size_t bonds_flips(const struct bonds *b, uint32_t bond, struct flip *out)
 {
     size_t n = 0;
-    for (uint32_t i = b->list[bond].first_flip; i != NO_ID && n < FLIPS_MAX; i = b->flips[i].next)
+    uint32_t rest = bond_at(b, bond)->rest;
+    for (uint32_t i = rest ? b->rests[rest - 1].first_flip : NO_ID; i != NO_ID && n < FLIPS_MAX; i = b->flips[i].next)
         out[n++] = b->flips[i];
     qsort(out, n, sizeof *out, by_order);
     return n;
@@ -192,29 +205,36 @@ size_t bonds_flips(const struct bonds *b, uint32_t bond, struct flip *out)
 
 enum at_err bonds_add_lone(struct bonds *b, uint32_t bond, uint32_t api, uint32_t platform)
 {
-    for (uint32_t i = b->list[bond].first_lone; i != NO_ID; i = b->lones[i].next) {
+    struct bond_rest *to = NULL;
+    enum at_err err = need_rest(b, bond, &to);
+    for (uint32_t i = err ? NO_ID : to->first_lone; i != NO_ID; i = b->lones[i].next) {
         if (b->lones[i].api == api && b->lones[i].platform == platform) {
             b->lones[i].calls++;
             return AT_OK;
         }
     }
+    if (err)
+        return err;
     uint32_t at = b->free_lone - 1;
     if (b->free_lone) {
         b->free_lone = b->lones[at].next;
     } else {
-        enum at_err err = b->n_lones >= NO_ID - 1 ? AT_LIMIT : ROOM(b->lones, b->n_lones, b->lones_cap);
+        err = b->n_lones >= NO_ID - 1 ? AT_LIMIT : ROOM(b->lones, b->n_lones, b->lones_cap);
         if (err)
             return err;
         at = (uint32_t)b->n_lones++;
     }
-    b->lones[at] = (struct lone){.api = api, .platform = platform, .next = b->list[bond].first_lone, .calls = 1};
-    b->list[bond].first_lone = at;
+    b->lones[at] = (struct lone){.api = api, .platform = platform, .next = to->first_lone, .calls = 1};
+    to->first_lone = at;
     return AT_OK;
 }
 
 void bonds_drop_lones(struct bonds *b, uint32_t bond)
 {
-    uint32_t *first = &b->list[bond].first_lone;
+    uint32_t rest = bond_at(b, bond)->rest;
+    if (!rest)
+        return;
+    uint32_t *first = &b->rests[rest - 1].first_lone;
     while (*first != NO_ID) {
         uint32_t at = *first;
         *first = b->lones[at].next;

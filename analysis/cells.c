@@ -1,5 +1,4 @@
-/* cells.c: the table of counts. Open addressing by the selected dimensions; a set of (cell, user)
- * for distinct users. */
+/* cells.c: the table of counts, found by the selected dimensions; a set of (cell, user) for distinct users. */
 #include "analysis/cells.h"
 
 #include <stdlib.h>
@@ -28,8 +27,7 @@ void cells_free(struct cells *c)
         quantiles_free(&c->list[i].counts.recovery_us);
     }
     free(c->list);
-    free(c->slots);
-    free(c->direct);
+    at_intern_free(&c->keys);
     free(c->marked);
     free(c->marks);
     *c = (struct cells){.dims = c->dims};
@@ -50,89 +48,21 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-static int64_t hour_of(struct cells *c, int64_t t_us)
-{
-    if (!c->has_hour || t_us < c->hour_us || t_us - c->hour_us >= US_PER_HOUR) {
-        c->hour = floor_div(t_us, US_PER_HOUR);
-        c->has_hour = c->hour > INT64_MIN / US_PER_HOUR; /* else the beginning of the hour is out of range */
-        c->hour_us = c->has_hour ? c->hour * US_PER_HOUR : 0;
-    }
-    return c->hour;
-}
-
-static struct cell_key key_of(struct cells *c, const struct place *where)
+static struct cell_key key_of(const struct cells *c, const struct place *where)
 {
     struct cell_key key = {.bucket = {0}};
     for (unsigned d = 0; d < DIM_STRINGS; d++)
         key.id[d] = c->dims & 1u << d ? where->id[d] : NO_ID;
     if (c->dims & (1u << DIM_HOUR | 1u << DIM_DAY)) {
-        int64_t hour = hour_of(c, where->t_us);
+        int64_t hour = floor_div(where->t_us, US_PER_HOUR);
         key.bucket[DIM_HOUR - DIM_STRINGS] = c->dims & 1u << DIM_HOUR ? hour : 0;
         key.bucket[DIM_DAY - DIM_STRINGS] = c->dims & 1u << DIM_DAY ? floor_div(hour, 24) : 0;
     }
     return key;
 }
 
-static uint32_t hash_of(const struct cell_key *key)
-{
-    uint64_t h = (uint64_t)key->bucket[0] * 31 + (uint64_t)key->bucket[1];
-    for (unsigned d = 0; d < DIM_STRINGS; d++)
-        h = (h ^ key->id[d]) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(h >> 32);
-}
-
-static struct cell_slot *slot_of(const struct cells *c, const struct cell_key *key, uint32_t hash)
-{
-    size_t mask = c->n_slots - 1;
-    for (size_t i = hash & mask;; i = (i + 1) & mask) {
-        struct cell_slot *slot = &c->slots[i];
-        if (!slot->cell || (slot->hash == hash && !memcmp(&c->list[slot->cell - 1].key, key, sizeof *key)))
-            return slot;
-    }
-}
-
-static enum at_err grow_slots(struct cells *c)
-{
-    if (c->n < c->n_slots / 2)
-        return AT_OK;
-    size_t old = c->n_slots, n = old ? old * 2 : 32;
-    struct cell_slot *before = c->slots, *slots = calloc(n, sizeof *slots);
-    if (!slots)
-        return AT_NOMEM;
-    c->slots = slots;
-    c->n_slots = n;
-    for (size_t i = 0; i < old; i++) {
-        size_t to = before[i].hash & (n - 1);
-        if (!before[i].cell)
-            continue;
-        while (slots[to].cell)
-            to = (to + 1) & (n - 1);
-        slots[to] = before[i];
-    }
-    free(before);
-    return AT_OK;
-}
-
-static enum at_err grow_direct(struct cells *c, size_t n)
-{
-    if (n <= c->n_direct)
-        return AT_OK;
-    size_t cap = c->n_direct ? c->n_direct : 64;
-    while (cap < n)
-        cap *= 2;
-    uint32_t *more = realloc(c->direct, cap * sizeof *more);
-    if (!more)
-        return AT_NOMEM;
-    memset(more + c->n_direct, 0, (cap - c->n_direct) * sizeof *more);
-    c->direct = more;
-    c->n_direct = cap;
-    return AT_OK;
-}
-
 static enum at_err add_cell(struct cells *c, const struct cell_key *key)
 {
-    if (c->n >= UINT32_MAX / 2)
-        return AT_LIMIT;
     if (c->n == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 8;
         struct cell *list = realloc(c->list, cap * sizeof *list);
@@ -145,42 +75,14 @@ static enum at_err add_cell(struct cells *c, const struct cell_key *key)
     return AT_OK;
 }
 
-/* Where a single string is selected, its number is the place in a table. */
-static enum at_err find_direct(struct cells *c, const struct place *where, uint32_t *out)
-{
-    uint32_t id = where->id[__builtin_ctz(c->dims)];
-    size_t at = ((size_t)id + 1) & UINT32_MAX; /* NO_ID is 0 */
-    enum at_err err = grow_direct(c, at + 1);
-    if (!err && !c->direct[at]) {
-        struct cell_key key = key_of(c, where);
-        err = add_cell(c, &key);
-        if (!err)
-            c->direct[at] = (uint32_t)c->n;
-    }
-    *out = err ? 0 : c->direct[at] - 1;
-    return err;
-}
-
 enum at_err cells_find(struct cells *c, const struct place *where, uint32_t *out)
 {
-    bool single = c->dims && !(c->dims & (c->dims - 1)) && c->dims < 1u << DIM_STRINGS;
+    const struct cell_key key = key_of(c, where);
+    enum at_err err = c->keys ? AT_OK : at_intern_new(&c->keys);
     *out = 0;
-    if (single)
-        return find_direct(c, where, out);
-    struct cell_key key = key_of(c, where);
-    uint32_t hash = hash_of(&key);
-    enum at_err err = grow_slots(c);
-    if (err)
-        return err;
-    struct cell_slot *slot = slot_of(c, &key, hash);
-    if (!slot->cell) {
-        err = add_cell(c, &key);
-        if (err)
-            return err;
-        *slot = (struct cell_slot){hash, (uint32_t)c->n};
-    }
-    *out = slot->cell - 1;
-    return AT_OK;
+    if (!err)
+        err = at_intern_add(c->keys, (struct at_str){(const char *)&key, sizeof key}, out);
+    return err || *out < c->n ? err : add_cell(c, &key);
 }
 
 /* ---- Distinct users */

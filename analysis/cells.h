@@ -72,22 +72,13 @@ struct cell {
     struct counts counts;
 };
 
-struct cell_slot {
-    uint32_t hash, cell; /* number of the cell + 1; 0: free */
-};
-
 /* Zero-initialised with `dims` set is empty. */
 struct cells {
     unsigned dims; /* mask */
     struct cell *list;
     size_t n, cap;
-    struct cell_slot *slots; /* by hash of what is selected */
-    size_t n_slots;
-    uint32_t *direct; /* by id + 1 where one string alone is selected: number of the cell + 1 */
-    size_t n_direct;
-    int64_t hour_us, hour; /* the hour looked at last begins at; since the epoch */
-    bool has_hour;
-    uint64_t *marked; /* cell << 32 | key; with no marks: free */
+    struct at_intern *keys; /* the numbers of the cells */
+    uint64_t *marked;       /* cell << 32 | key; with no marks: free */
     uint8_t *marks;
     size_t n_marked, marked_slots;
 };

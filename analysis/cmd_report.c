@@ -80,6 +80,9 @@ static enum at_err new_sums(const struct request *q, const struct at_profile *pr
     for (size_t i = 0; i < q->report.n_by; i++)
         dims[0] |= 1u << q->report.by[i];
     enum at_err err = tally_new(profile, dims, html ? 2 : dims[0] ? 1 : 0, &s->tally);
+    bool one_view = !q->partial && (q->print == print_text || q->print == print_csv);
+    if (!err && one_view)
+        tally_leave_out(s->tally, dims[0], q->report.view != VIEW_PROMPTS);
     return err || !html ? err : story_new(&s->story);
 }
 

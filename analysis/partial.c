@@ -283,6 +283,8 @@ static enum at_err add_cell(const cJSON *cell, struct tally *t, size_t grouping)
         sum[i] += number;
     }
     memcpy(c, sum, sizeof sum);
+    if (counts_unanswered(c) > c->calls) /* more answers than calls */
+        return AT_BAD;
     err = add_times(cell, "answer_us", &c->answer_us);
     return err ? err : add_times(cell, "recovery_us", &c->recovery_us);
 }

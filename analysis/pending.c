@@ -73,6 +73,8 @@ enum at_err pending_add(struct pending *p, const struct made_call *made, const s
         p->free_call = c->next;
     c->made = *made;
     c->hash = hash_of(name);
+    c->stream_hash = name->stream_hash;
+    p->by_stream[c->stream_hash % PENDING_STREAMS]++;
     c->stream_len = name->stream.len;
     c->call_len = name->call.len;
     c->longer = longer;
@@ -102,6 +104,7 @@ static bool take(struct pending *p, uint32_t *link, struct made_call *out)
     c->next = p->free_call;
     p->free_call = at;
     p->n--;
+    p->by_stream[c->stream_hash % PENDING_STREAMS]--;
     free(c->longer);
     c->longer = NULL;
     return true;

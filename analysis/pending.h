@@ -4,6 +4,7 @@
 
 #include "analysis/bonds.h"
 
+#define PENDING_STREAMS 4096
 #define CALL_INLINE 64 /* an address and a UUID fit; what is longer is kept apart */
 
 /* What a call is found by. */
@@ -18,12 +19,15 @@ struct made_call {
     int64_t t_us;
     uint32_t key, app, platform, api;
     uint32_t scopes; /* a list of the tally's */
-    uint32_t bond;   /* of the first scope */
+    uint32_t bond;   /* of the first scope; NO_ID: it has none */
+    uint8_t rank;    /* the scope's place in the profile, if it has one scope; NO_RANK: none, or none known */
+    bool reads;      /* it reads the settings */
 };
+#define NO_RANK UINT8_MAX
 
 struct pending_call {
     struct made_call made; /* index UINT64_MAX: not in the table */
-    uint64_t hash;
+    uint64_t hash, stream_hash;
     uint32_t next; /* of the same slot, or of the free list; number + 1 */
     size_t stream_len, call_len;
     char *longer; /* the bytes of both when they are more than CALL_INLINE */
@@ -36,8 +40,15 @@ struct pending {
     uint32_t *slots; /* numbers + 1 */
     size_t n_list, cap, n_slots, n;
     uint32_t free_call;
-    size_t popped; /* slots that pending_pop has emptied */
+    size_t popped;                       /* slots that pending_pop has emptied */
+    uint32_t by_stream[PENDING_STREAMS]; /* how many, by hash of the stream */
 };
+
+/* False: no call of the stream is in the table. */
+static inline bool pending_may_have(const struct pending *p, uint64_t stream_hash)
+{
+    return p->by_stream[stream_hash % PENDING_STREAMS] > 0;
+}
 
 /* A call that has to wait; `*at` is a number to find it by. */
 AT_MUST_USE enum at_err pending_add(struct pending *p, const struct made_call *made, const struct call_name *name,

@@ -4,6 +4,22 @@
 
 #include "analysis/tally_private.h"
 
+/* What of a place any of the groupings looks at. */
+static void note_dims(struct tally *t)
+{
+    uint32_t masks[DIM_STRINGS] = {0};
+    unsigned dims = 0;
+    for (size_t g = t->first_cells; g < t->n_cells; g++)
+        dims |= t->cells[g].dims;
+    for (unsigned d = 0; d < DIM_STRINGS; d++)
+        masks[d] = dims & 1u << d ? UINT32_MAX : 0;
+    for (unsigned d = 0; d < DIM_STRINGS; d += 2)
+        t->spot_masks[d / 2] = (uint64_t)masks[d + 1] << 32 | masks[d];
+    for (size_t i = 0; i < sizeof t->spots / sizeof t->spots[0]; i++)
+        t->spots[i].hour = NO_HOUR;
+    t->spot_times = dims & (1u << DIM_DAY | 1u << DIM_HOUR);
+}
+
 enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, size_t n_dims, struct tally **out)
 {
     struct tally *t = *out = calloc(1, sizeof *t);
@@ -16,6 +32,7 @@ enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, si
     t->n_cells = 1;
     for (size_t i = 0; i < n_dims && t->n_cells < GROUPINGS_MAX; i++)
         t->cells[t->n_cells++].dims = dims[i];
+    note_dims(t);
     for (unsigned d = 0; d < DIM_STRINGS && !err; d++)
         err = at_intern_new(&t->names[d]);
     struct at_intern **tables[] = {&t->keys, &t->shapes, &t->wordings, &t->lists};
@@ -38,6 +55,7 @@ void tally_free(struct tally **tally)
         at_intern_free(tables[i]);
     free(t->what);
     at_buf_free(&t->shape_key);
+    at_buf_free(&t->user_keys);
     free(t->scopes);
     free(t->list_at);
     free(t->scratch);
@@ -59,6 +77,52 @@ void tally_free(struct tally **tally)
     cells_free(&t->lone);
     free(t);
     *tally = NULL;
+}
+
+enum at_err tally_clear(struct tally **tally)
+{
+    unsigned dims[GROUPINGS_MAX];
+    const struct at_profile *profile = (*tally)->profile;
+    bool no_scopes = (*tally)->first_cells, no_answer_times = (*tally)->no_answer_times;
+    size_t n = (*tally)->n_cells - 1;
+    for (size_t i = 0; i < n; i++)
+        dims[i] = (*tally)->cells[i + 1].dims;
+    tally_free(tally);
+    enum at_err err = tally_new(profile, dims, n, tally);
+    if (!err)
+        tally_leave_out(*tally, no_scopes, no_answer_times);
+    return err;
+}
+
+void tally_leave_out(struct tally *t, bool scopes, bool answer_times)
+{
+    t->first_cells = scopes && t->n_cells > 1;
+    t->no_answer_times = answer_times;
+    note_dims(t);
+}
+
+void tally_ask_late(struct tally *t)
+{
+    t->asks_late = true;
+    plain_rules_of(t->profile, &t->plain);
+}
+
+uint64_t tally_odd(const struct tally *t)
+{
+    return t->odd_events;
+}
+
+bool tally_all_plain(const struct tally *t)
+{
+    for (uint32_t i = 0; i < t->bonds.keys.n; i++)
+        if (key_at(&t->bonds, i)->plain.trust == PLAIN_ODD)
+            return false;
+    return true;
+}
+
+bool tally_gives_up(const struct tally *t)
+{
+    return t->gives_up;
 }
 
 void tally_totals(const struct tally *t, struct tally_totals *out)

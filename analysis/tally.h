@@ -15,12 +15,31 @@ struct tally;
 AT_MUST_USE enum at_err tally_new(const struct at_profile *profile, const unsigned *dims, size_t n_dims,
                                   struct tally **out);
 void tally_free(struct tally **t);
+/* Before the first event: what nobody will look at. `scopes`: the first grouping; there has to be another one. */
+void tally_leave_out(struct tally *t, bool scopes, bool answer_times);
+/* As it was when it was new and was told what to leave out. On an error *t is NULL. */
+AT_MUST_USE enum at_err tally_clear(struct tally **t);
 /* The events in the order of `cat`, each batch before the checker is told of it. `first` as
- * at_reader_next_batch gives it. */
-AT_MUST_USE enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first);
+ * at_reader_next_batch gives it; `whole` is asked after tally_ask_late only. */
+AT_MUST_USE enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first,
+                                    const struct at_whole_events *whole);
 /* What the checker says of the same events, at any time before tally_finish, in any order; fastest at once. */
 AT_MUST_USE enum at_err tally_settled(struct tally *t, const struct at_settled *s);
 AT_MUST_USE enum at_err tally_inferred(struct tally *t, const struct at_inferred *i);
+/* All events were counted: what they were read by may go now. */
+AT_MUST_USE enum at_err tally_let_go(struct tally *t);
+/*
+ * To be faster, before the first event: the checker will be told of the events once all have been counted, and only of
+ * those of odd keys (plain.h). tally_odd says how many events came to keys that were odd by then; tally_gives_up that
+ * it does not work out, with these events: all has to be counted anew with the checker beside. After tally_let_go,
+ * unless all keys are plain, the events come once more: tally_pick writes the numbers in the batch of those that the
+ * checker needs to `order`, which has room for all of it.
+ */
+void tally_ask_late(struct tally *t);
+uint64_t tally_odd(const struct tally *t);
+bool tally_all_plain(const struct tally *t);
+bool tally_gives_up(const struct tally *t);
+AT_MUST_USE enum at_err tally_pick(struct tally *t, const struct at_tape_batch *b, uint32_t *order, size_t *n);
 /* What can only be said at the end. No event may follow. */
 AT_MUST_USE enum at_err tally_finish(struct tally *t);
 

@@ -1,264 +1,150 @@
-/* tally_count.c: the counting itself. What the reports say is decided here; how it looks is decided by the printers. */
+/*
+ * tally_count.c: the counting itself: event by event, with numbers for names. What the reports say is decided here; how
+ * it looks is decided by the printers.
+ */
 #include "analysis/tally_private.h"
 
-/* ---- Adding up: one thing that happened, in all groupings */
-
-enum at_err locate(struct tally *t, const struct place *where, struct spot *out)
+static struct place place_of(const struct happening *h)
 {
-    enum at_err err = AT_OK;
-    for (size_t g = 0; g < t->n_cells && !err; g++)
-        err = cells_find(&t->cells[g], where, &out->cell[g]);
-    return err;
-}
-
-static struct counts *counts_at(const struct tally *t, const struct spot *spot, size_t g)
-{
-    return &t->cells[g].list[spot->cell[g]].counts;
-}
-
-void count_one(struct tally *t, const struct spot *spot, size_t offset)
-{
-    for (size_t g = 0; g < t->n_cells; g++)
-        ++*(uint64_t *)(void *)((char *)counts_at(t, spot, g) + offset);
-}
-
-/*
- * The marks that the user of the bond has in a cell, with `mark` among them. Where cells are by scope, among other
- * things, the bond itself knows; where they are not, the user may be there with other scopes, and the set of users is
- * asked.
- */
-static enum at_err mark_in(struct tally *t, size_t g, uint32_t cell, uint32_t bond, enum user_mark mark, uint8_t *marks)
-{
-    struct cells *cells = &t->cells[g];
-    bool held = false;
-    enum at_err err = AT_OK;
-    if (cells->dims & 1u << DIM_SCOPE)
-        err = bonds_turn_to(&t->bonds, bond, g, cell, &held);
-    struct bond *b = &t->bonds.list[bond];
-    if (err || !held)
-        return err ? err : cells_mark(cells, cell, b->key, mark, marks);
-    if (!(b->marks[g] & 1u << mark)) {
-        b->marks[g] |= (uint8_t)(1u << mark);
-        cells->list[cell].counts.users[mark]++;
-    }
-    *marks = b->marks[g];
-    return AT_OK;
-}
-
-enum at_err mark_user(struct tally *t, const struct spot *spot, uint32_t bond, enum user_mark mark)
-{
-    const struct bond *b = &t->bonds.list[bond];
-    enum at_err err = AT_OK;
-    for (size_t g = 0; g < t->n_cells && !err; g++) {
-        uint8_t marks;
-        if (b->marked[g] != spot->cell[g] || !(b->marks[g] & 1u << mark))
-            err = mark_in(t, g, spot->cell[g], bond, mark, &marks);
-    }
-    return err;
-}
-
-/* A call of the user failed in silence: once, or again. */
-enum at_err mark_silenced(struct tally *t, const struct spot *spot, uint32_t bond)
-{
-    enum at_err err = AT_OK;
-    for (size_t g = 0; g < t->n_cells && !err; g++) {
-        uint8_t marks = 0;
-        err = mark_in(t, g, spot->cell[g], bond, USERS_ASKED, &marks);
-        if (!err)
-            err = mark_in(t, g, spot->cell[g], bond, marks & 1u << USERS_SILENCED ? USERS_KEPT_ASKING : USERS_SILENCED,
-                          &marks);
-    }
-    return err;
-}
-
-enum at_err mark_asked(struct tally *t, const struct spot *spot, uint32_t bond)
-{
-    struct bond *b = &t->bonds.list[bond];
-    if (b->first_lone != NO_ID)
-        bonds_drop_lones(&t->bonds, bond);
-    b->asked = true;
-    return mark_user(t, spot, bond, USERS_ASKED);
-}
-
-enum at_err mark_outcome(struct tally *t, const struct spot *spot, uint32_t bond, bool granted, uint64_t order,
-                         int64_t t_us)
-{
-    struct bond *b = &t->bonds.list[bond];
-    if (granted && order < b->granted_order)
-        b->granted_order = order;
-    if (!granted && order < b->denied_order) {
-        b->denied_order = order;
-        b->denied_us = t_us;
-    }
-    enum at_err err = mark_asked(t, spot, bond);
-    return err ? err : mark_user(t, spot, bond, granted ? USERS_GRANTED : USERS_DENIED);
-}
-
-enum at_err count_answer(struct tally *t, const struct place *where, uint32_t key, enum at_answer answer,
-                         uint64_t order)
-{
-    struct spot spot;
-    uint32_t bond = 0;
-    enum at_err err = locate(t, where, &spot);
-    if (!err)
-        err = bonds_find(&t->bonds, key, where->id[DIM_SCOPE], &bond);
-    if (err)
-        return err;
-    count_one(t, &spot, offsetof(struct counts, answers) + sizeof(uint64_t) * answer);
-    err = tap_answer(t, where, key, answer, order);
-    if (err)
-        return err;
-    return answer == AT_ANSWER_DISMISS ? mark_asked(t, &spot, bond)
-                                       : mark_outcome(t, &spot, bond, answer == AT_ANSWER_ALLOW, order, where->t_us);
-}
-
-enum at_err count_flip(struct tally *t, const struct place *where, uint32_t key, bool granted, uint64_t order,
-                       bool inferred)
-{
-    struct spot spot;
-    uint32_t bond = 0;
-    struct flip flip = {.order = order, .t_us = where->t_us, .platform = where->id[DIM_PLATFORM], .granted = granted};
-    enum at_err err = locate(t, where, &spot);
-    if (!err)
-        err = bonds_find(&t->bonds, key, where->id[DIM_SCOPE], &bond);
-    if (err)
-        return err;
-    if (granted)
-        COUNT(t, &spot, to_granted);
-    else
-        COUNT(t, &spot, to_denied);
-    if (inferred)
-        COUNT(t, &spot, flips_inferred);
-    err = tap_flip(t, where, key, granted, order, inferred);
-    if (!err)
-        err = bonds_add_flip(&t->bonds, bond, &flip);
-    return err ? err : mark_outcome(t, &spot, bond, granted, order, where->t_us);
+    struct place at = {.id = NOWHERE, .t_us = h->t_us};
+    at.id[DIM_APP] = h->who->app;
+    at.id[DIM_PLATFORM] = h->who->platform;
+    at.id[DIM_USER] = h->who->key;
+    return at;
 }
 
 /* ---- Calls and answers */
-
-static struct place place_of_call(const struct made_call *c)
-{
-    struct place at = {.id = NOWHERE, .t_us = c->t_us};
-    at.id[DIM_APP] = c->app;
-    at.id[DIM_API] = c->api;
-    at.id[DIM_PLATFORM] = c->platform;
-    at.id[DIM_USER] = c->key;
-    return at;
-}
 
 /* The checker will say why a call was denied. */
 static enum at_err expect_verdict(struct tally *t, const struct made_call *c, uint64_t index, uint32_t bond,
                                   const struct spot *spot)
 {
-    enum at_err err = ROOM(t->denials, t->n_denials, t->denials_cap);
+    enum at_err err = t->n_denials >= DENIALS_MAX ? AT_LIMIT : ROOM(t->denials, t->n_denials, t->denials_cap);
+    if (err == AT_LIMIT) {
+        t->gives_up = true;
+        return AT_OK;
+    }
     if (!err)
         t->denials[t->n_denials++] = (struct denial){.index = index, .called = c->index, .bond = bond, .spot = *spot};
     return err;
 }
 
-/* What the answer of a call says about one of its scopes; `cls` AT_CLASSES: there was none. */
-static enum at_err close_scope(struct tally *t, const struct made_call *c, const struct place *at, uint32_t bond,
-                               unsigned cls, uint64_t index, int64_t t_us)
+/* An answer. NULL where there is none: the call will have none. */
+struct answer {
+    enum at_class cls;
+    uint32_t platform, err_msg;
+    uint64_t index;
+    int64_t t_us;
+    enum at_via via; /* of a plain key */
+    bool plain;
+};
+
+/* What the answer of a call says about one of its scopes. */
+static inline enum at_err close_scope(struct tally *t, const struct made_call *c, const struct place *at, uint32_t bond,
+                                      const struct answer *a)
 {
     struct spot spot;
     enum at_err err = locate(t, at, &spot);
     if (err)
         return err;
-    t->bonds.list[bond].pending--;
+    bond_at(&t->bonds, bond)->pending--;
     COUNT(t, &spot, calls);
-    if (cls < AT_CLASSES)
-        count_one(t, &spot, offsetof(struct counts, by_class) + sizeof(uint64_t) * cls);
-    if (cls == AT_CLASS_OK || cls == AT_CLASS_DENIED)
-        err = mark_outcome(t, &spot, bond, cls == AT_CLASS_OK, index * 2 + 2, t_us);
-    else if (cls == AT_CLASS_DISMISSED)
+    if (a)
+        COUNT(t, &spot, by_class[a->cls]);
+    if (a && (a->cls == AT_CLASS_OK || a->cls == AT_CLASS_DENIED))
+        err = mark_outcome(t, &spot, bond, a->cls == AT_CLASS_OK, a->index * 2 + 2, a->t_us);
+    else if (a && a->cls == AT_CLASS_DISMISSED)
         err = mark_asked(t, &spot, bond);
-    if (!err && cls == AT_CLASS_DENIED)
-        err = expect_verdict(t, c, index, bond, &spot);
-    if (!err)
-        err = tap_call(t, c, at, cls, index, t_us);
-    if (!err && !t->bonds.list[bond].asked)
+    if (!err && a && a->cls == AT_CLASS_DENIED)
+        err = a->plain ? count_denial(t, &spot, bond, a->via) : expect_verdict(t, c, a->index, bond, &spot);
+    if (!err && t->tap)
+        err = tap_call(t, c, at, a ? a->cls : AT_CLASSES, a ? a->index : 0, a ? a->t_us : 0);
+    if (!err && !bond_at(&t->bonds, bond)->asked)
         err = bonds_add_lone(&t->bonds, bond, at->id[DIM_API], at->id[DIM_PLATFORM]);
     return err;
 }
 
-/* The call has its answer, or will have none. */
-static enum at_err close_call(struct tally *t, const struct made_call *c, uint32_t platform, unsigned cls,
-                              uint32_t err_msg, uint64_t index, int64_t t_us)
+/* The call has its answer, or will have none (`a` NULL). */
+static enum at_err close_call(struct tally *t, const struct made_call *c, const struct answer *a)
 {
-    struct place at = place_of_call(c);
+    if (c->bond == NO_ID)
+        return AT_OK;
+    struct place at = {.id = NOWHERE, .t_us = c->t_us};
     const uint32_t *scopes = t->scopes + c->scopes;
     enum at_err err = AT_OK;
-    at.id[DIM_ERRMSG] = err_msg;
-    if (at.id[DIM_PLATFORM] == NO_ID)
-        at.id[DIM_PLATFORM] = platform;
-    for (uint32_t i = 1; i <= scopes[0] && !err; i++) {
-        uint32_t bond = c->bond;
-        at.id[DIM_SCOPE] = scopes[i];
-        if (i > 1)
-            err = bonds_find(&t->bonds, c->key, scopes[i], &bond);
-        if (!err)
-            err = close_scope(t, c, &at, bond, cls, index, t_us);
-    }
-    return err;
-}
-
-enum at_err bond_of(struct tally *t, struct who *who, uint32_t scope, uint32_t *out)
-{
-    if (scope >= BONDS_KEPT)
-        return bonds_find(&t->bonds, who->key, scope, out);
-    enum at_err err = AT_OK;
-    if (who->bond[scope] == NO_ID)
-        err = bonds_find(&t->bonds, who->key, scope, &who->bond[scope]);
-    *out = err ? 0 : who->bond[scope];
-    return err;
-}
-
-static enum at_err wait_for_answer(struct tally *t, struct who *who, struct made_call *c, bool authorizes)
-{
-    const uint32_t *scopes = t->scopes + c->scopes;
-    enum at_err err = AT_OK;
-    for (uint32_t i = 1; i <= scopes[0] && !err; i++) {
+    at.id[DIM_APP] = c->app;
+    at.id[DIM_API] = c->api;
+    at.id[DIM_PLATFORM] = c->platform == NO_ID && a ? a->platform : c->platform;
+    at.id[DIM_USER] = c->key;
+    at.id[DIM_ERRMSG] = a ? a->err_msg : NO_ID;
+    at.id[DIM_SCOPE] = scopes[1];
+    err = close_scope(t, c, &at, c->bond, a);
+    for (uint32_t i = 2; i <= scopes[0] && !err; i++) {
         uint32_t bond = 0;
-        err = bond_of(t, who, scopes[i], &bond);
-        if (err)
-            return err;
-        c->bond = i == 1 ? bond : c->bond;
-        t->bonds.list[bond].pending++;
-        if (authorizes) {
-            bonds_drop_lones(&t->bonds, bond);
-            t->bonds.list[bond].asked = true;
-        }
+        at.id[DIM_SCOPE] = scopes[i];
+        err = bonds_find_far(&t->bonds, c->key, scopes[i], &bond);
+        if (!err)
+            err = close_scope(t, c, &at, bond, a);
     }
     return err;
 }
 
-/* A call whose id comes again will have no answer. */
-static enum at_err close_unanswered(struct tally *t, const struct made_call *c)
+enum at_err tally_close_unanswered(struct tally *t, const struct made_call *c)
 {
-    return close_call(t, c, NO_ID, AT_CLASSES, NO_ID, 0, 0);
+    return close_call(t, c, NULL);
+}
+
+static void waits(struct tally *t, uint32_t bond, bool authorizes)
+{
+    struct bond *b = bond_at(&t->bonds, bond);
+    b->pending++;
+    if (authorizes && !b->asked) {
+        bonds_drop_lones(&t->bonds, bond);
+        b->asked = true;
+    }
+}
+
+/* The scopes of the call but the first. */
+static enum at_err others_wait(struct tally *t, const struct happening *h)
+{
+    const uint32_t *scopes = t->scopes + h->what->scopes;
+    enum at_err err = AT_OK;
+    for (uint32_t i = 2; i <= scopes[0] && !err; i++) {
+        uint32_t other = 0;
+        err = bonds_find(&t->bonds, h->key, h->who->key, scopes[i], &other);
+        if (!err)
+            waits(t, other, h->what->authorizes);
+    }
+    return err;
 }
 
 static enum at_err on_call(struct tally *t, const struct happening *h)
 {
-    struct made_call before, made = {
-                                 .index = h->index,
-                                 .t_us = h->t_us,
-                                 .key = h->who->key,
-                                 .app = h->who->app,
-                                 .platform = h->who->platform,
-                                 .api = h->what->api,
-                                 .scopes = h->what->scopes,
-                             };
+    struct made_call before;
+    const struct what *w = h->what;
+    struct plain_key *k = &h->key->plain;
+    uint32_t bond = NO_ID;
     enum at_err err = AT_OK;
     t->totals.calls++;
-    if (calls_take(t, h, &before))
-        err = close_unanswered(t, &before);
-    if (!err && calls_take_named(t, h, &before))
-        err = close_unanswered(t, &before);
-    if (!err)
-        err = wait_for_answer(t, h->who, &made, h->what->authorizes);
-    return err ? err : calls_add(t, h, &made);
+    while (calls_supersede(t, h, &before) && !err) { /* a call whose id comes again will have no answer */
+        plain_odd(k, order_of(h));
+        plain_odd(&key_at(&t->bonds, before.key)->plain, order_of(h));
+        err = tally_close_unanswered(t, &before);
+    }
+    if (!err && w->scope != NO_ID) {
+        err = bonds_find(&t->bonds, h->key, h->who->key, w->scope, &bond);
+        if (!err)
+            waits(t, bond, w->authorizes);
+    }
+    if (!err && w->several) {
+        plain_odd(k, order_of(h));
+        err = others_wait(t, h);
+    }
+    if (err)
+        return err;
+    if (plain_is(k))
+        plain_call(k, w->rank == NO_RANK ? NULL : &bond_at(&t->bonds, bond)->plain, w->reads, order_of(h));
+    return calls_add(t, h, bond);
 }
 
 static enum at_err on_wording(struct tally *t, struct what *w, uint32_t platform, uint32_t api)
@@ -279,33 +165,85 @@ static enum at_err on_wording(struct tally *t, struct what *w, uint32_t platform
     return err;
 }
 
-static enum at_err on_return(struct tally *t, const struct happening *h)
+/* What a listing says, held against the states of a plain key. */
+static void check_listing(struct tally *t, const struct happening *h, uint64_t made,
+                          const struct at_whole_events *whole)
+{
+    struct at_event ev;
+    uint32_t listed = 0, granted = 0;
+    whole->get(whole->ctx, h->i, &ev);
+    for (size_t i = 0; i < ev.n_settings; i++) {
+        uint8_t rank = rank_of(t, h->view, ev.settings[i].scope);
+        if (rank >= PLAIN_SCOPES_MAX)
+            continue; /* unknown to the profile */
+        listed |= UINT32_C(1) << rank;
+        if (ev.settings[i].granted)
+            granted |= UINT32_C(1) << rank;
+        else
+            granted &= ~(UINT32_C(1) << rank);
+    }
+    plain_listing(&t->plain, &h->key->plain, listed, granted, made, order_of(h));
+}
+
+/* The answer to a call, where its key is plain. */
+static void answer_plainly(struct tally *t, const struct happening *h, const struct made_call *c, struct answer *a,
+                           const struct at_whole_events *whole)
+{
+    struct plain_key *k = &h->key->plain;
+    struct plain_bond *b = c->rank == NO_RANK ? NULL : &bond_at(&t->bonds, c->bond)->plain;
+    if (c->key != h->who->key) { /* for the checker, these are not the same call */
+        plain_odd(k, order_of(h));
+        plain_odd(&key_at(&t->bonds, c->key)->plain, order_of(h));
+        return;
+    }
+    if (!plain_is(k))
+        return;
+    uint64_t made = c->index + 1;
+    if (c->reads && h->what->lists)
+        check_listing(t, h, made, whole);
+    else if (b && !c->reads)
+        a->via = plain_outcome(k, b, c->rank, a->cls, made, order_of(h));
+    if (!plain_is(k))
+        return;
+    plain_close(k, b, c->reads, made);
+    a->plain = true;
+}
+
+static enum at_err on_return(struct tally *t, const struct happening *h, const struct at_whole_events *whole)
 {
     struct made_call c;
+    struct answer a = {.cls = h->what->cls,
+                       .platform = h->who->platform,
+                       .err_msg = h->what->err_msg,
+                       .index = h->index,
+                       .t_us = h->t_us,
+                       .via = AT_VIA_NONE};
     bool known = false;
     enum at_err err = calls_answered(t, h, &known, &c);
     uint32_t platform = known && c.platform != NO_ID ? c.platform : h->who->platform;
     uint32_t api = known ? c.api : h->what->named;
-    if (!err && known)
-        err = close_call(t, &c, platform, h->what->cls, h->what->err_msg, h->index, h->t_us);
+    if (!err && known) {
+        if (t->asks_late)
+            answer_plainly(t, h, &c, &a, whole);
+        err = close_call(t, &c, &a);
+    }
     return err ? err : on_wording(t, h->what, platform, api);
 }
 
 /* ---- Prompts, decisions, settings */
 
-static struct place place_of(const struct happening *h)
+/* The API of the call that a prompt names, and that call's order for plain keys. */
+static enum at_err caller_of(struct tally *t, const struct happening *h, uint32_t bond, uint32_t *api, uint64_t *order)
 {
-    struct place at = {.id = NOWHERE, .t_us = h->t_us};
-    at.id[DIM_APP] = h->who->app;
-    at.id[DIM_PLATFORM] = h->who->platform;
-    at.id[DIM_USER] = h->who->key;
-    return at;
-}
-
-/* The one scope that the event names, NO_ID where it names none. */
-static uint32_t named_scope(const struct tally *t, const struct what *w)
-{
-    return t->scopes[w->scopes] ? t->scopes[w->scopes + 1] : NO_ID;
+    struct made_call c;
+    bool known = false;
+    enum at_err err = calls_named(t, h, &known, &c);
+    if (err || !known)
+        return err;
+    *api = c.api;
+    if (c.rank != NO_RANK && c.bond == bond)
+        *order = c.index + 1;
+    return err;
 }
 
 static enum at_err on_prompt(struct tally *t, const struct happening *h)
@@ -313,23 +251,27 @@ static enum at_err on_prompt(struct tally *t, const struct happening *h)
     struct place at = place_of(h);
     struct spot spot;
     uint32_t bond = 0;
-    enum at_err err = h->what->names_call ? calls_api(t, h, &at.id[DIM_API]) : AT_OK;
-    at.id[DIM_SCOPE] = named_scope(t, h->what);
+    uint64_t caller = h->what->names_call ? UINT64_MAX : 0;
+    at.id[DIM_SCOPE] = h->what->scope;
+    enum at_err err =
+        at.id[DIM_SCOPE] == NO_ID ? AT_BAD : bonds_find(&t->bonds, h->key, h->who->key, at.id[DIM_SCOPE], &bond);
+    if (!err && h->what->names_call)
+        err = caller_of(t, h, bond, &at.id[DIM_API], &caller);
     if (!err)
-        err = at.id[DIM_SCOPE] == NO_ID ? AT_BAD : locate(t, &at, &spot);
-    if (!err)
-        err = bond_of(t, h->who, at.id[DIM_SCOPE], &bond);
+        err = locate(t, &at, &spot);
     if (err)
         return err;
     COUNT(t, &spot, prompts_observed);
     err = tap_prompt(t, &at, h->index * 2 + 2, false);
     if (err)
         return err;
-    struct bond *b = &t->bonds.list[bond];
+    struct bond *b = bond_at(&t->bonds, bond);
+    if (plain_is(&h->key->plain) && h->what->rank != NO_RANK)
+        plain_prompt(&t->plain, &h->key->plain, &b->plain, h->what->rank, caller, order_of(h));
     b->up = true;
     b->prompt_api = at.id[DIM_API];
     b->prompt_us = h->t_us;
-    b->prompt_order = h->index * 2 + 2;
+    b->plain.prompted = order_of(h);
     return mark_asked(t, &spot, bond);
 }
 
@@ -337,15 +279,15 @@ static enum at_err on_prompt(struct tally *t, const struct happening *h)
  * only one that a call waits for. */
 static uint32_t scope_of_decision(const struct tally *t, const struct happening *h, bool *sure)
 {
-    uint32_t waiting = NO_ID, n_waiting = 0, scope = named_scope(t, h->what);
+    uint32_t waiting = NO_ID, n_waiting = 0, scope = h->what->scope;
     uint64_t latest = 0;
     *sure = true;
     if (scope != NO_ID)
         return scope;
-    for (uint32_t i = t->bonds.keys[h->who->key].bond; i != NO_ID; i = t->bonds.list[i].next) {
-        const struct bond *b = &t->bonds.list[i];
-        if (b->up && b->prompt_order > latest) {
-            latest = b->prompt_order;
+    for (uint32_t i = h->key->bond; i != NO_ID; i = bond_at(&t->bonds, i)->next) {
+        const struct bond *b = bond_at(&t->bonds, i);
+        if (b->up && b->plain.prompted > latest) {
+            latest = b->plain.prompted;
             scope = b->scope;
         }
         if (b->pending) {
@@ -361,9 +303,20 @@ static enum at_err count_answer_time(struct tally *t, const struct place *at, in
 {
     struct spot spot;
     enum at_err err = locate(t, at, &spot);
-    for (size_t g = 0; g < t->n_cells && !err; g++)
+    for (size_t g = t->first_cells; g < t->n_cells && !err; g++)
         err = quantiles_add(&counts_at(t, &spot, g)->answer_us, took_us > 0 ? (uint64_t)took_us : 0);
     return err;
+}
+
+/* A decision about a bond of a plain key, which may turn odd. */
+static void decide_plainly(struct tally *t, const struct happening *h, struct bond *b)
+{
+    bool named = h->what->scope != NO_ID;
+    size_t rank = named ? h->what->rank : tally_scope_rank(t, b->scope);
+    if (rank < AT_SCOPES_MAX)
+        plain_decision(&t->plain, &h->key->plain, &b->plain, rank, named, h->what->answer, order_of(h));
+    else if (!named)
+        plain_odd(&h->key->plain, order_of(h));
 }
 
 static enum at_err on_decision(struct tally *t, const struct happening *h)
@@ -373,52 +326,79 @@ static enum at_err on_decision(struct tally *t, const struct happening *h)
     bool sure;
     enum at_err err = AT_OK;
     at.id[DIM_SCOPE] = scope_of_decision(t, h, &sure);
-    if (!sure)
+    if (!sure) {
+        plain_odd(&h->key->plain, order_of(h));
         err = add_stray(t, &at, h->index, h->what->answer);
+    }
     if (err || at.id[DIM_SCOPE] == NO_ID)
         return err;
-    err = bond_of(t, h->who, at.id[DIM_SCOPE], &bond);
+    err = bonds_find(&t->bonds, h->key, h->who->key, at.id[DIM_SCOPE], &bond);
     if (err)
         return err;
-    struct bond *b = &t->bonds.list[bond];
+    struct bond *b = bond_at(&t->bonds, bond);
+    if (plain_is(&h->key->plain))
+        decide_plainly(t, h, b);
+    struct spot spot;
     if (b->up) {
         b->up = false;
         at.id[DIM_API] = b->prompt_api;
         t->took_us = h->t_us > b->prompt_us ? h->t_us - b->prompt_us : 0;
-        err = count_answer_time(t, &at, t->took_us);
+        if (!t->no_answer_times)
+            err = count_answer_time(t, &at, t->took_us);
     }
     if (!err)
-        err = count_answer(t, &at, h->who->key, h->what->answer, h->index * 2 + 2);
+        err = locate(t, &at, &spot);
+    if (!err && t->tap)
+        err = tap_answer(t, &at, h->who->key, h->what->answer, h->index * 2 + 2);
     t->took_us = -1;
-    return err;
+    return err ? err : count_answer_at(t, &spot, bond, h->what->answer, h->index * 2 + 2, h->t_us);
 }
 
 static enum at_err on_settings(struct tally *t, const struct happening *h)
 {
     struct place at = place_of(h);
-    at.id[DIM_SCOPE] = named_scope(t, h->what);
-    return at.id[DIM_SCOPE] == NO_ID ? AT_BAD
-                                     : count_flip(t, &at, h->who->key, h->what->granted, h->index * 2 + 2, false);
+    uint32_t bond = 0;
+    at.id[DIM_SCOPE] = h->what->scope;
+    enum at_err err =
+        at.id[DIM_SCOPE] == NO_ID ? AT_BAD : bonds_find(&t->bonds, h->key, h->who->key, at.id[DIM_SCOPE], &bond);
+    if (!err && plain_is(&h->key->plain) && h->what->rank != NO_RANK)
+        plain_flip(&h->key->plain, &bond_at(&t->bonds, bond)->plain, h->what->rank, h->what->granted, order_of(h));
+    return err ? err : count_flip(t, &at, h->who->key, h->what->granted, h->index * 2 + 2, false);
 }
 
-static void on_reset(struct tally *t, uint32_t key)
+static void on_reset(struct tally *t, const struct happening *h)
 {
-    for (uint32_t i = t->bonds.keys[key].bond; i != NO_ID; i = t->bonds.list[i].next)
-        t->bonds.list[i].up = false;
+    for (uint32_t i = h->key->bond; i != NO_ID; i = bond_at(&t->bonds, i)->next)
+        bond_at(&t->bonds, i)->up = false;
+    if (plain_is(&h->key->plain))
+        plain_reset(&h->key->plain, order_of(h));
 }
 
-enum at_err count_happening(struct tally *t, const struct happening *h)
+static void on_start(struct tally *t, const struct happening *h)
 {
-    t->now = h;
-    if (t->totals.events++ == 0)
-        t->totals.from_us = t->totals.to_us = h->t_us;
-    t->totals.from_us = h->t_us < t->totals.from_us ? h->t_us : t->totals.from_us;
-    t->totals.to_us = h->t_us > t->totals.to_us ? h->t_us : t->totals.to_us;
+    struct plain_key *k = &h->key->plain;
+    bool was = k->trust == PLAIN_YES;
+    plain_start(&t->plain, k, h->what->fresh, h->what->observes, h->t_us, order_of(h));
+    t->gives_up = t->gives_up || (was && !plain_is(k)); /* its changes will be told too late to be put in order */
+}
+
+/* ---- One event after another */
+
+static enum at_err count_one(struct tally *t, const struct happening *h, const struct at_whole_events *whole)
+{
+    struct plain_key *k = &h->key->plain;
+    if (h->what->kind != AT_KIND_START) {
+        if (plain_is(k))
+            plain_moment(&t->plain, k, h->t_us, order_of(h));
+        else
+            plain_odd(k, order_of(h));
+        t->odd_events += !plain_is(k);
+    }
     switch (h->what->kind) {
     case AT_KIND_CALL:
         return on_call(t, h);
     case AT_KIND_RETURN:
-        return on_return(t, h);
+        return on_return(t, h, whole);
     case AT_KIND_PROMPT:
         return on_prompt(t, h);
     case AT_KIND_DECISION:
@@ -426,94 +406,85 @@ enum at_err count_happening(struct tally *t, const struct happening *h)
     case AT_KIND_SETTINGS:
         return on_settings(t, h);
     case AT_KIND_RESET:
-        on_reset(t, h->who->key);
+        on_reset(t, h);
         return AT_OK;
     case AT_KIND_START:
+        on_start(t, h);
+        return AT_OK;
     case AT_KIND_SETTINGS_PAGE:
+        if (t->asks_late && plain_is(k))
+            check_listing(t, h, order_of(h), whole);
+        return AT_OK;
     case AT_KIND_GAP:
+        t->gives_up = true; /* it is about all users of the stream */
+        return AT_OK;
     case AT_KIND_END:
         break;
     }
     return AT_OK;
 }
 
-/* ---- What can only be said at the end */
+#define AHEAD 12 /* events */
 
-/* Whether the user turned the scope off after a grant, and on again; on after a denial, and how long that took. */
-static enum at_err end_bond(struct tally *t, uint32_t bond)
+/*
+ * Fetches the key of an event to come, and the bond of one that comes sooner. As a function of its own the compiler
+ * would see that it does nothing, and leave it out.
+ */
+static inline __attribute__((always_inline)) void look_ahead(const struct tally *t, const struct view *v,
+                                                             const struct at_tape_batch *b, size_t i)
 {
-    struct flip flips[FLIPS_MAX];
-    const struct bond *b = &t->bonds.list[bond];
-    size_t n = b->flips ? bonds_flips(&t->bonds, bond, flips) : 0;
-    bool recovered = false, off = false, again = false;
-    enum at_err err = AT_OK;
-    for (size_t i = 0; i < n && !err; i++) {
-        struct place at = {.id = NOWHERE, .t_us = flips[i].t_us};
-        struct spot spot;
-        at.id[DIM_SCOPE] = b->scope;
-        at.id[DIM_USER] = b->key;
-        at.id[DIM_APP] = app_of_key(t, b->key);
-        at.id[DIM_PLATFORM] = flips[i].platform;
-        err = locate(t, &at, &spot);
-        if (!err && flips[i].granted && !recovered && flips[i].order > b->denied_order) {
-            int64_t took = flips[i].t_us > b->denied_us ? flips[i].t_us - b->denied_us : 0;
-            recovered = true;
-            err = mark_user(t, &spot, bond, USERS_RECOVERED);
-            for (size_t g = 0; g < t->n_cells && !err; g++)
-                err = quantiles_add(&counts_at(t, &spot, g)->recovery_us, (uint64_t)took);
-        }
-        if (!err && flips[i].granted && off && !again) {
-            again = true;
-            err = mark_user(t, &spot, bond, USERS_ON_AGAIN);
-        }
-        if (!err && !flips[i].granted && !off && flips[i].order > b->granted_order) {
-            off = true;
-            err = mark_user(t, &spot, bond, USERS_TURNED_OFF);
-        }
+    if (i + 2 * AHEAD < b->n) {
+        const struct key_links *far = v->who[b->source[i + 2 * AHEAD]].links;
+        __builtin_prefetch(far);
+        __builtin_prefetch((const char *)far + 64);
     }
-    return err;
+    if (i + AHEAD >= b->n)
+        return;
+    uint32_t scope = v->what[b->shape[i + AHEAD]].scope;
+    uint32_t bond = scope < SCOPES_NEAR ? v->who[b->source[i + AHEAD]].links->near[scope] : 0;
+    if (bond) {
+        const char *near = pool_at(&t->bonds.list, bond - 1);
+        __builtin_prefetch(near);
+        __builtin_prefetch(near + 64);
+    }
 }
 
-static enum at_err end_lones(struct tally *t, uint32_t bond)
+static void count_totals(struct tally *t, const struct at_tape_batch *b)
 {
-    const struct bond *b = &t->bonds.list[bond];
-    enum at_err err = AT_OK;
-    for (uint32_t i = b->first_lone; i != NO_ID && !err; i = t->bonds.lones[i].next) {
-        const struct lone *l = &t->bonds.lones[i];
-        struct place at = {.id = NOWHERE};
-        uint32_t cell = 0;
-        at.id[DIM_SCOPE] = b->scope;
-        at.id[DIM_API] = l->api;
-        at.id[DIM_PLATFORM] = l->platform;
-        err = cells_find(&t->lone, &at, &cell);
-        if (err)
-            return err;
-        t->lone.list[cell].counts.calls += l->calls;
-        t->lone.list[cell].counts.users[USERS_ASKED]++; /* not asked, that is */
+    int64_t least = b->n ? b->t_us[0] : 0, most = least;
+    for (size_t i = 1; i < b->n; i++) {
+        least = b->t_us[i] < least ? b->t_us[i] : least;
+        most = b->t_us[i] > most ? b->t_us[i] : most;
     }
-    return err;
+    if (!b->n)
+        return;
+    t->totals.from_us = t->totals.events && t->totals.from_us < least ? t->totals.from_us : least;
+    t->totals.to_us = t->totals.events && t->totals.to_us > most ? t->totals.to_us : most;
+    t->totals.events += b->n;
 }
 
-enum at_err tally_finish(struct tally *t)
+enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_batch *b, uint64_t first,
+                        const struct at_whole_events *whole)
 {
     enum at_err err = AT_OK;
-    struct made_call c;
+    struct happening h;
+    count_totals(t, b);
+    t->now = &h;
+    for (size_t i = 0; i < b->n && !err; i++) {
+        struct who *who = &v->who[b->source[i]];
+        h = (struct happening){
+            .view = v,
+            .who = who,
+            .what = &v->what[b->shape[i]],
+            .key = who->links,
+            .batch = b,
+            .i = i,
+            .t_us = b->t_us[i],
+            .index = first + (b->place ? b->place[i] : i),
+        };
+        look_ahead(t, v, b, i);
+        err = count_one(t, &h, whole);
+    }
     t->now = NULL;
-    for (size_t i = 0; i < t->n_views && !err; i++)
-        err = calls_spill(t, &t->views[i]);
-    while (!err && pending_pop(&t->pending, &c))
-        err = close_unanswered(t, &c);
-    for (size_t i = 0; i < t->bonds.n && !err; i++) {
-        err = end_bond(t, (uint32_t)i);
-        if (!err)
-            err = end_lones(t, (uint32_t)i);
-    }
-    for (size_t g = 0; g < t->n_cells; g++)
-        cells_seal(&t->cells[g]);
-    t->totals.apps = at_intern_count(t->names[DIM_APP]);
-    uint64_t users = 0;
-    if (!err)
-        err = count_users(t, &users);
-    t->totals.users += users;
     return err;
 }

@@ -28,22 +28,59 @@ static struct at_str bytes_of(const void *data, size_t len)
     return (struct at_str){data, len};
 }
 
+static struct known_text *known_text_of(struct view *v, enum report_dim dim, struct at_str s)
+{
+    return &v->texts[((uintptr_t)s.ptr / 4 ^ dim) % TEXTS_KNOWN];
+}
+
+static bool is_known(const struct known_text *k, enum report_dim dim, struct at_str s)
+{
+    return k->ptr == s.ptr && k->len == s.len && k->dim == dim;
+}
+
+/* name_id of a string that belongs to the segment. */
+static enum at_err segment_id(struct tally *t, struct view *v, enum report_dim dim, struct at_str s, uint32_t *out)
+{
+    struct known_text *known = known_text_of(v, dim, s);
+    enum at_err err = AT_OK;
+    if (s.ptr && is_known(known, dim, s)) {
+        *out = known->id;
+        return AT_OK;
+    }
+    err = name_id(t, dim, s, out);
+    if (!err)
+        *known = (struct known_text){.ptr = s.ptr, .len = s.len, .dim = dim, .id = *out};
+    return err;
+}
+
+uint8_t rank_of(const struct tally *t, struct view *v, struct at_str name)
+{
+    struct known_text *known = known_text_of(v, DIM_SCOPE, name);
+    if (name.ptr && is_known(known, DIM_SCOPE, name))
+        return (uint8_t)known->id;
+    size_t rank = at_profile_find_scope(t->profile, name);
+    *known = (struct known_text){
+        .ptr = name.ptr, .len = name.len, .dim = DIM_SCOPE, .id = rank < AT_SCOPES_MAX ? (uint32_t)rank : NO_RANK};
+    return (uint8_t)known->id;
+}
+
+/* A user of an app, as the bytes that it is found by; *at: where they begin. */
+static enum at_err put_user(struct tally *t, uint32_t app, struct at_str user, size_t *at)
+{
+    *at = t->user_keys.len;
+    enum at_err err = at_buf_add(&t->user_keys, &app, sizeof app);
+    return err ? err : at_buf_str(&t->user_keys, user);
+}
+
 enum at_err key_id(struct tally *t, struct at_str app, struct at_str user, uint32_t *app_id, uint32_t *out)
 {
-    char room[256];
-    struct at_buf longer = {0};
-    size_t len = sizeof *app_id + user.len;
+    size_t at;
+    t->user_keys.len = 0;
     enum at_err err = name_id(t, DIM_APP, app, app_id);
-    if (!err && len > sizeof room)
-        err = at_buf_reserve(&longer, len);
-    if (err)
-        return err;
-    char *to = len > sizeof room ? longer.ptr : room;
-    memcpy(to, app_id, sizeof *app_id);
-    if (user.len)
-        memcpy(to + sizeof *app_id, user.ptr, user.len);
-    err = at_intern_add(t->keys, bytes_of(to, len), out);
-    at_buf_free(&longer);
+    if (!err)
+        err = put_user(t, *app_id, user, &at);
+    if (!err)
+        err = at_intern_add(t->keys, at_buf_view(&t->user_keys), out);
     return err ? err : bonds_key(&t->bonds, *out);
 }
 
@@ -72,12 +109,31 @@ enum at_err count_users(const struct tally *t, uint64_t *out)
     return err;
 }
 
-enum at_err who_of(struct tally *t, const struct at_tape_source *s, struct who *out)
+enum at_err who_of(struct tally *t, struct view *v, const struct at_tape_source *s, size_t n, struct who *out)
 {
-    enum at_err err = key_id(t, s->app, s->user, &out->app, &out->key);
-    for (size_t i = 0; i < BONDS_KEPT; i++)
-        out->bond[i] = NO_ID;
-    return err ? err : name_id(t, DIM_PLATFORM, s->platform, &out->platform);
+    struct at_str users[SOURCES_AT_ONCE] = {{0}};
+    uint32_t keys[SOURCES_AT_ONCE];
+    size_t begins[SOURCES_AT_ONCE + 1];
+    enum at_err err = AT_OK;
+    t->user_keys.len = 0;
+    for (size_t i = 0; i < n && !err; i++) {
+        err = segment_id(t, v, DIM_APP, s[i].app, &out[i].app);
+        if (!err)
+            err = segment_id(t, v, DIM_PLATFORM, s[i].platform, &out[i].platform);
+        if (!err)
+            err = put_user(t, out[i].app, s[i].user, &begins[i]);
+    }
+    begins[n] = t->user_keys.len;
+    for (size_t i = 0; i < n && !err; i++)
+        users[i] = bytes_of(t->user_keys.ptr + begins[i], begins[i + 1] - begins[i]);
+    if (!err)
+        err = at_intern_add_all(t->keys, users, n, keys);
+    for (size_t i = 0; i < n && !err; i++) {
+        out[i].key = keys[i];
+        err = bonds_key(&t->bonds, keys[i]);
+        out[i].links = err ? NULL : key_at(&t->bonds, keys[i]);
+    }
+    return err;
 }
 
 /* ---- Lists of scopes */
@@ -140,13 +196,24 @@ static enum at_err scopes_of(struct tally *t, const struct at_event *ev, struct 
 
 /* ---- Shapes */
 
+static void note_first(const struct tally *t, struct what *w)
+{
+    const uint32_t *list = t->scopes + w->scopes;
+    size_t rank = list[0] == 1 ? tally_scope_rank(t, list[1]) : SIZE_MAX;
+    w->scope = list[0] ? list[1] : NO_ID;
+    w->several = list[0] > 1;
+    w->rank = rank < AT_SCOPES_MAX ? (uint8_t)rank : NO_RANK;
+}
+
 static enum at_err new_what(struct tally *t, const struct at_event *ev, struct what *w)
 {
     struct at_api api = {.kind = AT_API_OTHER};
     enum at_err err = AT_OK;
     *w = (struct what){.names_call = (ev->has & AT_HAS_CALL) != 0,
                        .kind = ev->kind,
+                       .lists = (ev->has & AT_HAS_AUTH_SETTING) != 0,
                        .granted = ev->granted,
+                       .fresh = (ev->has & AT_HAS_FRESH) && ev->fresh,
                        .answer = ev->answer,
                        .api = NO_ID,
                        .err_msg = NO_ID,
@@ -154,6 +221,7 @@ static enum at_err new_what(struct tally *t, const struct at_event *ev, struct w
     if (ev->kind == AT_KIND_CALL) {
         api = at_profile_api(t->profile, ev->api);
         w->authorizes = api.kind == AT_API_AUTHORIZE;
+        w->reads = api.kind == AT_API_GET_SETTING || api.kind == AT_API_OPEN_SETTING;
         err = name_id(t, DIM_API, ev->api, &w->api);
     }
     if (ev->kind == AT_KIND_RETURN) {
@@ -164,15 +232,30 @@ static enum at_err new_what(struct tally *t, const struct at_event *ev, struct w
         if (!err)
             err = name_id(t, DIM_API, o.api, &w->named);
     }
-    return err ? err : scopes_of(t, ev, api, &w->scopes);
+    for (size_t i = 0; i < ev->n_observes; i++)
+        w->observes |= (uint8_t)(1u << ev->observes[i]);
+    if (!err)
+        err = scopes_of(t, ev, api, &w->scopes);
+    if (!err)
+        note_first(t, w);
+    return err;
 }
 
 /* What makes a shape, as bytes. */
 static enum at_err shape_key(const struct at_event *ev, struct at_buf *out)
 {
     struct at_str text = ev->kind == AT_KIND_CALL ? ev->api : ev->kind == AT_KIND_RETURN ? ev->err_msg : AT_STR("");
-    uint8_t head[5] = {(uint8_t)ev->kind, (uint8_t)ev->answer, ev->granted, (ev->has & AT_HAS_ERRNO) != 0,
-                       (ev->has & AT_HAS_CALL) != 0};
+    unsigned observes = 0;
+    for (size_t i = 0; i < ev->n_observes; i++)
+        observes |= 1u << ev->observes[i];
+    uint8_t head[] = {(uint8_t)ev->kind,
+                      (uint8_t)ev->answer,
+                      ev->granted,
+                      (ev->has & AT_HAS_ERRNO) != 0,
+                      (ev->has & AT_HAS_CALL) != 0,
+                      (ev->has & AT_HAS_AUTH_SETTING) != 0,
+                      (ev->has & AT_HAS_FRESH) && ev->fresh,
+                      (uint8_t)observes};
     enum at_err err = at_buf_add(out, head, sizeof head);
     if (!err && head[3])
         err = at_buf_add(out, &ev->err_no, sizeof ev->err_no);

@@ -3,18 +3,46 @@
 
 /* ---- Calls */
 
+/* The first one that is not before the answer; the checker mostly asks for one near the last. */
+static size_t seek_denial(struct tally *t, uint64_t answered)
+{
+    size_t low = 0, high = t->n_denials;
+    if (t->told < t->n_denials && t->denials[t->told].index <= answered) {
+        low = t->told;
+        high = low + 8 < high && t->denials[low + 8].index >= answered ? low + 8 : high;
+    }
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->denials[middle].index < answered)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static struct denial *denial_of(struct tally *t, const struct at_settled *s)
 {
-    if (t->told < t->n_denials && t->denials[t->told].index > s->returned.event)
-        t->told = 0;
-    for (size_t i = t->told; i < t->n_denials && t->denials[i].index <= s->returned.event; i++) {
+    t->told = seek_denial(t, s->returned.event);
+    for (size_t i = t->told; i < t->n_denials && t->denials[i].index == s->returned.event; i++) {
         struct denial *d = &t->denials[i];
-        t->told = d->index < s->returned.event ? i + 1 : t->told;
-        if (d->index == s->returned.event && d->called == s->called.event &&
-            at_str_eq(tally_name(t, DIM_SCOPE, t->bonds.list[d->bond].scope), s->scope))
+        if (d->called == s->called.event &&
+            at_str_eq(tally_name(t, DIM_SCOPE, bond_at(&t->bonds, d->bond)->scope), s->scope))
             return d;
     }
     return NULL;
+}
+
+enum at_err count_denial(struct tally *t, const struct spot *spot, uint32_t bond, enum at_via via)
+{
+    if (via == AT_VIA_NONE)
+        return AT_OK;
+    if (via == AT_VIA_PROMPT) {
+        COUNT(t, spot, at_prompt);
+        return AT_OK;
+    }
+    COUNT(t, spot, while_denied);
+    return mark_silenced(t, spot, bond);
 }
 
 /* Where a denied call counts that is told of later than its answer was counted. */
@@ -31,7 +59,7 @@ static enum at_err find_denial(struct tally *t, const struct at_settled *s, stru
     if (!err)
         err = name_id(t, DIM_ERRMSG, s->err_msg, &at.id[DIM_ERRMSG]);
     if (!err)
-        err = bonds_find(&t->bonds, at.id[DIM_USER], at.id[DIM_SCOPE], &out->bond);
+        err = bonds_find_far(&t->bonds, at.id[DIM_USER], at.id[DIM_SCOPE], &out->bond);
     return err ? err : locate(t, &at, &out->spot);
 }
 
@@ -41,18 +69,13 @@ enum at_err tally_settled(struct tally *t, const struct at_settled *s)
         return AT_OK;
     struct denial found, *d = denial_of(t, s);
     enum at_err err = AT_OK;
+    if (!d && t->asks_late)
+        return AT_OK; /* it was answered while its key was plain */
     if (!d)
         err = find_denial(t, s, d = &found);
     if (!err)
         err = tap_denial(t, s);
-    if (err)
-        return err;
-    if (s->via == AT_VIA_PROMPT) {
-        COUNT(t, &d->spot, at_prompt);
-        return AT_OK;
-    }
-    COUNT(t, &d->spot, while_denied);
-    return mark_silenced(t, &d->spot, d->bond);
+    return err ? err : count_denial(t, &d->spot, d->bond, s->via);
 }
 
 /* ---- Decisions that name no scope */
@@ -63,22 +86,25 @@ enum at_err tally_settled(struct tally *t, const struct at_settled *s)
 static void forget_strays(struct tally *t, struct key_links *key)
 {
     uint32_t *link = &key->stray;
-    for (size_t n = 0; *link != NO_ID && n < STRAYS_MAX / 2; n++)
+    for (uint32_t n = STRAYS_MAX / 2; *link != NO_ID && n; n--) {
+        t->strays[*link].place = n;
         link = &t->strays[*link].next;
+    }
     while (*link != NO_ID) {
         uint32_t old = *link;
         *link = t->strays[old].next;
         t->strays[old].next = t->free_stray;
         t->free_stray = old + 1;
     }
-    key->strays = STRAYS_MAX / 2;
 }
 
 enum at_err add_stray(struct tally *t, const struct place *at, uint64_t index, enum at_answer answer)
 {
-    struct key_links *key = &t->bonds.keys[at->id[DIM_USER]];
-    if (key->strays >= STRAYS_MAX)
+    struct key_links *key = key_at(&t->bonds, at->id[DIM_USER]);
+    if (key->stray != NO_ID && t->strays[key->stray].place >= STRAYS_MAX) {
+        t->gives_up = true; /* if the checker is asked late, the older ones would be needed */
         forget_strays(t, key);
+    }
     uint32_t to = t->free_stray - 1;
     if (t->free_stray) {
         t->free_stray = t->strays[to].next;
@@ -88,10 +114,13 @@ enum at_err add_stray(struct tally *t, const struct place *at, uint64_t index, e
             return err;
         to = (uint32_t)t->n_strays++;
     }
-    t->strays[to] = (struct stray){
-        .at = *at, .index = index, .next = key->stray, .answer = answer, .placed = at->id[DIM_SCOPE] != NO_ID};
+    t->strays[to] = (struct stray){.at = *at,
+                                   .index = index,
+                                   .next = key->stray,
+                                   .place = key->stray == NO_ID ? 1 : t->strays[key->stray].place + 1,
+                                   .answer = answer,
+                                   .placed = at->id[DIM_SCOPE] != NO_ID};
     key->stray = to;
-    key->strays++;
     return AT_OK;
 }
 
@@ -113,7 +142,7 @@ static struct stray *find_stray(struct tally *t, const struct at_inferred *i, co
                                 enum at_answer answer)
 {
     struct stray *found = NULL;
-    for (uint32_t n = t->bonds.keys[at->id[DIM_USER]].stray; n != NO_ID; n = t->strays[n].next) {
+    for (uint32_t n = key_at(&t->bonds, at->id[DIM_USER])->stray; n != NO_ID; n = t->strays[n].next) {
         struct stray *s = &t->strays[n];
         if (s->index < i->after.event)
             break; /* the latest comes first */
@@ -144,7 +173,7 @@ static enum at_err infer_prompt(struct tally *t, const struct at_inferred *i, co
     uint32_t bond = 0;
     enum at_err err = locate(t, at, &spot);
     if (!err)
-        err = bonds_find(&t->bonds, at->id[DIM_USER], at->id[DIM_SCOPE], &bond);
+        err = bonds_find_far(&t->bonds, at->id[DIM_USER], at->id[DIM_SCOPE], &bond);
     if (err)
         return err;
     COUNT(t, &spot, prompts_inferred);
@@ -164,6 +193,8 @@ enum at_err tally_inferred(struct tally *t, const struct at_inferred *i)
         return AT_OK;
     enum at_err err = key_id(t, i->app, i->user, &at.id[DIM_APP], &key);
     at.id[DIM_USER] = key;
+    if (!err && t->asks_late && i->before.event + 1 < key_at(&t->bonds, key)->plain.since)
+        return AT_OK; /* the key was plain, and nothing is hidden then */
     if (!err)
         err = name_id(t, DIM_PLATFORM, i->platform, &at.id[DIM_PLATFORM]);
     if (!err)

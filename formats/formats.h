@@ -164,6 +164,8 @@ struct at_intern;
 AT_MUST_USE enum at_err at_intern_new(struct at_intern **out);
 void at_intern_free(struct at_intern **table);
 AT_MUST_USE enum at_err at_intern_add(struct at_intern *table, struct at_str s, uint32_t *id); /* AT_LIMIT: 2^30 */
+/* The same for many at once, which is faster: what all of them will look at is fetched before the first does. */
+AT_MUST_USE enum at_err at_intern_add_all(struct at_intern *table, const struct at_str *s, size_t n, uint32_t *ids);
 bool at_intern_find(const struct at_intern *table, struct at_str s, uint32_t *id);
 struct at_str at_intern_get(const struct at_intern *table, uint32_t id); /* absent for an id never given */
 uint32_t at_intern_count(const struct at_intern *table);
@@ -458,6 +460,8 @@ struct at_tape_stats {
 struct at_tape_decoder;
 AT_MUST_USE enum at_err at_tape_decoder_new(enum at_recovery recovery, struct at_tape_decoder **out);
 void at_tape_decoder_free(struct at_tape_decoder **dec);
+/* From now on events are given as if they had no packet number. To be called before any event was read. */
+void at_tape_decoder_no_packets(struct at_tape_decoder *dec);
 /* Gives bytes; they are copied. */
 AT_MUST_USE enum at_err at_tape_feed(struct at_tape_decoder *dec, const void *data, size_t len);
 /* Says that no more bytes come. */
@@ -530,6 +534,7 @@ struct at_reader_options {
     const struct at_profile *profile; /* with `scope`: says which APIs it gates; NULL: only events that name it */
     struct at_shard shard;            /* events of these keys */
     bool others;                      /* … and all others as well: who reads them tells them apart */
+    bool no_packets;                  /* no filter: tapes are read without their packet numbers, which is faster */
 };
 struct at_reader;
 AT_MUST_USE enum at_err at_reader_open(const char *const *paths, size_t n, const struct at_reader_options *options,

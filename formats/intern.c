@@ -5,7 +5,7 @@
 #include "formats/formats.h"
 
 #define CHUNK_BYTES (size_t)(64 * 1024)
-#define FREE_SLOT UINT32_MAX
+#define NO_ENTRY UINT32_MAX
 #define MAX_STRINGS (1u << 30) /* their slots, twice as many, are counted in 32 bits */
 
 struct chunk {
@@ -19,10 +19,16 @@ struct entry {
     uint64_t hash;
 };
 
+/* The upper half of the hash stands here, too: an entry is looked at when it is the right one, as a rule. */
+struct slot {
+    uint32_t entry; /* number; NO_ENTRY: the slot is free */
+    uint32_t high;
+};
+
 struct at_intern {
     struct entry *entries;
     uint32_t count, cap;
-    uint32_t *slots; /* entry numbers; a power of two, at most half full */
+    struct slot *slots; /* a power of two, at most half full */
     uint32_t n_slots;
     struct chunk *chunks;
 };
@@ -61,15 +67,28 @@ void at_intern_clear(struct at_intern *t)
         memset(t->slots, 0xff, t->n_slots * sizeof *t->slots);
 }
 
-/* The slot that holds `s`, or the free one where it belongs. */
-static uint32_t *slot_of(const struct at_intern *t, struct at_str s, uint64_t hash)
+/* The number of `s`, NO_ENTRY where it has none. */
+static uint32_t look_up(const struct at_intern *t, struct at_str s, uint64_t hash)
 {
     uint32_t mask = t->n_slots - 1;
     for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
-        uint32_t id = t->slots[i];
-        if (id == FREE_SLOT || (t->entries[id].hash == hash && at_str_eq(t->entries[id].str, s)))
-            return &t->slots[i];
+        const struct slot *slot = &t->slots[i];
+        if (slot->entry == NO_ENTRY)
+            return NO_ENTRY;
+        if (slot->high == (uint32_t)(hash >> 32) && at_str_eq(t->entries[slot->entry].str, s))
+            return slot->entry;
     }
+}
+
+/* Gives an entry that has no slot the first free one. */
+static void take_slot(struct at_intern *t, uint32_t entry)
+{
+    uint32_t mask = t->n_slots - 1;
+    uint64_t hash = t->entries[entry].hash;
+    uint32_t i = (uint32_t)hash & mask;
+    while (t->slots[i].entry != NO_ENTRY)
+        i = (i + 1) & mask;
+    t->slots[i] = (struct slot){.entry = entry, .high = (uint32_t)(hash >> 32)};
 }
 
 static enum at_err grow(struct at_intern *t)
@@ -85,7 +104,7 @@ static enum at_err grow(struct at_intern *t)
     if (t->count < t->n_slots / 2)
         return AT_OK;
     uint32_t n = t->n_slots ? t->n_slots * 2 : 32;
-    uint32_t *slots = malloc(n * sizeof *slots);
+    struct slot *slots = malloc(n * sizeof *slots);
     if (!slots)
         return AT_NOMEM;
     memset(slots, 0xff, n * sizeof *slots);
@@ -93,7 +112,7 @@ static enum at_err grow(struct at_intern *t)
     t->slots = slots;
     t->n_slots = n;
     for (uint32_t id = 0; id < t->count; id++)
-        *slot_of(t, t->entries[id].str, t->entries[id].hash) = id;
+        take_slot(t, id);
     return AT_OK;
 }
 
@@ -117,12 +136,11 @@ static const char *keep(struct at_intern *t, struct at_str s)
     return to;
 }
 
-enum at_err at_intern_add(struct at_intern *t, struct at_str s, uint32_t *id)
+static enum at_err add(struct at_intern *t, struct at_str s, uint64_t hash, uint32_t *id)
 {
-    uint64_t hash = at_hash(s.ptr, s.len, 0);
     if (t->n_slots) {
-        *id = *slot_of(t, s, hash);
-        if (*id != FREE_SLOT)
+        *id = look_up(t, s, hash);
+        if (*id != NO_ENTRY)
             return AT_OK;
     }
     if (t->count >= MAX_STRINGS)
@@ -135,16 +153,54 @@ enum at_err at_intern_add(struct at_intern *t, struct at_str s, uint32_t *id)
         return AT_NOMEM;
     *id = t->count++;
     t->entries[*id] = (struct entry){.str = {bytes, s.len}, .hash = hash};
-    *slot_of(t, s, hash) = *id;
+    take_slot(t, *id);
     return AT_OK;
+}
+
+enum at_err at_intern_add(struct at_intern *t, struct at_str s, uint32_t *id)
+{
+    return add(t, s, at_hash(s.ptr, s.len, 0), id);
+}
+
+#define TOGETHER 16 /* strings whose memory is fetched at a time */
+
+enum at_err at_intern_add_all(struct at_intern *t, const struct at_str *s, size_t n, uint32_t *ids)
+{
+    enum at_err err = AT_OK;
+    while (n && !err) {
+        uint64_t hashes[TOGETHER];
+        size_t some = n < TOGETHER ? n : TOGETHER;
+        uint32_t mask = t->n_slots - 1;
+        for (size_t i = 0; i < some; i++) {
+            hashes[i] = at_hash(s[i].ptr, s[i].len, 0);
+            if (t->n_slots)
+                __builtin_prefetch(&t->slots[(uint32_t)hashes[i] & mask]);
+        }
+        for (size_t i = 0; i < some && t->n_slots; i++) {
+            uint32_t entry = t->slots[(uint32_t)hashes[i] & mask].entry;
+            if (entry != NO_ENTRY)
+                __builtin_prefetch(&t->entries[entry]);
+        }
+        for (size_t i = 0; i < some && t->n_slots; i++) {
+            uint32_t entry = t->slots[(uint32_t)hashes[i] & mask].entry;
+            if (entry != NO_ENTRY)
+                __builtin_prefetch(t->entries[entry].str.ptr);
+        }
+        for (size_t i = 0; i < some && !err; i++)
+            err = add(t, s[i], hashes[i], &ids[i]);
+        s += some;
+        ids += some;
+        n -= some;
+    }
+    return err;
 }
 
 bool at_intern_find(const struct at_intern *t, struct at_str s, uint32_t *id)
 {
     if (!t->n_slots)
         return false;
-    *id = *slot_of(t, s, at_hash(s.ptr, s.len, 0));
-    return *id != FREE_SLOT;
+    *id = look_up(t, s, at_hash(s.ptr, s.len, 0));
+    return *id != NO_ENTRY;
 }
 
 struct at_str at_intern_get(const struct at_intern *t, uint32_t id)

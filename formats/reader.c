@@ -162,6 +162,8 @@ static enum at_err open_one(struct at_reader *r, const char *path, size_t n, con
     if (err)
         return fail_file(why, err, strcmp(path, "-") ? path : "standard input", &reason);
     r->heap[r->n_heads++] = h;
+    if (o && o->no_packets)
+        at_source_no_packets(h->source);
     if (n == 1 && o) /* of several, the numbers of events would be lost */
         err = at_source_select(h->source, o, &reason);
     if (err)

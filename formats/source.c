@@ -82,6 +82,12 @@ static enum at_err check_kind(struct at_str begin, struct at_why *why)
     return AT_OK;
 }
 
+void at_source_no_packets(struct at_source *s)
+{
+    if (s->tape)
+        at_tape_decoder_no_packets(s->tape);
+}
+
 enum at_err at_source_open(const char *path, enum at_recovery recovery, struct at_source **out, struct at_why *why)
 {
     struct at_source *s = calloc(1, sizeof *s);

@@ -11,6 +11,8 @@ struct at_source;
 /* Opens `path` ("-": standard input) and finds out what it is. Errors: AT_IO, AT_NOMEM, with "what, where". */
 AT_MUST_USE enum at_err at_source_open(const char *path, enum at_recovery recovery, struct at_source **out,
                                        struct at_why *why);
+/* Before the first event: packet numbers of a tape are not read. */
+void at_source_no_packets(struct at_source *s);
 /*
  * Lets the index of a tape spare the segments that hold nothing for the filter. A source without index (or one that
  * cannot be skipped in) is read as before. AT_IO, AT_NOMEM.

@@ -204,6 +204,7 @@ struct at_unpacker {
     bool has_z;
     uint8_t *raw;
     size_t cap;
+    uint32_t left_out; /* columns, as bits */
 };
 
 enum at_err at_unpacker_new(struct at_unpacker **out)
@@ -216,6 +217,11 @@ enum at_err at_unpacker_new(struct at_unpacker **out)
         return AT_OK;
     at_unpacker_free(out);
     return AT_NOMEM;
+}
+
+void at_unpacker_leave_out(struct at_unpacker *u, enum tape_column id)
+{
+    u->left_out |= UINT32_C(1) << id;
 }
 
 void at_unpacker_free(struct at_unpacker **u)
@@ -315,7 +321,7 @@ enum at_err at_unpack(struct at_unpacker *u, const uint8_t *payload, size_t len,
         c.p += e->packed;
         if (!known && !(e->id & TAPE_COLUMN_IGNORABLE))
             return AT_NEWER;
-        if (!known)
+        if (!known || u->left_out >> e->id & 1)
             continue;
         if (e->encoding == TAPE_STORED) {
             columns[e->id] = (struct cursor){from, from + e->raw};

@@ -69,6 +69,8 @@ AT_MUST_USE enum at_err at_pack(struct at_packer *p, const struct at_buf columns
 struct at_unpacker;
 AT_MUST_USE enum at_err at_unpacker_new(struct at_unpacker **out);
 void at_unpacker_free(struct at_unpacker **u);
+/* The column will be empty, whatever is in the payload. */
+void at_unpacker_leave_out(struct at_unpacker *u, enum tape_column id);
 /*
  * Unpacks a payload of `raw_bytes` in all into cursors, valid until the next call. AT_DAMAGED, AT_NEWER (a column that
  * has to be known), AT_NOMEM.

@@ -51,6 +51,11 @@ enum at_err at_tape_decoder_new(enum at_recovery recovery, struct at_tape_decode
     return err;
 }
 
+void at_tape_decoder_no_packets(struct at_tape_decoder *d)
+{
+    at_events_no_packets(d->events);
+}
+
 void at_tape_decoder_free(struct at_tape_decoder **decoder)
 {
     struct at_tape_decoder *d = *decoder;

@@ -42,6 +42,7 @@ struct texts {
 struct tape_events {
     struct at_unpacker *unpacker;
     struct cursor columns[COLUMNS];
+    bool no_packets;
     uint32_t left;                  /* events of the frame not decoded yet */
     int64_t earliest_us, latest_us; /* as the frame's header says */
     /* The segment. */
@@ -118,6 +119,12 @@ void at_events_free(struct tape_events **events)
     at_unpacker_free(&d->unpacker);
     free(d);
     *events = NULL;
+}
+
+void at_events_no_packets(struct tape_events *d)
+{
+    d->no_packets = true;
+    at_unpacker_leave_out(d->unpacker, COL_PACKET);
 }
 
 enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, const uint8_t *payload)
@@ -319,6 +326,8 @@ static enum at_err new_shape(struct tape_events *d)
         err = at_columns_grow((void **)&d->briefs, &d->cap_briefs, d->n_shapes + 1, sizeof *d->briefs);
     if (err)
         return err;
+    if (d->no_packets)
+        ev.has &= ~(uint32_t)AT_HAS_PACKET;
     d->briefs[d->n_shapes] = (struct brief){.has = ev.has, .kind = ev.kind};
     d->shapes[d->n_shapes++] = ev;
     d->follow[d->n_shapes] = (struct follow){0};

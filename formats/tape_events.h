@@ -12,6 +12,7 @@
 struct tape_events;
 AT_MUST_USE enum at_err at_events_new(struct tape_events **out);
 void at_events_free(struct tape_events **d);
+void at_events_no_packets(struct tape_events *d); /* before the first frame: packet numbers are not decoded */
 
 /* Begins a frame; `payload` must stay until the next one. AT_DAMAGED, AT_NEWER, AT_LIMIT, AT_NOMEM. */
 AT_MUST_USE enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, const uint8_t *payload);

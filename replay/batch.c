@@ -124,7 +124,7 @@ static size_t event_at(const struct share *share, size_t at)
     return share ? share->order[at] : at;
 }
 
-static void fetch_ahead(const struct view *v, const struct at_tape_batch *b, const struct share *share, size_t at,
+static inline __attribute__((always_inline)) void fetch_ahead(const struct view *v, const struct at_tape_batch *b, const struct share *share, size_t at,
                         size_t n)
 {
     if (at + 2 * AHEAD < n) {
@@ -202,4 +202,11 @@ enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b
                              const struct at_whole_events *whole)
 {
     return check_batch(c, b, first, whole, NULL);
+}
+
+enum at_err at_checker_some(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
+                            const struct at_whole_events *whole, const uint32_t *order, size_t n)
+{
+    const struct share share = {.order = order, .n = n};
+    return check_batch(c, b, first, whole, &share);
 }

@@ -176,6 +176,9 @@ struct at_whole_events {
  */
 AT_MUST_USE enum at_err at_checker_batch(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
                                          const struct at_whole_events *whole);
+/* The same for some events of the batch: those with the `n` numbers at `order`, which rise. */
+AT_MUST_USE enum at_err at_checker_some(struct at_checker *c, const struct at_tape_batch *b, uint64_t first,
+                                        const struct at_whole_events *whole, const uint32_t *order, size_t n);
 /*
  * A whole tape on several threads. The sink is called by the caller's thread, with the same calls in the same order as
  * at_checker_batch and at_checker_finish would make. AT_NOTFOUND: it has to be done by one checker from the start, as

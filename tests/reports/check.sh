@@ -49,6 +49,40 @@ fails() {
 }
 check "a wrong number is found" fails
 
+# ---- A file is counted without the checker where that will do (analysis/plain.h), a pipe never: the same numbers
+
+same_late() { # TAPE
+    "$AUTHTAPE_ASAN" report --partial --by scope,platform,day,api "$1" >late.json &&
+        "$AUTHTAPE" report --partial --by scope,platform,day,api - <"$1" | cmp - late.json
+}
+late_on_faults() {
+    local fault
+    for fault in $("$CHECK_BUILD/tools/sim_hosts" --list); do
+        "$CHECK_BUILD/tools/sim_hosts" --fault "$fault" --seed 3 --observes "$1" >faulty && same_late faulty || { echo "$fault"; return 1; }
+    done
+}
+late_on_right_hosts() {
+    local seed
+    for seed in 11 12 13; do
+        node "$HERE/simulate.mjs" $seed 300 "$1" >right && same_late right || return 1
+    done
+}
+# every history of two events, and random ones of up to 14: right, wrong, with gaps; each piece is small enough to be finished late
+late_on_histories() {
+    make -s -C "$ROOT" BUILD="${CHECK_BUILD#"$ROOT"/}" exhaustive-programs || return 1
+    local piece
+    "$CHECK_BUILD/exhaustive/gen" --events 2 --scopes 1 --unexplained 1 | split -a 3 -l 3500 - piece.
+    "$CHECK_BUILD/exhaustive/gen" --random 4000 --seed 5 | split -a 3 -l 3500 - piece.r
+    for piece in piece.*; do
+        same_late "$piece" || { echo "$piece"; return 1; }
+    done
+}
+for sees in prompts,decisions,settings,resets prompts,decisions,settings; do
+    check "the checker asked late, on hosts with faults that show $sees" late_on_faults $sees
+    check "the checker asked late, on right hosts that show $sees" late_on_right_hosts $sees
+done
+check "the checker asked late, on histories" late_on_histories
+
 # ---- The other formats have the numbers of the JSON
 
 same_views() { # BY
