@@ -8,24 +8,9 @@
 #include "tracer/tracer.h"
 
 static const struct at_command *const commands[] = {
-    &at_cmd_record,
-    &at_cmd_messages,
-    &at_cmd_replay,
-    &at_cmd_minimize,
-    &at_cmd_redrive,
-    &at_cmd_report,
-    &at_cmd_diff,
-    &at_cmd_export,
-    &at_cmd_cat,
-    &at_cmd_import,
-    &at_cmd_info,
-    &at_cmd_verify,
-    &at_cmd_repair,
-    &at_cmd_merge,
-    &at_cmd_slice,
-    &at_cmd_repack,
-    &at_cmd_profile,
-    &at_cmd_dialect,
+    &at_cmd_record, &at_cmd_messages, &at_cmd_replay, &at_cmd_minimize, &at_cmd_redrive, &at_cmd_report,
+    &at_cmd_diff,   &at_cmd_export,   &at_cmd_cat,    &at_cmd_import,   &at_cmd_info,    &at_cmd_verify,
+    &at_cmd_repair, &at_cmd_merge,    &at_cmd_slice,  &at_cmd_repack,   &at_cmd_profile, &at_cmd_dialect,
     NULL,
 };
 
@@ -58,6 +43,10 @@ int main(int argc, char **argv)
         puts("authtape " AT_VERSION);
         return at_cli_finish(AT_EXIT_NONE);
     }
+    if (!strcmp(word, "--completions"))
+        return argc == 3 && at_cli_completions(commands, argv[2], stdout)
+                   ? at_cli_finish(AT_EXIT_NONE)
+                   : at_cli_trouble("--completions: bash, zsh or fish is needed");
     for (size_t i = 0; commands[i]; i++) {
         names[n++] = commands[i]->name;
         if (!strcmp(word, commands[i]->name))

@@ -777,6 +777,11 @@ bool at_select_option(const struct at_cli *cli, int id, struct at_select *select
 bool at_select_end(struct at_select *select);
 void at_select_free(struct at_select *select);
 
+/*
+ * Prints a completion for "bash", "zsh" or "fish" of these commands (a NULL ends them), as their tables are. False:
+ * another shell.
+ */
+bool at_cli_completions(const struct at_command *const *list, const char *shell, FILE *to);
 /* The closest of the `n` names to `word`, NULL where none is close. */
 const char *at_closest(const char *word, const char *const *names, size_t n);
 bool at_cli_color(FILE *to); /* a terminal, and NO_COLOR is not set */
