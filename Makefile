@@ -9,7 +9,12 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/authtape
 SHIMDIR ?= $(PREFIX)/share/authtape/shim
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS ?= $(PREFIX)/share/fish/vendor_completions.d
 BUILD ?= build
 CC ?= cc
 ifeq ($(origin CC),default)
@@ -133,6 +138,36 @@ $(BUILD)/gen/dialects.c: formats/embed.sh $(wildcard tracer/dialects/*.json)
 $(BUILD)/gen/page.c: formats/embed.sh $(wildcard analysis/page/*)
 	$(Q)mkdir -p $(@D) && formats/embed.sh at_page_blobs $(sort $(filter analysis/%,$^)) >$@
 
+# ---- The library: formats and the checker of replay, behind library/authtape.h
+
+SONAME := libauthtape.so.0
+SHARED_LIB := $(BUILD)/libauthtape.so.$(VERSION)
+STATIC_LIB := $(BUILD)/libauthtape.a
+LIBRARY_SRCS := library/library.c $(filter-out $(addprefix formats/,cmd_% cli% copy.c select.c shares.c sandbox.c \
+	landlock.c seccomp.c warn.c redact.c) $(addprefix replay/,cmd_% print% redrive% part% where.c),$(filter formats/% replay/%,$(LIB_SRCS)))
+LIBRARY_OBJS := $(LIBRARY_SRCS:%.c=$(BUILD)/pic/%.o) $(BUILD)/pic/profiles.o
+PIC_CFLAGS = $(filter-out -fPIE,$(AT_CFLAGS)) -fPIC -fvisibility=hidden
+
+.PHONY: library
+library: need-packages
+	$(Q)$(MAKE) --no-print-directory $(if $(V),,-s) $(SHARED_LIB) $(STATIC_LIB)
+
+$(BUILD)/pic/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$< \(library\))
+	$(Q)mkdir -p $(@D) && $(CC) $(AT_CPPFLAGS) $(PIC_CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/pic/profiles.o: $(BUILD)/gen/profiles.c $(BUILD)/flags
+	$(Q)mkdir -p $(@D) && $(CC) $(AT_CPPFLAGS) $(PIC_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(SHARED_LIB): $(LIBRARY_OBJS) library/libauthtape.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(PIC_CFLAGS) $(filter-out -pie,$(AT_LDFLAGS)) -shared -Wl,-soname,$(SONAME),-z,defs \
+	    -Wl,--version-script,library/libauthtape.map -o $@ $(LIBRARY_OBJS) $(call pkg,--libs,zlib libcjson) -lm -pthread
+	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME) && ln -sf $(SONAME) $(BUILD)/libauthtape.so
+
+$(STATIC_LIB): $(LIBRARY_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcsD $@ $^
+
 # ---- Tests
 
 .PHONY: unit tools
@@ -213,31 +248,55 @@ deps:
 	@.ci/deps all && echo "everything that building and testing need is there"
 
 MAN1 = $(wildcard authtape.1 $(addsuffix /*.1,$(FOLDERS)))
+MAN3 = $(wildcard library/*.3)
 MAN5 = $(wildcard $(addsuffix /*.5,$(FOLDERS)))
 MAN7 = $(wildcard *.7 tracer/shim/*.7)
 SHIM = $(filter-out %.7,$(wildcard tracer/shim/*))
 UNIT := docs/systemd/authtape-record@.service
-DOCS := README.md NEWS.md LICENSE
+DOCS := README.md README.zh-CN.md NEWS.md LICENSE library/example.c
+
+.PHONY: completions
+completions: $(addprefix $(BUILD)/completions/,authtape _authtape authtape.fish)
+$(BUILD)/completions/authtape: SHELL_NAME := bash
+$(BUILD)/completions/_authtape: SHELL_NAME := zsh
+$(BUILD)/completions/authtape.fish: SHELL_NAME := fish
+$(addprefix $(BUILD)/completions/,authtape _authtape authtape.fish): $(PROGRAM)
+	$(Q)mkdir -p $(@D) && $(PROGRAM) --completions $(SHELL_NAME) >$@
+
+# Installs files into a folder: $(call put,MODE,FILES,FOLDER).
+put = install -d $(DESTDIR)$(3) && install -m $(1) $(2) $(DESTDIR)$(3)
 
 .PHONY: install uninstall
-install: all
-	install -d $(DESTDIR)$(BINDIR) $(addprefix $(DESTDIR)$(MANDIR)/man,1 5 7) $(DESTDIR)$(SHIMDIR) $(DESTDIR)$(DOCDIR) \
-	    $(DESTDIR)$(UNITDIR)
-	install -m 755 $(PROGRAM) $(DESTDIR)$(BINDIR)/authtape
-	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
-	$(if $(MAN5),install -m 644 $(MAN5) $(DESTDIR)$(MANDIR)/man5)
-	install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7
-	install -m 644 $(SHIM) $(DESTDIR)$(SHIMDIR)
-	install -m 644 $(DOCS) $(DESTDIR)$(DOCDIR)
-	sed 's#/usr/bin/#$(BINDIR)/#' $(UNIT) >$(DESTDIR)$(UNITDIR)/$(notdir $(UNIT))
-	chmod 644 $(DESTDIR)$(UNITDIR)/$(notdir $(UNIT))
+install: all library
+	@$(MAKE) --no-print-directory completions
+	$(call put,755,$(PROGRAM),$(BINDIR))
+	$(call put,644,$(SHARED_LIB),$(LIBDIR))
+	ln -sf $(notdir $(SHARED_LIB)) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libauthtape.so
+	$(call put,644,$(STATIC_LIB),$(LIBDIR))
+	$(call put,644,library/authtape.h,$(INCLUDEDIR))
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(UNITDIR)
+	sed 's#@PREFIX@#$(PREFIX)#; s#@LIBDIR@#$(LIBDIR)#; s#@INCLUDEDIR@#$(INCLUDEDIR)#; s#@VERSION@#$(VERSION)#' \
+	    library/libauthtape.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/libauthtape.pc
+	sed 's#/usr/bin/authtape#$(BINDIR)/authtape#' $(UNIT) >$(DESTDIR)$(UNITDIR)/$(notdir $(UNIT))
+	$(call put,644,$(MAN1),$(MANDIR)/man1)
+	$(call put,644,$(MAN3),$(MANDIR)/man3)
+	$(call put,644,$(MAN5),$(MANDIR)/man5)
+	$(call put,644,$(MAN7),$(MANDIR)/man7)
+	$(call put,644,$(SHIM),$(SHIMDIR))
+	$(call put,644,$(DOCS),$(DOCDIR))
+	$(call put,644,$(BUILD)/completions/authtape,$(BASH_COMPLETIONS))
+	$(call put,644,$(BUILD)/completions/_authtape,$(ZSH_COMPLETIONS))
+	$(call put,644,$(BUILD)/completions/authtape.fish,$(FISH_COMPLETIONS))
 
+# Files, and those folders that are authtape's own.
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/authtape $(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
-	    $(addprefix $(DESTDIR)$(MANDIR)/man5/,$(notdir $(MAN5))) $(addprefix $(DESTDIR)$(DOCDIR)/,$(DOCS)) \
-	    $(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7))) $(addprefix $(DESTDIR)$(SHIMDIR)/,$(notdir $(SHIM)))
-	rm -f $(DESTDIR)$(UNITDIR)/$(notdir $(UNIT))
-	-rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SHIMDIR) 2>/dev/null
+	cd $(DESTDIR)/ && rm -f $(patsubst /%,%,$(BINDIR)/authtape $(addprefix $(LIBDIR)/,$(notdir $(SHARED_LIB) $(STATIC_LIB)) \
+	    $(SONAME) libauthtape.so pkgconfig/libauthtape.pc) $(INCLUDEDIR)/authtape.h $(UNITDIR)/$(notdir $(UNIT)) \
+	    $(foreach n,1 3 5 7,$(addprefix $(MANDIR)/man$(n)/,$(notdir $(MAN$(n))))) $(addprefix $(SHIMDIR)/,$(notdir $(SHIM))) \
+	    $(addprefix $(DOCDIR)/,$(notdir $(DOCS))) $(BASH_COMPLETIONS)/authtape $(ZSH_COMPLETIONS)/_authtape \
+	    $(FISH_COMPLETIONS)/authtape.fish)
+	-rmdir $(DESTDIR)$(DOCDIR) $(DESTDIR)$(SHIMDIR) $(DESTDIR)$(PREFIX)/share/authtape 2>/dev/null
 
 # What is committed, as build/authtape-VERSION.tar.gz; the same commit gives the same bytes.
 .PHONY: dist
@@ -250,4 +309,4 @@ dist:
 clean:
 	rm -rf build authtape
 
--include $(shell find $(addprefix $(BUILD)/,obj gen unit tools) $(wildcard $(BUILD)/fuzz_*.d) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,obj gen pic unit tools) $(wildcard $(BUILD)/fuzz_*.d) -name '*.d' 2>/dev/null)

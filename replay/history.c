@@ -319,7 +319,8 @@ static bool names_scope(const struct at_history *h, const struct at_event *ev, s
 static bool call_of_scope(const struct at_history *h, const struct at_event *call, size_t scope)
 {
     struct at_api api = at_profile_api(h->profile, call->api);
-    return api.kind == AT_API_GET_SETTING || api.kind == AT_API_OPEN_SETTING || (api.scopes >> scope & 1) ||
+    const bool gated = scope < AT_SCOPES_MAX && (api.scopes >> scope & 1); /* a second answer is of no scope */
+    return api.kind == AT_API_GET_SETTING || api.kind == AT_API_OPEN_SETTING || gated ||
            (api.kind == AT_API_AUTHORIZE && names_scope(h, call, scope));
 }
 

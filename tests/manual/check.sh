@@ -14,8 +14,11 @@ fi
 mkdir "$WORK/bin"
 cp tests/manual/stage.sh "$WORK/bin/authtape" && chmod +x "$WORK/bin/authtape"
 printf '#!/bin/sh\nexec "$@"\n' >"$WORK/bin/sudo"
+printf '#!/bin/sh\nexit 0\n' >"$WORK/bin/clickhouse-client"
 printf '#!/bin/sh\nexec xargs -I{} "$@"\n' >"$WORK/bin/parallel"
 printf '#!/bin/sh\nexec cat session.pcap\n' >"$WORK/bin/ssh"
 printf '#!/bin/sh\nexec %s -s -C "%s" -n "$@" >/dev/null\n' "$(command -v "$MAKE")" "$ROOT" >"$WORK/bin/make" # is there such a target?
 chmod +x "$WORK/bin/"*
+$MAKE --no-print-directory -s CC=gcc BUILD=build/check WERROR=-Werror PREFIX="$WORK/root" install >/dev/null || fail "make install"
+export PKG_CONFIG_PATH=$WORK/root/lib/pkgconfig LD_LIBRARY_PATH=$WORK/root/lib
 REAL_AUTHTAPE=$AUTHTAPE PATH=$WORK/bin:$PATH node tests/manual/manual.mjs "$WORK"

@@ -3,6 +3,7 @@
 import {execFileSync, spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
 import fs from 'node:fs';
+import http from 'node:http';
 import path from 'node:path';
 import {Host} from '../wire/host.mjs';
 
@@ -52,6 +53,8 @@ function setStage() {
   run(s, 'minimize', '-w', 'bug.tape', 'session.tape');
   const bytes = fs.readFileSync(`${s}/week.tape`);
   fs.writeFileSync(`${s}/broken.tape`, bytes.subarray(0, bytes.length - 50));
+  fs.mkdirSync(`${s}/day`);
+  fs.copyFileSync(`${s}/session.tape`, `${s}/day/1.tape`);
   fs.writeFileSync(`${s}/game.ndjson`, run(s, 'cat', 'game.tape'));
   execFileSync('sh', ['-c', 'gzip -c game.ndjson >old.ndjson.gz'], {cwd: s});
   fs.copyFileSync('tests/dialect/auth_trace.json', `${s}/auth_trace.json`);
@@ -112,7 +115,9 @@ const documents = [...pages.map((p) => [p, ofPage]), ['README.md', ofReadme], ['
 const mayCapture = spawnSync('timeout', ['0.3', real, 'record', '-i', 'lo', '-q', '-w', `${work}/may.tape`]).status !== 2;
 const stage = setStage();
 const host = await Host.start({port: 0});
-const env = {...process.env, TROUBLE: `${work}/trouble`, HOST_PORT: String(host.port)};
+const database = http.createServer((request, response) => request.resume().on('end', () => response.end('0\n'))); // takes anything
+await once(database.listen(0, '127.0.0.1'), 'listening');
+const env = {...process.env, TROUBLE: `${work}/trouble`, HOST_PORT: String(host.port), DATABASE_PORT: String(database.address().port)};
 for (const [file, examplesOf] of documents) {
   const cwd = `${work}/${file.replace(/\W/g, '_')}`;
   const examples = examplesOf(fs.readFileSync(file, 'utf8'));
@@ -132,3 +137,4 @@ for (const [file, examplesOf] of documents) {
   console.log(examples.length ? `${wrong.length ? 'not ok' : 'ok'} - ${file}: ${examples.length} examples run` : `not ok - ${file} has no examples`);
 }
 await host.stop();
+database.close();

@@ -127,8 +127,11 @@ for (const [name, run] of Object.entries(sources)) {
 const OF_CAPTURES = ['测试用户', '31.25956', '121.52609', 'AAAAAAAA', 'BBBB'];
 const IDENTITY = ['--app', 'query:appid', '--user', 'query:openid', '--platform', 'query:platform'];
 const run = (...args) => spawnSync(authtape, args, {maxBuffer: 1 << 28});
-const verdict = (tape) => JSON.parse(run('replay', '--format', 'json', tape).stdout).divergences
-  .map((d) => [d.class, d.rule, d.scope, d.api, d.event, d.packet, d.states, d.expected]);
+function verdict(tape) {
+  const r = run('replay', '--format', 'json', tape);
+  if (r.status > 1) throw new Error(`${tape}: ${r.status} ${r.stderr}`);
+  return JSON.parse(r.stdout).divergences.map((d) => [d.class, d.rule, d.scope, d.api, d.event, d.packet, d.states, d.expected]);
+}
 const key = `${work}/key`;
 fs.writeFileSync(key, crypto.randomBytes(32));
 let had = 0;
