@@ -6,6 +6,7 @@
 
 /* Events whose keys are fetched ahead. */
 #define AHEAD 12u
+#define FEW_SOURCES 256u /* that stay in the cache by themselves */
 
 /* Where events of a source belong. */
 struct place_of {
@@ -96,7 +97,8 @@ static enum at_err look_up_source(struct at_checker *c, const struct at_tape_sou
         err = find_stream(c, &ev, &out->stream);
     if (!err)
         err = stream_add_key(c, out->stream, out->key);
-    out->platform = s->platform;
+    if (!err && s->platform.ptr)
+        err = intern_word(c, s->platform, &out->platform);
     if (err)
         out->key = NULL;
     return err;
@@ -144,8 +146,9 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct view 
         __builtin_prefetch(p->key->calls[p->key->n_calls - 1]);
 }
 
-static enum at_err check_one(struct at_checker *c, struct view *v, const struct at_tape_batch *b, size_t i,
-                             struct happening *h)
+/* Event `i`, whose place and number are in `h`. */
+static inline enum at_err check_one(struct at_checker *c, struct view *v, const struct at_tape_batch *b, size_t i,
+                                    struct happening *h)
 {
     struct place_of *p = &v->sources[b->source[i]];
     struct meaning *m = &v->shapes[b->shape[i]];
@@ -170,10 +173,11 @@ static enum at_err check_one(struct at_checker *c, struct view *v, const struct 
     h->meaning = m;
     h->at.t_us = b->t_us[i];
     h->at.packet = m->has_packet ? b->packet[i] : 0;
-    h->call = m->has_call ? b->call[i] : (struct at_str){0};
-    h->call_hash = id_hash(h->call);
+    if (m->has_call) {
+        h->call = b->call[i];
+        h->call_hash = id_hash(h->call);
+    }
     h->platform = p->platform;
-    h->err_msg = m->err_msg;
     h->ev = NULL;
     h->i = i;
     return check(c, p->key, p->stream, h);
@@ -191,7 +195,8 @@ enum at_err check_batch(struct at_checker *c, const struct at_tape_batch *b, uin
     size_t n = share ? share->n : b->n;
     for (size_t at = 0; at < n && !err; at++) {
         size_t i = event_at(share, at);
-        fetch_ahead(v, b, share, at, n);
+        if (b->n_sources > FEW_SOURCES)
+            fetch_ahead(v, b, share, at, n);
         h.at.event = first + (b->place ? b->place[i] : i);
         err = check_one(c, v, b, i, &h);
     }

@@ -6,10 +6,24 @@
 
 uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id, uint64_t hash)
 {
+    const uint32_t *tags = call_tags(k);
     for (uint32_t i = 0; i < k->n_calls; i++)
-        if (k->calls[i]->hash == hash && k->calls[i]->stream == st && at_str_eq(k->calls[i]->id, id))
+        if (tags[i] >> 8 == hash >> 40 && k->calls[i]->hash == hash && k->calls[i]->stream == st &&
+            k->calls[i]->id.len == id.len && (id.len <= SHORT_ID || at_str_eq(k->calls[i]->id, id)))
             return i;
     return UINT32_MAX;
+}
+
+static uint32_t tag_of(const struct call *call)
+{
+    uint32_t what = TAG_NO_SLOT;
+    if (reads_settings(call))
+        what = TAG_READS;
+    else if (call->scopes & (call->scopes - 1))
+        what = TAG_SEVERAL;
+    else if (call->scopes)
+        what = (uint32_t)__builtin_ctzll(call->scopes);
+    return (uint32_t)(call->hash >> 40) << 8 | (call->spare ? TAG_NO_SLOT : what);
 }
 
 void note_spares(struct key *k)
@@ -17,6 +31,7 @@ void note_spares(struct key *k)
     k->spare_scopes = 0;
     k->spare_settings = false;
     for (uint32_t i = 0; i < k->n_calls; i++) {
+        call_tags(k)[i] = tag_of(k->calls[i]);
         if (!k->calls[i]->spare)
             continue;
         k->spare_scopes |= k->calls[i]->scopes;
@@ -27,8 +42,12 @@ void note_spares(struct key *k)
 void remove_call(struct at_checker *c, struct key *k, uint32_t i)
 {
     struct call *call = k->calls[i];
-    memmove(k->calls + i, k->calls + i + 1, (k->n_calls - i - 1) * sizeof(struct call *));
+    uint32_t *tags = call_tags(k);
     k->n_calls--;
+    for (uint32_t j = i; j < k->n_calls; j++) {
+        k->calls[j] = k->calls[j + 1];
+        tags[j] = tags[j + 1];
+    }
     if (call->spare)
         note_spares(k);
     free_call(c, call);
@@ -47,6 +66,8 @@ static enum at_err drop_call(struct at_checker *c, struct key *k, uint32_t i)
     return err;
 }
 
+_Static_assert(sizeof(struct call) + CALL_TEXT == 2 * LINE_BYTES, "calls of usual size");
+
 /* Calls come and go: those of usual size are kept for the next ones. */
 static struct call *new_call(struct at_checker *c, size_t text_bytes)
 {
@@ -54,7 +75,7 @@ static struct call *new_call(struct at_checker *c, size_t text_bytes)
     if (text_bytes > CALL_TEXT)
         return malloc(sizeof *call + text_bytes);
     if (!call)
-        return malloc(sizeof *call + CALL_TEXT);
+        return aligned_alloc(LINE_BYTES, 2 * LINE_BYTES);
     c->spare_calls = call->next;
     c->n_spare_calls--;
     return call;
@@ -62,7 +83,7 @@ static struct call *new_call(struct at_checker *c, size_t text_bytes)
 
 void free_call(struct at_checker *c, struct call *call)
 {
-    if (call->id.len + call->platform.len > CALL_TEXT || c->n_spare_calls >= SPARE_CALLS_MAX) {
+    if (call->id.len > CALL_TEXT || c->n_spare_calls >= SPARE_CALLS_MAX) {
         free(call);
         return;
     }
@@ -78,21 +99,26 @@ enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, con
         return AT_LIMIT;
     if (k->n_calls == k->cap_calls) {
         uint32_t cap = k->cap_calls ? k->cap_calls * 2 : 2;
-        struct call **calls = realloc(k->calls, cap * sizeof(struct call *));
+        struct call **calls = realloc(k->calls, cap * (sizeof(struct call *) + sizeof(uint32_t)));
         if (!calls)
             return AT_NOMEM;
+        memmove(calls + cap, calls + k->cap_calls, k->n_calls * sizeof(uint32_t));
         k->calls = calls;
         k->cap_calls = cap;
     }
-    struct call *call = new_call(c, h->call.len + h->platform.len);
+    struct call *call = new_call(c, h->call.len);
     if (!call)
         return AT_NOMEM;
-    *call = (struct call){.stream = st, .place = h->at, .hash = h->call_hash, .id = {call->text, h->call.len}};
-    memcpy(call->text, h->call.ptr, h->call.len);
-    if (h->platform.ptr) {
-        memcpy(call->text + h->call.len, h->platform.ptr, h->platform.len);
-        call->platform = (struct at_str){call->text + h->call.len, h->platform.len};
-    }
+    *call = (struct call){.hash = h->call_hash,
+                          .stream = st,
+                          .id = {call->text, h->call.len},
+                          .api = h->meaning->api,
+                          .scopes = h->meaning->scopes,
+                          .kind = h->meaning->api_kind,
+                          .place = h->at,
+                          .platform = h->platform};
+    copy_id(call->text, h->call);
+    call_tags(k)[k->n_calls] = tag_of(call);
     k->calls[k->n_calls++] = call;
     *out = call;
     return AT_OK;
@@ -115,13 +141,11 @@ enum at_err on_call(struct at_checker *c, struct key *k, struct stream *st, cons
     enum at_err err = add_call(c, k, st, h, &call);
     if (err)
         return err;
-    call->api = m->api;
-    call->kind = m->api_kind;
-    call->scopes = m->scopes;
     if (m->unknown)
         err = hint_scopes(c, ev);
-    struct step add = {.kind = STEP_ADD_SLOT, .value = reads_settings(call)};
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
+        struct step add = {
+            .kind = STEP_ADD_SLOT, .slot = slot_of(k, k->n_calls - 1, s), .value = reads_settings(call)};
         if (!has_slot(call, s))
             continue;
         for (uint32_t b = 0; b < k->n_branches && !err; b++)
@@ -227,12 +251,13 @@ static size_t scope_to_blame(const struct at_checker *c, const struct key *k, ui
     return first;
 }
 
-struct at_settled settled_of(const struct key *k, const struct call *call, struct at_str scope)
+struct at_settled settled_of(const struct at_checker *c, const struct key *k, const struct call *call,
+                             struct at_str scope)
 {
     return (struct at_settled){.app = k->app,
                                .user = k->user,
                                .platform = call->platform,
-                               .stream = call->stream->name,
+                               .stream = at_intern_get(c->stream_names, stream_name(call->stream)),
                                .scope = scope,
                                .api = call->api,
                                .call = call->id,
@@ -248,7 +273,7 @@ static enum at_err tell_settled(struct at_checker *c, struct key *k, uint32_t i,
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
         if (!(call->scopes >> s & 1))
             continue;
-        struct at_settled d = settled_of(k, call, c->profile->scopes[s].name);
+        struct at_settled d = settled_of(c, k, call, c->profile->scopes[s].name);
         uint8_t how = call->spare ? 0 : possible_outcomes(c, k, i, s) & outcomes_of(cls);
         uint8_t by_prompt = how & (SLOT_OK_PROMPT | SLOT_DENIED_PROMPT | SLOT_DISMISSED);
         bool by_state = how & (SLOT_OK_STATE | SLOT_DENIED_STATE | SLOT_UNAUTHORIZED);
@@ -301,10 +326,10 @@ enum at_err on_return(struct at_checker *c, struct key *k, struct stream *st, co
     uint32_t i = find_call(k, st, ev->call, hash);
     struct finding f = {.key = k, .ev = ev, .at = at, .scope = AT_NO_SCOPE};
     if (i == UINT32_MAX) /* made before the recording, or answered already */
-        return was_answered(st, hash) ? find_second_answer(c, &f) : AT_OK;
+        return was_answered(&st->answered, ev->call, hash) ? find_second_answer(c, &f) : AT_OK;
     struct call *call = k->calls[i];
     struct at_outcome o = at_profile_outcome(c->profile, ev->err_msg, ev->has & AT_HAS_ERRNO, ev->err_no);
-    enum at_err err = remember_answer(st, hash);
+    enum at_err err = remember_answer(&st->answered, ev->call, hash);
     f.call = call;
     if (!err && o.api.ptr && !at_profile_same_api(c->profile, call->api, o.api))
         err = find_wrong_api(c, &f, o.api);

@@ -68,10 +68,8 @@ void at_checker_free(struct at_checker **checker)
         free(c->keys[i]);
     }
     for (uint32_t i = 0; i < c->cap_streams && c->streams[i]; i++) {
-        free(c->streams[i]->keys);
-        free(c->streams[i]->answered);
-        free(c->streams[i]->joined);
-        free(c->streams[i]->foreign);
+        stream_free_keys(c->streams[i]);
+        answered_free(&c->streams[i]->answered);
         free(c->streams[i]);
     }
     free(c->keys);
@@ -98,7 +96,7 @@ void at_checker_free(struct at_checker **checker)
 static void give_up(struct at_checker *c, struct key *k)
 {
     key_free_search(c, k);
-    k->folded = false;
+    k->folded = k->calm = false;
     k->inconclusive = true;
     c->totals.inconclusive++;
 }
@@ -108,10 +106,10 @@ static enum at_err on_end(struct at_checker *c, const struct key *of, struct str
 {
     enum at_err err = AT_OK;
     for (uint32_t n = 0; n < st->n_keys && !err; n++) {
-        struct key *k = st->keys[n];
+        struct key *k = stream_keys(st)[n];
         if (k->inconclusive)
             continue;
-        c->of_stream = st->joined ? st->joined[n] : 0;
+        c->of_stream = stream_sharded(st) ? stream_joined(st)[n] : 0;
         err = key_unfold(c, k);
         if (!err)
             err = key_advance(c, k, ev->t_us);
@@ -146,14 +144,15 @@ static enum at_err on_gap(struct at_checker *c, const struct key *of, struct str
 {
     enum at_err err = AT_OK;
     for (uint32_t n = 0; n < st->n_keys && !err; n++) {
-        if (st->keys[n]->inconclusive)
+        struct key *k = stream_keys(st)[n];
+        if (k->inconclusive)
             continue;
-        err = key_unfold(c, st->keys[n]);
+        err = key_unfold(c, k);
         if (!err)
-            err = forget_key(c, st->keys[n]);
-        st->keys[n]->last = at;
-        if (!err && st->keys[n] != of)
-            key_fold(c, st->keys[n]);
+            err = forget_key(c, k);
+        k->last = at;
+        if (!err && k != of)
+            key_fold(c, k);
     }
     return err;
 }
@@ -199,40 +198,17 @@ static uint64_t foreign_call(const struct at_event *ev)
     return id_hash(ev->call) ^ at_key_hash(ev->app, ev->user);
 }
 
-/* Calls of other shards' keys, kept for second answers. */
-static enum at_err note_foreign_call(struct stream *st, const struct at_event *ev)
-{
-    if (!st->foreign)
-        st->foreign = malloc(FOREIGN_MAX * sizeof *st->foreign);
-    if (!st->foreign)
-        return AT_NOMEM;
-    if (st->n_foreign == FOREIGN_MAX) /* the oldest half will hardly be answered any more */
-        memmove(st->foreign, st->foreign + FOREIGN_MAX / 2, (st->n_foreign /= 2) * sizeof *st->foreign);
-    st->foreign[st->n_foreign++] = foreign_call(ev);
-    return AT_OK;
-}
-
-static enum at_err note_foreign_answer(struct stream *st, const struct at_event *ev)
-{
-    uint64_t call = foreign_call(ev);
-    for (uint32_t i = 0; i < st->n_foreign; i++) {
-        if (st->foreign[i] != call)
-            continue;
-        memmove(st->foreign + i, st->foreign + i + 1, (--st->n_foreign - i) * sizeof *st->foreign);
-        return remember_answer(st, id_hash(ev->call));
-    }
-    return AT_OK;
-}
-
 enum at_err check_foreign(struct at_checker *c, struct stream *st, const struct at_event *ev, struct at_place at)
 {
     enum at_err err = AT_OK;
     if (st->last_us < ev->t_us)
         st->last_us = ev->t_us;
     if (ev->kind == AT_KIND_CALL)
-        err = note_foreign_call(st, ev);
+        err = note_foreign_call(&st->answered, foreign_call(ev));
     else if (ev->kind == AT_KIND_RETURN)
-        err = note_foreign_answer(st, ev);
+        err = forget_foreign_call(&st->answered, foreign_call(ev))
+                  ? remember_answer(&st->answered, ev->call, id_hash(ev->call))
+                  : AT_OK;
     else if (ev->kind == AT_KIND_GAP)
         err = on_gap(c, NULL, st, at);
     else if (ev->kind == AT_KIND_END)
@@ -287,13 +263,18 @@ static enum at_err on_branches(struct at_checker *c, struct key *k, struct strea
 enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h)
 {
     enum at_err err;
-    if (lanes_event(c, k, st, h, &err)) {
+    if (quick_event(c, k, st, h, &err)) {
+        k->last = h->at;
+        if (err || !c->columns->grown)
+            return err;
+    } else if (lanes_event(c, k, st, h, &err)) {
         k->begun = true;
         k->last = h->at;
     } else {
         err = on_branches(c, k, st, h);
         c->columns->grown = true;
     }
+    k->calm = !err && key_is_calm(c, k);
     if (err || !c->columns->grown)
         return err;
     c->columns->grown = false;
@@ -308,7 +289,6 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
                           .call = ev->call,
                           .call_hash = id_hash(ev->call),
                           .platform = ev->has & AT_HAS_PLATFORM ? ev->platform : (struct at_str){0},
-                          .err_msg = ev->err_msg,
                           .ev = ev};
     struct stream *st;
     struct key *k;
@@ -320,6 +300,8 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
     c->totals.events++;
     c->totals.calls += ev->kind == AT_KIND_CALL;
     enum at_err err = find_key(c, ev, &k);
+    if (!err && ev->kind == AT_KIND_CALL && h.platform.ptr)
+        err = intern_word(c, h.platform, &h.platform);
     if (!err)
         err = find_stream(c, ev, &st);
     if (!err)
@@ -344,7 +326,7 @@ static enum at_err finish_key(struct at_checker *c, struct key *k)
         if (!call->over && call->stream->last_us - call->place.t_us >= grace_us)
             err = check_answered(c, k, i, &none);
         for (size_t s = 0; s < c->profile->n_scopes && c->sink.settled && !err; s++) {
-            struct at_settled d = settled_of(k, call, c->profile->scopes[s].name);
+            struct at_settled d = settled_of(c, k, call, c->profile->scopes[s].name);
             d.via = AT_VIA_NONE;
             if (call->scopes >> s & 1)
                 err = c->sink.settled(c->sink.ctx, &d);

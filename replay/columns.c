@@ -362,23 +362,34 @@ static enum at_kind kind_of(enum step_kind step)
     }
 }
 
-/* What is left when the event is allowed by one lane. */
-static enum at_err event_on(struct at_checker *c, struct column *col, const struct step *a, uint8_t before,
-                            struct op_result *out)
+/*
+ * What happens silently after an event can be had at once, as long as nothing may be flipped and no other event has come:
+ * closing is monotone, so closing again with flips leads to the same. Where that leaves something less certain, or hits the
+ * cap, it is left to the next event, which is when that counts.
+ */
+static void close_early(struct at_checker *c, struct column *col)
 {
-    const uint8_t ok = SLOT_OK_STATE | SLOT_OK_PROMPT, denied = SLOT_DENIED_STATE | SLOT_DENIED_PROMPT;
-    const uint8_t by_state = SLOT_OK_STATE | SLOT_DENIED_STATE | SLOT_UNAUTHORIZED;
-    uint8_t how = 0, dropped, flags = 0;
+    struct column closed = *col;
+    if (!close_lanes(c, &closed, (1u << LANES) - 1, 0) && !grew_uncertain(c, &closed))
+        *col = closed;
+}
+
+/* What is left when the event is allowed by one lane, or by all. */
+static enum at_err event_on(struct at_checker *c, struct column *col, const struct step *a, struct op_result *out)
+{
+    uint8_t dropped, flags = 0;
     enum at_err err = AT_OK;
-    select_lanes(col, (uint32_t)__builtin_ctz(out->lanes));
+    if (single(out->lanes))
+        select_lanes(col, (uint32_t)__builtin_ctz(out->lanes));
     if (a->kind == STEP_OUTCOME) {
-        how = outcomes(c, col, a->slot) & a->value;
+        out->how = outcomes(c, col, a->slot) & a->value;
         err = all_lanes(c, col, &(struct step){.kind = STEP_DROP_SLOT, .slot = a->slot}, &dropped);
     }
     if (!err)
         err = leave_known(c, col, kind_of(a->kind), &flags);
-    out->flags |= flags | ((before & ok) && (before & denied) ? RETURN_UNCLEAR : 0);
-    out->flags |= how & by_state ? RETURN_BY_STATE : 0;
+    out->flags |= flags;
+    if (!err)
+        close_early(c, col);
     return err;
 }
 
@@ -389,10 +400,11 @@ static enum at_err event(struct at_checker *c, struct column *col, const struct 
     if (err)
         return err;
     out->flags = grew_uncertain(c, col) ? KNOWN_UNSURE : 0;
-    uint8_t before = a->kind == STEP_OUTCOME ? outcomes(c, col, a->slot) : 0;
+    bool answer = a->kind == STEP_OUTCOME;
+    out->before = answer ? outcomes(c, col, a->slot) : 0;
     err = all_lanes(c, col, a, &out->lanes);
-    if (!err && single(out->lanes))
-        return event_on(c, col, a, before, out);
+    if (!err && (single(out->lanes) || (answer && out->lanes == (1u << col->n) - 1)))
+        return event_on(c, col, a, out);
     *col = from;
     return err;
 }
@@ -457,7 +469,10 @@ static enum at_err work_out(struct at_checker *c, struct column *col, uint32_t o
     uint32_t payload = op & ((1u << 27) - 1);
     uint8_t value = (uint8_t)payload, slot = (uint8_t)(payload >> 8);
     struct step a = {.kind = STEP_RESET};
-    switch ((enum op_kind)(op >> 27)) {
+    enum op_kind kind = (enum op_kind)(op >> 27);
+    enum at_err err;
+    struct column from;
+    switch (kind) {
     case OP_CLOSE:
         return close_lanes(c, col, (1u << LANES) - 1, payload);
     case OP_FORK_RESET:
@@ -468,10 +483,19 @@ static enum at_err work_out(struct at_checker *c, struct column *col, uint32_t o
     case OP_SELECT:
         select_lanes(col, payload);
         return AT_OK;
+    case OP_SEE_COVERED:
+        a = (struct step){.kind = STEP_SEE, .slot = (uint8_t)(payload >> 4)};
+        from = *col;
+        err = fork_lane(c, &from, payload & 7, &a, false, &out->lanes);
+        return err;
     case OP_ADD:
-        return all_lanes(c, col, &(struct step){.kind = STEP_ADD_SLOT, .value = value}, &out->lanes);
     case OP_DROP:
-        return all_lanes(c, col, &(struct step){.kind = STEP_DROP_SLOT, .slot = value}, &out->lanes);
+    case OP_DROP_LAST:
+        a = (struct step){.kind = kind == OP_ADD ? STEP_ADD_SLOT : STEP_DROP_SLOT, .slot = slot, .value = value};
+        err = all_lanes(c, col, &a, &out->lanes);
+        if (!err && kind != OP_DROP)
+            close_early(c, col);
+        return err;
     case OP_STEP:
         a = (struct step){.kind = (enum step_kind)(payload >> 16), .slot = slot, .value = value};
         return all_lanes(c, col, &a, &out->lanes);
@@ -512,7 +536,13 @@ enum at_err columns_work_out(struct at_checker *c, uint32_t from, uint32_t op, s
         err = grow_edges(t);
     if (err)
         return err;
-    uint64_t key = (uint64_t)(from + 1) << 32 | op;
+    const struct column *to = &t->columns[out->to];
+    uint64_t key = (uint64_t)(from + 1) << 32 | op, had, has;
+    memcpy(&had, t->columns[from].covers, sizeof had);
+    memcpy(&has, to->covers, sizeof has);
+    out->flags |= to->open_ended || to->uncertain_now ? RESULT_OPEN : 0;
+    out->flags |= has & ~had ? RESULT_COVERS : 0;
+    out->flags |= to->certain ? RESULT_CERTAIN : 0;
     uint32_t i = edge_slot(t, key);
     while (t->edges[i].key)
         i = (i + 1) & (t->cap_edges - 1);

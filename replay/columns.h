@@ -20,7 +20,7 @@ enum op_kind {
     OP_FORK_RESET, /* a lane more: a hidden reset of lane L. Result: the lanes that cover it */
     OP_FORK_SEE,   /* a lane more: the call of a slot reads the settings in lane L. Result: the lanes that cover it */
     OP_SELECT,     /* some of the lanes, in some order */
-    OP_ADD,        /* STEP_ADD_SLOT */
+    OP_ADD,        /* STEP_ADD_SLOT, and closing */
     OP_DROP,       /* STEP_DROP_SLOT */
     OP_STEP,       /* an event. Result: the lanes that allow it */
     OP_START,      /* the start of a recording */
@@ -31,9 +31,12 @@ enum op_kind {
     /*
      * Several in one, for what is frequent.
      * An event of the scope: closing, OP_REFRESH, OP_STEP, the one lane that allows it, OP_DROP of an answered call,
-     * OP_KNOWN. Result: the lanes that allow it; where that is not one, it leads nowhere.
+     * OP_KNOWN, and closing again. Result: the lanes that allow it; where that is neither one nor (of an answer) all, it
+     * leads nowhere.
      */
     OP_EVENT,
+    OP_DROP_LAST,   /* OP_DROP, and closing: nothing else comes of the event */
+    OP_SEE_COVERED, /* Result: what OP_FORK_SEE, without flips, has. Leads nowhere */
     /*
      * A quiet window of a key without open calls, in which a reset may have happened. Of one lane: it gets a second
      * one, after the reset; of two: the second is that already. Result: QUIET_…, what covers what.
@@ -50,6 +53,8 @@ enum op_kind {
 #define OP_OF_CLOSE(flips) OP(OP_CLOSE, flips)
 #define OP_OF_FORK_RESET(lane, flips) OP(OP_FORK_RESET, (lane) | (uint32_t)(flips) << 3)
 #define OP_OF_FORK_SEE(lane, flips, slot) OP(OP_FORK_SEE, (lane) | (uint32_t)(flips) << 3 | (uint32_t)(slot) << 4)
+#define OP_OF_SEE_COVERED(lane, slot) OP(OP_SEE_COVERED, (lane) | (uint32_t)(slot) << 4)
+#define OP_OF_ADD(reads, slot) OP(OP_ADD, (uint32_t)(reads) | (uint32_t)(slot) << 8)
 #define OP_OF_STEP(step, slot, value) OP(OP_STEP, (uint32_t)(step) << 16 | (uint32_t)(slot) << 8 | (uint32_t)(value))
 #define OP_OF_START(fresh, observes) OP(OP_START, (uint32_t)(fresh) | (uint32_t)(observes) << 1)
 #define OP_OF_EVENT(step, slot, value) OP(OP_EVENT, (uint32_t)(step) << 16 | (uint32_t)(slot) << 8 | (uint32_t)(value))
@@ -69,8 +74,9 @@ enum {
     KNOWN_SURE = 4,       /* and the last place where it held for certain */
     KNOWN_FORGOTTEN = 8,  /* no dismissal was told of */
     KNOWN_UNSURE = 16,    /* it was certain, and is not any more */
-    RETURN_UNCLEAR = 32,  /* both success and denial could have been answered */
-    RETURN_BY_STATE = 64, /* it may have been answered by the state */
+    RESULT_OPEN = 32,     /* the column is to be closed, or looked at, before the next event */
+    RESULT_COVERS = 64,   /* a lane covers another there that did not before */
+    RESULT_CERTAIN = 128, /* the state is certain there */
 };
 
 struct column {
@@ -87,6 +93,7 @@ struct column {
 struct op_result {
     uint32_t to;
     uint8_t lanes, flags;
+    uint8_t before, how; /* of an answer: the outcomes that the call may have had, and those that it has */
 };
 
 struct edge {

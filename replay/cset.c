@@ -236,18 +236,21 @@ bool cset_covers(const struct cset *a, const struct cset *b, const struct steps 
 
 /* ------------------------------------------------------------------------------------------------- Slots ---- */
 
-enum at_err cset_add_slot(struct cset *s, uint16_t value)
+enum at_err cset_add_slot(struct cset *s, uint32_t at, uint16_t value)
 {
     if (s->slots >= SLOTS_MAX)
         return AT_LIMIT;
-    uint32_t old = cset_stride(s);
+    uint32_t old = cset_stride(s), before = at < s->slots ? 1 + at : old; /* words that stay in front */
     enum at_err err = reserve(s, (size_t)s->n * (old + 1));
     if (err)
         return err;
     uint16_t *rows = cset_edit(s, 0);
     for (uint32_t i = s->n; i-- > 0;) {
-        memmove(rows + (size_t)i * (old + 1), rows + (size_t)i * old, old * sizeof *rows);
-        rows[(size_t)i * (old + 1) + old] = value;
+        uint16_t *to = rows + (size_t)i * (old + 1);
+        const uint16_t *from = rows + (size_t)i * old;
+        memmove(to + before + 1, from + before, (old - before) * sizeof *rows);
+        memmove(to, from, before * sizeof *rows);
+        to[before] = value;
     }
     s->slots++;
     return AT_OK;

@@ -107,8 +107,8 @@ static inline uint16_t *cset_edit(struct cset *s, uint32_t i)
  * in the set, and is brought into its simplest form. AT_LIMIT: `cap`.
  */
 AT_MUST_USE enum at_err cset_add(struct cset *s, uint16_t *row, const struct steps *st, bool *added);
-/* Every row gets a slot more, at the end, with the value `value`. */
-AT_MUST_USE enum at_err cset_add_slot(struct cset *s, uint16_t value);
+/* Every row gets a slot more, before slot `at` or (at >= slots) at the end, with the value `value`. */
+AT_MUST_USE enum at_err cset_add_slot(struct cset *s, uint32_t at, uint16_t value);
 /* Every row loses slot `slot`, whatever part its call had. */
 AT_MUST_USE enum at_err cset_drop_slot(struct cset *s, uint32_t slot, const struct steps *st, struct scratch *tmp);
 /* True if every row of `b` is dominated by one of `a`. */

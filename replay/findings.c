@@ -55,7 +55,7 @@ static enum at_err tell(struct at_checker *c, const struct finding *f, const str
     if (f->call) {
         d.api = f->call->api;
         d.call = f->call->id;
-        d.stream = f->call->stream->name;
+        d.stream = at_intern_get(c->stream_names, stream_name(f->call->stream));
         d.platform = f->call->platform;
     } else if (f->ev->has & AT_HAS_CALL) {
         d.call = f->ev->call;

@@ -73,10 +73,11 @@ static enum at_err give_slots(struct at_checker *c, struct key *k)
     struct op_result r;
     enum at_err err = AT_OK;
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
-        err = columns_op(c, c->columns, k->columns[s], OP(OP_ADD, 1), &r);
+        err = columns_op(c, c->columns, k->columns[s], OP_OF_ADD(true, 0), &r);
         if (!err)
             k->columns[s] = r.to;
     }
+    k->open_ended = UINT64_MAX >> (AT_SCOPES_MAX - c->profile->n_scopes);
     return err;
 }
 
@@ -101,15 +102,17 @@ enum at_err key_unfold(struct at_checker *c, struct key *k)
         return AT_OK;
     if (k->waits)
         err = give_slots(c, k);
-    k->waits = false;
+    k->waits = k->calm = false;
+    known_not_fresh(k, false);
     for (unsigned lane = 0; lane < k->lanes && !err; lane++) {
         struct branch *b = calloc(1, sizeof *b + n * sizeof b->sets[0]);
+        if (b)
+            b->open_ended = k->open_ended; /* more than their columns have: some are closed already */
         err = b ? key_add_branch(k, b) : AT_NOMEM;
         for (size_t s = 0; s < n && !err; s++) {
             const struct column *col = column_at(c->columns, k->columns[s]);
             b->sets[s] = col->sets[lane];
             b->seen_up |= (uint64_t)(col->seen_up >> lane & 1) << s;
-            b->open_ended |= (uint64_t)(col->open_ended >> lane & 1) << s;
         }
         if (err)
             free(b);

@@ -113,7 +113,7 @@ enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct 
         c->streams[id] = calloc(1, sizeof *c->streams[id]);
         if (!c->streams[id])
             return AT_NOMEM;
-        c->streams[id]->name = at_intern_get(c->stream_names, id);
+        c->streams[id]->name = id;
         c->streams[id]->last_us = ev->t_us;
     }
     *out = c->streams[id];
@@ -128,53 +128,50 @@ struct stream *own_stream(const struct at_checker *c, struct at_str name)
     return at_intern_find(c->stream_names, name, &id) ? c->streams[id] : NULL;
 }
 
+/* Room for one more key. */
+static enum at_err more_keys(struct stream *st)
+{
+    uint32_t n = st->n_keys, cap = stream_cap(n + 1);
+    if (n && stream_cap(n) == cap)
+        return AT_OK;
+    struct key **all = malloc(cap * (sizeof(struct key *) + (stream_sharded(st) ? sizeof(uint64_t) : 0)));
+    if (!all)
+        return AT_NOMEM;
+    if (n)
+        memcpy(all, stream_keys(st), n * sizeof(struct key *));
+    if (n && stream_sharded(st))
+        memcpy(all + cap, stream_joined(st), n * sizeof(uint64_t));
+    stream_free_keys(st);
+    st->keys.all = all;
+    return AT_OK;
+}
+
 enum at_err stream_add_key(const struct at_checker *c, struct stream *st, struct key *k)
 {
+    struct key *const *keys = stream_keys(st);
     for (uint32_t i = st->n_keys; i-- > 0;)
-        if (st->keys[i] == k)
+        if (keys[i] == k)
             return AT_OK;
-    if (st->n_keys == st->cap_keys) {
-        uint32_t cap = st->cap_keys ? st->cap_keys * 2 : 1;
-        struct key **keys = realloc(st->keys, cap * sizeof(struct key *));
-        if (!keys)
-            return AT_NOMEM;
-        st->keys = keys;
-        uint64_t *joined = c->options.shard.of ? realloc(st->joined, cap * sizeof *joined) : NULL;
-        if (c->options.shard.of && !joined)
-            return AT_NOMEM;
-        st->joined = joined;
-        st->cap_keys = cap;
+    if (!st->n_keys)
+        st->name |= c->options.shard.of ? STREAM_SHARDED : 0;
+    if (!st->n_keys && !stream_sharded(st)) {
+        st->keys.one = k;
+        st->n_keys = 1;
+        return AT_OK;
     }
-    if (st->joined)
-        st->joined[st->n_keys] = c->order;
-    st->keys[st->n_keys++] = k;
+    enum at_err err = more_keys(st);
+    if (err)
+        return err;
+    st->keys.all[st->n_keys++] = k;
+    if (stream_sharded(st))
+        stream_joined(st)[st->n_keys - 1] = c->order;
     return AT_OK;
 }
 
-enum at_err remember_answer(struct stream *st, uint64_t hash)
+void stream_free_keys(struct stream *st)
 {
-    if (st->n_answered == st->cap_answered && st->cap_answered < ANSWERED_MAX) {
-        uint32_t cap = st->cap_answered ? st->cap_answered * 2 : 16;
-        uint64_t *grown = realloc(st->answered, cap * sizeof *grown);
-        if (!grown)
-            return AT_NOMEM;
-        st->answered = grown;
-        st->cap_answered = cap;
-        st->next_answered = st->n_answered;
-    }
-    st->answered[st->next_answered] = hash;
-    st->next_answered = (st->next_answered + 1) % ANSWERED_MAX;
-    if (st->n_answered < st->cap_answered)
-        st->n_answered++;
-    return AT_OK;
-}
-
-bool was_answered(const struct stream *st, uint64_t hash)
-{
-    for (uint32_t i = 0; i < st->n_answered; i++)
-        if (st->answered[i] == hash)
-            return true;
-    return false;
+    if (st->n_keys > 1 || (st->n_keys && stream_sharded(st)))
+        free(st->keys.all);
 }
 
 /* Once for each scope. */

@@ -24,6 +24,13 @@ void known_settle(struct key *k, size_t s)
         k->known[s].sure = k->moved_at;
 }
 
+void known_not_fresh(struct key *k, bool moved)
+{
+    for (; k->fresh && !moved; k->fresh &= k->fresh - 1)
+        k->known[__builtin_ctzll(k->fresh)].sure = k->last;
+    k->fresh = 0; /* what is certain was so until `moved_at`, which is that event */
+}
+
 void known_refresh(const struct at_checker *c, struct key *k, size_t s)
 {
     if (k->known[s].certain)

@@ -25,6 +25,7 @@ struct meaning {
     uint8_t value;     /* decision: the answer; settings: the state; start: what it observes */
     bool fresh;        /* start */
     bool names_call;   /* prompt */
+    bool quick;        /* most likely: a call of at most one scope; an answer that lists nothing */
     bool has_call, has_packet;
     struct at_str err_msg; /* return; valid as long as the shape */
     bool lists;            /* return: it has an authSetting */
@@ -38,7 +39,6 @@ struct happening {
     struct at_place at;
     struct at_str call, platform;
     uint64_t call_hash;
-    struct at_str err_msg;     /* return */
     const struct at_event *ev; /* whole; NULL: see whole_event */
     const struct at_whole_events *whole;
     struct at_event *room;
@@ -56,6 +56,14 @@ static inline const struct at_event *whole_event(struct happening *h)
 
 AT_MUST_USE enum at_err meaning_of(struct at_checker *c, const struct at_event *ev, struct meaning *out);
 
+/* Whether a call that reads the settings, made now, needs no slots as long as the key is calm: see `waits`. */
+bool key_lets_wait(const struct at_checker *c, const struct key *k, const struct call *call);
+/* Whether nothing is left to be done before the next event of a key, if no quiet window lies before it. */
+bool key_is_calm(struct at_checker *c, struct key *k);
+/* One call reads the settings, and scope `s` moved: whether reading them now leads to nothing that is not there. */
+bool key_sees_nothing_new(struct at_checker *c, struct key *k, size_t s);
+/* Does an event on a calm key, of those that most are. False: nothing was changed, it takes more. */
+bool quick_event(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err);
 /* Does an event on a folded key. False: nothing was changed, it has to be done on branches. */
 bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err);
 /* Folds a key if it can be. */

@@ -24,6 +24,8 @@ static enum at_err mean_call(struct at_checker *c, const struct at_event *ev, st
         m->scopes &= ~(UINT64_C(1) << c->options.fault_for);
         m->scopes |= UINT64_C(1) << c->options.fault_scope;
     }
+    m->quick = !m->unknown && !(m->scopes & (m->scopes - 1)) && api.kind != AT_API_GET_SETTING &&
+               api.kind != AT_API_OPEN_SETTING;
     c->saw_login = c->saw_login || at_str_eq(ev->api, AT_STR("login"));
     c->saw_user_info = c->saw_user_info || at_str_eq(ev->api, AT_STR("getUserInfo"));
     return intern_word(c, ev->api, &m->api);
@@ -46,6 +48,7 @@ enum at_err meaning_of(struct at_checker *c, const struct at_event *ev, struct m
         out->cls = o.cls;
         out->outcomes = outcomes_of(o.cls);
         out->lists = ev->has & AT_HAS_AUTH_SETTING;
+        out->quick = !out->lists;
         return o.api.ptr ? intern_word(c, o.api, &out->named) : AT_OK;
     case AT_KIND_DECISION:
         out->value = (uint8_t)ev->answer;

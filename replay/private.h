@@ -28,6 +28,9 @@
 #ifndef AUTHTAPE_REPLAY_PRIVATE_H
 #define AUTHTAPE_REPLAY_PRIVATE_H
 
+#include <stddef.h>
+#include <string.h>
+
 #include "replay/sets.h"
 
 #define DEFAULT_GRACE_MS 30000u
@@ -35,40 +38,79 @@
 #define BRANCHES_MAX 2048u
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
 #define CALLS_MAX 150u /* open calls of one key */
-#define CALL_TEXT 56u  /* bytes of id and platform that most calls have room enough with */
+#define CALL_TEXT 16u  /* bytes of an id that most have room enough with */
+#define LINE_BYTES 64u /* of the cache */
 #define SPARE_CALLS_MAX 4096u
 #define FOREIGN_MAX 1024u /* open calls of other shards that a stream remembers */
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
 
+/* The calls of a stream that were answered (answers.c): ids that count are below `base`, or bits behind it. */
+struct answered {
+    uint64_t prefix; /* of the ids: a hash, 0: none yet */
+    uint64_t base;
+    uint64_t bits; /* base, base + 1, … */
+    struct answered_more *more;
+    uint64_t below; /* so many below base were answered without a gap */
+};
+
 /* A stream: a connection or a recorder. */
 struct stream {
-    struct at_str name;
+    struct answered answered;
+    uint32_t name;   /* its number, and STREAM_SHARDED */
+    uint32_t n_keys; /* that were seen on it */
+    union {
+        struct key *one; /* n_keys 1 */
+        struct key **all;
+    } keys;
     int64_t last_us;
-    struct key **keys; /* that were seen on it */
-    uint32_t n_keys, cap_keys;
-    uint64_t *answered; /* hashes of the ids of answered calls: a ring */
-    uint32_t n_answered, cap_answered, next_answered;
-    uint64_t *joined;  /* of each key, where shards are checked: the event at hand when it was seen first */
-    uint64_t *foreign; /* open calls of keys of other shards: hashes of key and id */
-    uint32_t n_foreign;
 };
+_Static_assert(sizeof(struct stream) == LINE_BYTES, "a stream is one line of the cache");
+
+/* `all` is used, and behind it stands, of each key, the event at hand when it was seen first. */
+#define STREAM_SHARDED (1u << 31)
+static inline bool stream_sharded(const struct stream *st)
+{
+    return st->name & STREAM_SHARDED;
+}
+static inline uint32_t stream_name(const struct stream *st)
+{
+    return st->name & ~STREAM_SHARDED;
+}
+static inline struct key *const *stream_keys(const struct stream *st)
+{
+    return st->n_keys == 1 && !stream_sharded(st) ? &st->keys.one : st->keys.all;
+}
+/* There is room for a power of two of keys. */
+static inline uint32_t stream_cap(uint32_t n_keys)
+{
+    uint32_t cap = 1;
+    while (cap < n_keys)
+        cap *= 2;
+    return cap;
+}
+static inline uint64_t *stream_joined(const struct stream *st)
+{
+    return (uint64_t *)(void *)(st->keys.all + stream_cap(st->n_keys));
+}
 
 /* A call that was not answered yet. */
 struct call {
+    uint64_t hash; /* of the id */
     struct stream *stream;
-    struct at_place place;
-    struct call *next;          /* while it is spare memory */
-    uint64_t hash;              /* of the id */
-    struct at_str id, platform; /* in `text` */
-    struct at_str api;          /* interned */
+    struct at_str id;  /* in `text` */
+    struct at_str api; /* interned */
+    uint64_t scopes;   /* mask of those that gate it */
     enum at_api_kind kind;
-    uint64_t scopes;        /* mask of those that gate it */
-    bool spare;             /* a gap hides what became of it: any outcome is possible, it has no slots */
-    bool over;              /* its stream ended */
-    bool prompted;          /* a prompt of its scope was seen while it was open */
-    enum at_answer decided; /* the last decision seen on its scope while it was open, 0: none */
+    bool spare;      /* a gap hides what became of it: any outcome is possible, it has no slots */
+    bool over;       /* its stream ended */
+    bool prompted;   /* a prompt of its scope was seen while it was open */
+    uint8_t decided; /* enum at_answer: the last decision seen on its scope while it was open, 0: none */
+    struct at_place place;
+    struct at_str platform; /* interned */
+    struct call *next;      /* while it is spare memory */
     char text[];
 };
+_Static_assert(offsetof(struct call, place) == LINE_BYTES, "what is looked at most is one line of the cache");
 
 static inline bool reads_settings(const struct call *c)
 {
@@ -102,7 +144,7 @@ struct key {
     uint8_t observes;      /* mask of 1u << enum at_sight */
     uint64_t spare_scopes; /* scopes with an open call that has no slot */
     bool spare_settings;   /* an openSetting without slots is open */
-    struct call **calls;   /* open, in order of their slots */
+    struct call **calls;   /* open, in the order in which they were made; behind them their tags */
     uint32_t n_calls, cap_calls;
     uint32_t n_reading; /* of them: read the settings, and have slots; */
     uint32_t n_pages;   /* and are openSetting */
@@ -111,11 +153,18 @@ struct key {
     struct known *known; /* per scope */
     /* While it is at rest: columns instead of branches (lanes.h). */
     bool folded;
-    uint64_t open_ended; /* scopes with a set that is not closed under silent steps */
+    bool calm;           /* nothing is left to be done before the next event, if no quiet window lies before it */
+    uint64_t open_ended; /* scopes that an event touched since silent steps were looked for last */
+    uint64_t fresh;      /* scopes whose state is certain since the last event: `sure` is not up to date */
     uint8_t lanes;       /* branches */
     uint8_t seen_lanes;  /* mask of those where a prompt was seen and is up */
     bool ended;          /* its stream ended after `before_end`; silent steps were not looked for since */
-    bool waits;          /* its one call, which reads the settings, has no slots yet: since its last event */
+    /*
+     * Its one call that reads the settings has no slots: there is one lane, and since then only calls were made and
+     * answered, in no quiet window, while no prompt could come up or be answered unseen. So no state has changed, and what
+     * the call may have seen at any time it may see at the last instant before its answer.
+     */
+    bool waits;
     struct at_place before_end;
     /*
      * A hidden snapshot from the one lane in which the one call that reads the settings has not read them: the lanes
@@ -126,6 +175,16 @@ struct key {
     struct at_place moved_at;
     uint32_t *columns; /* per scope */
 };
+
+/*
+ * A call in 32 bits: of the hash of its id the upper 24, and the one scope that it has a slot in, or what else it is.
+ * Most questions about open calls are answered without looking at them.
+ */
+enum { TAG_NO_SLOT = 0xff, TAG_READS = 0xfe, TAG_SEVERAL = 0xfd };
+static inline uint32_t *call_tags(const struct key *k)
+{
+    return (uint32_t *)(void *)(k->calls + k->cap_calls);
+}
 
 struct happening;
 
@@ -224,11 +283,13 @@ static inline bool has_slot(const struct call *call, size_t s)
 {
     return !call->spare && (reads_settings(call) || (call->scopes >> s & 1));
 }
+/* Those that read the settings have the first ones: what is asked for most does not depend on when they were made. */
 static inline uint8_t slot_of(const struct key *k, uint32_t i, size_t s)
 {
+    bool reads = reads_settings(k->calls[i]);
     unsigned slot = 0;
-    for (uint32_t j = 0; j < i; j++)
-        slot += has_slot(k->calls[j], s);
+    for (uint32_t j = 0; j < k->n_calls; j++)
+        slot += has_slot(k->calls[j], s) && (reads_settings(k->calls[j]) ? !reads || j < i : !reads && j < i);
     return (uint8_t)slot;
 }
 uint8_t key_states(const struct at_checker *c, const struct key *k, size_t s); /* over all branches */
@@ -245,26 +306,57 @@ AT_MUST_USE enum at_err intern_word(struct at_checker *c, struct at_str word, st
 AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out);
 AT_MUST_USE enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out);
 AT_MUST_USE enum at_err stream_add_key(const struct at_checker *c, struct stream *st, struct key *k);
+void stream_free_keys(struct stream *st);
 /* The stream, where one of the checker's own keys was seen on it; NULL elsewhere. */
 struct stream *own_stream(const struct at_checker *c, struct at_str name);
-/* For second answers: the last ANSWERED_MAX of a stream are remembered. */
-AT_MUST_USE enum at_err remember_answer(struct stream *st, uint64_t hash);
-bool was_answered(const struct stream *st, uint64_t hash);
-/* Most ids are short. */
+/* Most ids are short: their hash is the id, and no two have the same. */
+#define SHORT_ID 7u
 static inline uint64_t id_hash(struct at_str id)
 {
     const unsigned char *p = (const unsigned char *)id.ptr;
-    if (id.len == 0 || id.len > 3)
+    uint32_t low, high;
+    uint64_t all;
+    if (id.len - 1 >= SHORT_ID)
         return at_hash(id.ptr, id.len, 0);
-    uint64_t all = (uint64_t)p[0] << 24 | (uint64_t)p[id.len / 2] << 16 | (uint64_t)p[id.len - 1] << 8 | id.len;
-    return all * 0x9fb21c651e98df25u;
+    if (id.len >= sizeof low) {
+        memcpy(&low, p, sizeof low);
+        memcpy(&high, p + id.len - sizeof high, sizeof high);
+        all = low | (uint64_t)high << (id.len - sizeof low) * 8;
+    } else {
+        all = p[0] | (uint64_t)p[id.len / 2] << id.len / 2 * 8 | (uint64_t)p[id.len - 1] << (id.len - 1) * 8;
+    }
+    return (all << 8 | id.len) * 0x9fb21c651e98df25u;
+}
+static inline void copy_id(char *to, struct at_str id)
+{
+    if (id.len - 1 >= SHORT_ID) {
+        memcpy(to, id.ptr, id.len);
+    } else if (id.len >= 4) {
+        memcpy(to, id.ptr, 4);
+        memcpy(to + id.len - 4, id.ptr + id.len - 4, 4);
+    } else {
+        to[0] = id.ptr[0];
+        to[id.len / 2] = id.ptr[id.len / 2];
+        to[id.len - 1] = id.ptr[id.len - 1];
+    }
 }
 /* Tells once of a scope that the profile does not know. */
 AT_MUST_USE enum at_err hint_unknown(struct at_checker *c, struct at_str word);
 
+/* ---- answers.c ---- */
+
+/* At least the last ANSWERED_MAX are remembered, of those whose ids count mostly all. `hash`: id_hash. */
+AT_MUST_USE enum at_err remember_answer(struct answered *a, struct at_str id, uint64_t hash);
+bool was_answered(const struct answered *a, struct at_str id, uint64_t hash);
+/* Calls of other shards' keys, by a hash of key and call: the last FOREIGN_MAX, or half of them, are remembered. */
+AT_MUST_USE enum at_err note_foreign_call(struct answered *a, uint64_t hash);
+/* Whether there was such a call; it is forgotten. */
+bool forget_foreign_call(struct answered *a, uint64_t hash);
+void answered_free(struct answered *a);
+
 /* ---- calls.c ---- */
 
-/* A call more, of which only the names and the place are filled in. AT_LIMIT: too many. */
+/* A call more. AT_LIMIT: too many. */
 AT_MUST_USE enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h,
                                  struct call **out);
 void free_call(struct at_checker *c, struct call *call);
@@ -280,7 +372,8 @@ AT_MUST_USE enum at_err on_return(struct at_checker *c, struct key *k, struct st
 /* Call number `i` will not be answered any more: no-answer, unless it may be waiting. */
 AT_MUST_USE enum at_err check_answered(struct at_checker *c, struct key *k, uint32_t i, const struct at_event *ev);
 /* What a call and one of its scopes say of themselves. */
-struct at_settled settled_of(const struct key *k, const struct call *call, struct at_str scope);
+struct at_settled settled_of(const struct at_checker *c, const struct key *k, const struct call *call,
+                             struct at_str scope);
 /* The number of an open call, UINT32_MAX where there is none. */
 uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id, uint64_t hash);
 
@@ -331,6 +424,8 @@ AT_MUST_USE enum at_err known_update(struct at_checker *c, struct key *k, size_t
 void known_until(struct key *k, size_t s, struct at_place at);
 /* The same, for what was certain while the key was folded. */
 void known_settle(struct key *k, size_t s);
+/* The last event is not the last any more; `moved`: silent steps were looked for behind it. */
+void known_not_fresh(struct key *k, bool moved);
 /* Notes whether what is known is certain still. */
 void known_refresh(const struct at_checker *c, struct key *k, size_t s);
 /* A call was answered as dismissed, and no decision was seen: there was one. */

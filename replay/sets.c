@@ -337,7 +337,7 @@ static enum at_err work_out(struct set_table *t, uint32_t from, const struct ste
     if (a->kind == STEP_CLOSE)
         return cset_close(&t->work, st, &t->scratch);
     if (a->kind == STEP_ADD_SLOT)
-        return cset_add_slot(&t->work, a->value ? SLOT_UNSEEN : 0);
+        return cset_add_slot(&t->work, a->slot, a->value ? SLOT_UNSEEN : 0);
     return cset_drop_slot(&t->work, a->slot, st, &t->scratch);
 }
 

@@ -14,7 +14,7 @@
 /* What an event, or a silent step, does to the set of a scope. */
 enum step_kind {
     STEP_CLOSE,     /* all silent steps, to a fixpoint */
-    STEP_ADD_SLOT,  /* a call: `value` 1 for one that reads the settings */
+    STEP_ADD_SLOT,  /* a call: `value` 1 for one that reads the settings; before `slot`, or (ANY_SLOT) at the end */
     STEP_DROP_SLOT, /* the call of `slot` is over, whatever part it had */
     STEP_SEE,       /* the call of `slot` reads the settings now */
     STEP_FORGET,    /* every state of the mask `value` is possible; calls keep what they have */

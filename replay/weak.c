@@ -56,7 +56,7 @@ static void note_calls(struct key *k, uint8_t *marks, bool save)
             marks[i] = (uint8_t)((unsigned)call->decided << 1 | call->prompted);
         } else {
             call->prompted = marks[i] & 1;
-            call->decided = (enum at_answer)(marks[i] >> 1);
+            call->decided = marks[i] >> 1;
         }
     }
 }
