@@ -131,18 +131,17 @@ static inline __attribute__((always_inline)) void fetch_ahead(const struct view 
 {
     if (at + 2 * AHEAD < n) {
         const struct place_of *far = &v->sources[b->source[event_at(share, at + 2 * AHEAD)]];
-        if (far->key)
+        if (far->key) {
             __builtin_prefetch(far->key);
+            __builtin_prefetch((const char *)far->key + LINE_BYTES);
+            __builtin_prefetch((const char *)far->key + KEY_HEAD_BYTES);
+            __builtin_prefetch(far->stream);
+        }
     }
     if (at + AHEAD >= n)
         return;
     const struct place_of *p = &v->sources[b->source[event_at(share, at + AHEAD)]];
-    if (!p->key)
-        return;
-    __builtin_prefetch(p->key->columns);
-    __builtin_prefetch(p->key->known);
-    __builtin_prefetch(p->stream);
-    if (p->key->n_calls)
+    if (p->key && p->key->n_calls)
         __builtin_prefetch(p->key->calls[p->key->n_calls - 1]);
 }
 

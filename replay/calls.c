@@ -66,14 +66,14 @@ static enum at_err drop_call(struct at_checker *c, struct key *k, uint32_t i)
     return err;
 }
 
-_Static_assert(sizeof(struct call) + CALL_TEXT == 2 * LINE_BYTES, "calls of usual size");
+_Static_assert(offsetof(struct call, text) + CALL_TEXT == 2 * LINE_BYTES, "calls of usual size");
 
 /* Calls come and go: those of usual size are kept for the next ones. */
 static struct call *new_call(struct at_checker *c, size_t text_bytes)
 {
     struct call *call = c->spare_calls;
     if (text_bytes > CALL_TEXT)
-        return malloc(sizeof *call + text_bytes);
+        return malloc(offsetof(struct call, text) + text_bytes);
     if (!call)
         return aligned_alloc(LINE_BYTES, 2 * LINE_BYTES);
     c->spare_calls = call->next;
@@ -98,7 +98,7 @@ enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, con
     if (k->n_calls >= CALLS_MAX)
         return AT_LIMIT;
     if (k->n_calls == k->cap_calls) {
-        uint32_t cap = k->cap_calls ? k->cap_calls * 2 : 2;
+        uint8_t cap = (uint8_t)(!k->cap_calls ? 2 : k->cap_calls < CALLS_MAX / 2 ? k->cap_calls * 2 : CALLS_MAX);
         struct call **calls = realloc(k->calls, cap * (sizeof(struct call *) + sizeof(uint32_t)));
         if (!calls)
             return AT_NOMEM;
@@ -116,7 +116,8 @@ enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, con
                           .scopes = h->meaning->scopes,
                           .kind = h->meaning->api_kind,
                           .place = h->at,
-                          .platform = h->platform};
+                          .platform = h->platform,
+                          .api_number = h->meaning->api_number};
     copy_id(call->text, h->call);
     call_tags(k)[k->n_calls] = tag_of(call);
     k->calls[k->n_calls++] = call;
@@ -144,8 +145,7 @@ enum at_err on_call(struct at_checker *c, struct key *k, struct stream *st, cons
     if (m->unknown)
         err = hint_scopes(c, ev);
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
-        struct step add = {
-            .kind = STEP_ADD_SLOT, .slot = slot_of(k, k->n_calls - 1, s), .value = reads_settings(call)};
+        struct step add = {.kind = STEP_ADD_SLOT, .slot = slot_of(k, k->n_calls - 1, s), .value = reads_settings(call)};
         if (!has_slot(call, s))
             continue;
         for (uint32_t b = 0; b < k->n_branches && !err; b++)
@@ -254,8 +254,8 @@ static size_t scope_to_blame(const struct at_checker *c, const struct key *k, ui
 struct at_settled settled_of(const struct at_checker *c, const struct key *k, const struct call *call,
                              struct at_str scope)
 {
-    return (struct at_settled){.app = k->app,
-                               .user = k->user,
+    return (struct at_settled){.app = key_app(c, k),
+                               .user = key_user(c, k),
                                .platform = call->platform,
                                .stream = at_intern_get(c->stream_names, stream_name(call->stream)),
                                .scope = scope,

@@ -61,17 +61,16 @@ void at_checker_free(struct at_checker **checker)
         return;
     for (uint32_t i = 0; i < c->cap_keys && c->keys[i]; i++) {
         key_free_search(c, c->keys[i]);
-        free(c->keys[i]->branches);
         free(c->keys[i]->calls);
-        free(c->keys[i]->known);
-        free(c->keys[i]->columns);
-        free(c->keys[i]);
     }
     for (uint32_t i = 0; i < c->cap_streams && c->streams[i]; i++) {
         stream_free_keys(c->streams[i]);
         answered_free(&c->streams[i]->answered);
-        free(c->streams[i]);
     }
+    for (uint32_t i = 0; i < c->cap_first_users; i++)
+        free(c->first_users[i]);
+    free(c->first_users);
+    room_free(&c->room);
     free(c->keys);
     free(c->streams);
     at_intern_free(&c->names);
@@ -228,11 +227,11 @@ static enum at_err collect(struct at_checker *c)
     sets_keep_begin(c->sets);
     for (uint32_t i = 0; i < c->totals.keys; i++) {
         const struct key *k = c->keys[i];
-        for (uint32_t b = 0; b < k->n_branches; b++)
+        for (uint32_t b = 0; !k->folded && b < k->n_branches; b++)
             for (size_t s = 0; s < c->profile->n_scopes && !err; s++)
                 err = sets_keep(c->sets, &k->branches[b]->sets[s]);
         for (size_t s = 0; s < c->profile->n_scopes && k->folded && !err; s++)
-            err = columns_keep(c, &k->columns[s]);
+            err = columns_keep(c, &key_columns(k)[s]);
     }
     columns_keep_end(c->columns);
     memset(c->starts, 0xff, sizeof c->starts);
@@ -263,11 +262,12 @@ static enum at_err on_branches(struct at_checker *c, struct key *k, struct strea
 enum at_err check(struct at_checker *c, struct key *k, struct stream *st, struct happening *h)
 {
     enum at_err err;
-    if (quick_event(c, k, st, h, &err)) {
+    const bool packs = place_packs(c, h->at);
+    if (packs && quick_event(c, k, st, h, &err)) {
         k->last = h->at;
         if (err || !c->columns->grown)
             return err;
-    } else if (lanes_event(c, k, st, h, &err)) {
+    } else if (packs && lanes_event(c, k, st, h, &err)) {
         k->begun = true;
         k->last = h->at;
     } else {
@@ -376,6 +376,6 @@ void at_checker_inconclusive(struct at_checker *c, void (*name)(void *ctx, struc
     for (uint32_t i = 0; i < c->totals.keys; i++) {
         c->order = c->keys[i]->first;
         if (c->keys[i]->inconclusive)
-            name(ctx, c->keys[i]->app, c->keys[i]->user);
+            name(ctx, key_app(c, c->keys[i]), key_user(c, c->keys[i]));
     }
 }

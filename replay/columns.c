@@ -363,9 +363,9 @@ static enum at_kind kind_of(enum step_kind step)
 }
 
 /*
- * What happens silently after an event can be had at once, as long as nothing may be flipped and no other event has come:
- * closing is monotone, so closing again with flips leads to the same. Where that leaves something less certain, or hits the
- * cap, it is left to the next event, which is when that counts.
+ * What happens silently after an event can be had at once, as long as nothing may be flipped and no other event has
+ * come: closing is monotone, so closing again with flips leads to the same. Where that leaves something less certain,
+ * or hits the cap, it is left to the next event, which is when that counts.
  */
 static void close_early(struct at_checker *c, struct column *col)
 {

@@ -31,8 +31,8 @@ enum op_kind {
     /*
      * Several in one, for what is frequent.
      * An event of the scope: closing, OP_REFRESH, OP_STEP, the one lane that allows it, OP_DROP of an answered call,
-     * OP_KNOWN, and closing again. Result: the lanes that allow it; where that is neither one nor (of an answer) all, it
-     * leads nowhere.
+     * OP_KNOWN, and closing again. Result: the lanes that allow it; where that is neither one nor (of an answer) all,
+     * it leads nowhere.
      */
     OP_EVENT,
     OP_DROP_LAST,   /* OP_DROP, and closing: nothing else comes of the event */

@@ -164,7 +164,7 @@ enum at_err on_decision(struct at_checker *c, struct key *k, const struct at_eve
     }
     for (uint32_t i = 0; i < k->n_calls; i++)
         if (k->calls[i]->scopes & decided && !(decided & (decided - 1)))
-            k->calls[i]->decided = ev->answer;
+            k->calls[i]->decided = (uint8_t)ev->answer;
     return err ? err : update_all(c, k, decided, ev, at, (struct at_str){0}, explained);
 }
 

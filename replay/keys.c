@@ -1,6 +1,7 @@
 /* keys.c: the users and streams of a recording, found by their names. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "replay/lanes.h"
 
@@ -28,51 +29,130 @@ enum at_err intern_word(struct at_checker *c, struct at_str word, struct at_str 
     return err;
 }
 
+bool word_number(const struct at_checker *c, struct at_str word, uint16_t *out)
+{
+    uint32_t id = 0;
+    bool found = word.ptr && at_intern_find(c->words, word, &id);
+    *out = (uint16_t)(found ? id + 1 : 0);
+    return !found || id < UINT16_MAX;
+}
+
+/* --------------------------------------------------------------------------------------------------- Room ---- */
+
+#define ROOM_BYTES (size_t)(2u << 20) /* a large page */
+
+struct room_chunk {
+    struct room_chunk *next;
+};
+
+/* Zeroed memory at the start of a line of the cache. */
+static void *room_get(struct room *r, size_t bytes)
+{
+    bytes = (bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
+    if (bytes > r->left) {
+        size_t first = r->chunks ? ROOM_BYTES : ROOM_BYTES / 32; /* few users: little memory */
+        struct room_chunk *chunk = aligned_alloc(r->chunks ? ROOM_BYTES : LINE_BYTES, first);
+        if (!chunk)
+            return NULL;
+        if (r->chunks)
+            (void)madvise(chunk, ROOM_BYTES, MADV_HUGEPAGE);
+        chunk->next = r->chunks;
+        r->chunks = chunk;
+        r->free = (char *)chunk + LINE_BYTES;
+        r->left = first - LINE_BYTES;
+    }
+    void *room = r->free;
+    r->free += bytes;
+    r->left -= bytes;
+    return memset(room, 0, bytes);
+}
+
+void room_free(struct room *r)
+{
+    while (r->chunks) {
+        struct room_chunk *next = r->chunks->next;
+        free(r->chunks);
+        r->chunks = next;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------ Keys and streams ---- */
+
 /* Nothing is known yet. */
 static enum at_err begin_key(struct at_checker *c, struct key *k)
 {
+    const size_t n = c->profile->n_scopes;
     uint32_t *begin = c->begins;
-    enum at_err err = AT_OK;
     if (begin[0] == UINT32_MAX && begin[1] == UINT32_MAX) {
-        err = key_restart(c, k, false);
+        k->known = calloc(n, sizeof *k->known);
+        enum at_err err = k->known ? key_restart(c, k, false) : AT_NOMEM;
         if (!err)
             key_fold(c, k);
-        for (size_t s = 0; s < c->profile->n_scopes && k->folded; s++)
-            begin[c->profile->scopes[s].prompts] = k->columns[s];
+        for (size_t s = 0; s < n && k->folded; s++)
+            begin[c->profile->scopes[s].prompts] = key_columns(k)[s];
         return err;
     }
-    for (size_t s = 0; s < c->profile->n_scopes; s++)
-        k->columns[s] = begin[c->profile->scopes[s].prompts];
+    for (size_t s = 0; s < n; s++)
+        key_columns(k)[s] = begin[c->profile->scopes[s].prompts];
     k->folded = true;
     k->lanes = 1;
-    k->open_ended = UINT64_MAX >> (AT_SCOPES_MAX - c->profile->n_scopes);
+    k->open_ended = UINT64_MAX >> (AT_SCOPES_MAX - n);
     return AT_OK;
 }
 
-static enum at_err new_key(struct at_checker *c, const struct at_event *ev, struct key **out)
+static size_t key_bytes(size_t n_scopes)
 {
-    struct key *k = calloc(1, sizeof *k);
+    size_t folded = KEY_HEAD_BYTES + (n_scopes * 6 + 7) / 8 * 8 + n_scopes * sizeof(struct note);
+    return folded > sizeof(struct key) ? folded : sizeof(struct key);
+}
+
+static enum at_err note_first_user(struct at_checker *c, const struct at_event *ev, uint32_t id)
+{
+    struct at_str *user = malloc(sizeof *user);
+    enum at_err err = user ? grow_table((void ***)&c->first_users, &c->cap_first_users, id) : AT_NOMEM;
+    if (!err)
+        err = intern_word(c, ev->user, user);
+    if (err)
+        free(user);
+    else
+        c->first_users[id] = user;
+    return err;
+}
+
+static enum at_err new_key(struct at_checker *c, const struct at_event *ev, uint32_t id, struct key **out)
+{
+    struct key *k = room_get(&c->room, key_bytes(c->profile->n_scopes));
     if (!k)
         return AT_NOMEM;
-    k->known = calloc(c->profile->n_scopes, sizeof *k->known);
+    if (!c->totals.keys)
+        c->base_us = (int64_t)((uint64_t)ev->t_us - (UINT64_C(1) << (PLACE_TIME_BITS - 1)));
+    k->name = id;
     k->first = c->order;
-    k->columns = calloc(c->profile->n_scopes, sizeof *k->columns);
-    enum at_err err = k->known && k->columns ? AT_OK : AT_NOMEM;
-    if (!err)
-        err = intern_word(c, ev->app, &k->app);
-    if (!err)
-        err = intern_word(c, ev->user, &k->user);
+    enum at_err err = c->options.fault == AT_FAULT_USER_LEAKS ? note_first_user(c, ev, id) : AT_OK;
     if (!err)
         err = begin_key(c, k);
     if (err) {
-        free(k->known);
-        free(k->columns);
-        free(k);
+        key_free_search(c, k);
         return err;
     }
     c->totals.keys++;
     *out = k;
     return AT_OK;
+}
+
+struct at_str key_app(const struct at_checker *c, const struct key *k)
+{
+    struct at_str name = at_intern_get(c->names, k->name);
+    return (struct at_str){name.ptr, strnlen(name.ptr, name.len)}; /* no text has a zero byte */
+}
+
+struct at_str key_user(const struct at_checker *c, const struct key *k)
+{
+    if (c->options.fault == AT_FAULT_USER_LEAKS)
+        return *c->first_users[k->name];
+    struct at_str name = at_intern_get(c->names, k->name);
+    size_t app = strnlen(name.ptr, name.len) + 1;
+    return (struct at_str){name.ptr + app, strnlen(name.ptr + app, name.len - app)};
 }
 
 enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out)
@@ -95,7 +175,7 @@ enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key
     if (!err)
         err = grow_table((void ***)&c->keys, &c->cap_keys, id);
     if (!err && !c->keys[id])
-        err = new_key(c, ev, &c->keys[id]);
+        err = new_key(c, ev, id, &c->keys[id]);
     if (!err)
         *out = c->keys[id];
     return err;
@@ -110,7 +190,7 @@ enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct 
     if (err)
         return err;
     if (!c->streams[id]) {
-        c->streams[id] = calloc(1, sizeof *c->streams[id]);
+        c->streams[id] = room_get(&c->room, sizeof *c->streams[id]);
         if (!c->streams[id])
             return AT_NOMEM;
         c->streams[id]->name = id;
@@ -189,8 +269,19 @@ enum at_err hint_unknown(struct at_checker *c, struct at_str word)
 /* Gives back all that the search of a key holds. */
 void key_free_search(struct at_checker *c, struct key *k)
 {
-    while (k->n_branches)
-        free(k->branches[--k->n_branches]);
     while (k->n_calls)
         free_call(c, k->calls[--k->n_calls]);
+    if (k->folded) { /* there are other things in their place */
+        k->known = NULL;
+        k->branches = NULL;
+        k->n_branches = 0;
+    }
+    k->folded = k->calm = false;
+    while (k->n_branches)
+        free(k->branches[--k->n_branches]);
+    free(k->branches);
+    free(k->known);
+    k->branches = NULL;
+    k->cap_branches = 0;
+    k->known = NULL;
 }

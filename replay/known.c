@@ -18,19 +18,6 @@ void known_until(struct key *k, size_t s, struct at_place at)
         k->known[s].sure = at;
 }
 
-void known_settle(struct key *k, size_t s)
-{
-    if (k->moved && k->moved_at.event > k->known[s].sure.event)
-        k->known[s].sure = k->moved_at;
-}
-
-void known_not_fresh(struct key *k, bool moved)
-{
-    for (; k->fresh && !moved; k->fresh &= k->fresh - 1)
-        k->known[__builtin_ctzll(k->fresh)].sure = k->last;
-    k->fresh = 0; /* what is certain was so until `moved_at`, which is that event */
-}
-
 void known_refresh(const struct at_checker *c, struct key *k, size_t s)
 {
     if (k->known[s].certain)
@@ -43,8 +30,8 @@ enum at_err tell_inferred(struct at_checker *c, const struct key *k, enum at_inf
     if (!c->sink.inferred)
         return AT_OK;
     struct at_inferred i = {.kind = kind,
-                            .app = k->app,
-                            .user = k->user,
+                            .app = key_app(c, k),
+                            .user = key_user(c, k),
                             .platform = platform,
                             .scope = kind == AT_INFERRED_RESET ? (struct at_str){0} : c->profile->scopes[s].name,
                             .after = after,

@@ -84,7 +84,8 @@ static bool settle_by_steps(struct work *w, uint32_t i, size_t s, uint8_t wanted
     if (!op(w, s, OP(OP_OUTCOMES, slot), &r))
         return false;
     o->before = r.lanes;
-    if (!apply(w, s, OP_OF_STEP(STEP_OUTCOME, slot, wanted), &r) || !r.lanes || !work_keep_allowed(w, r.lanes) || !work_prune(w))
+    if (!apply(w, s, OP_OF_STEP(STEP_OUTCOME, slot, wanted), &r) || !r.lanes || !work_keep_allowed(w, r.lanes) ||
+        !work_prune(w))
         return false;
     if (!op(w, s, OP(OP_OUTCOMES, slot), &r))
         return false;
@@ -323,9 +324,9 @@ static bool do_end(struct work *w, const struct stream *st, int64_t t_us)
     if (st->n_keys != 1)
         return false;
     if (!w->k->n_calls) {
-        known_not_fresh(w->k, false);
+        note_not_fresh(w->c, w->k, false);
         w->k->ended = true;
-        w->k->before_end = w->k->last;
+        w->k->before_end = place_pack(w->c, w->k->last);
         return true;
     }
     if (!work_advance(w, t_us))
@@ -338,38 +339,28 @@ static bool do_end(struct work *w, const struct stream *st, int64_t t_us)
 
 /* --------------------------------------------------------------------------------------------- The result ---- */
 
-static void take_known(struct work *w, const struct happening *h, struct at_str api)
+static void take_known(struct work *w, const struct happening *h, uint16_t api)
 {
-    struct key *k = w->k;
-    for (uint64_t left = w->unsure & ~w->sure; left; left &= left - 1)
-        known_settle(k, first_of(left));
-    for (uint64_t left = w->cause | w->sure | w->forgotten; left; left &= left - 1) {
+    for (uint64_t left = w->unsure | w->cause | w->sure | w->forgotten; left; left &= left - 1) {
         size_t s = first_of(left);
-        struct known *n = &k->known[s];
-        if (w->cause & bit(s)) {
-            n->cause = h->at;
-            n->api = api;
-        }
-        if (w->sure & bit(s) && column(w, s)->certain)
-            k->fresh |= bit(s);
-        else if (w->sure & bit(s))
-            n->sure = h->at;
-        if (w->forgotten & bit(s))
-            n->dismissed_before = 0;
+        note_event(w->c, w->k, s, h->at, api,
+                   (w->unsure & bit(s) ? KNOWN_UNSURE : 0u) | (w->cause & bit(s) ? KNOWN_CAUSE : 0u) |
+                       (w->sure & bit(s) ? KNOWN_SURE : 0u) | (w->forgotten & bit(s) ? KNOWN_FORGOTTEN : 0u) |
+                       (column(w, s)->certain ? RESULT_CERTAIN : 0u));
     }
 }
 
-static void take(struct work *w, const struct happening *h, struct at_str api)
+static void take(struct work *w, const struct happening *h, uint16_t api)
 {
     struct key *k = w->k;
     if (w->moved) {
         k->moved = true;
         k->moved_at = k->last;
     }
-    known_not_fresh(k, w->moved);
+    note_not_fresh(w->c, k, w->moved);
     take_known(w, h, api);
     for (size_t s = 0; s < w->n_scopes; s++)
-        k->columns[s] = w->col[s];
+        key_columns(k)[s] = w->col[s];
     k->waits = w->waits;
     k->lanes = w->n;
     k->seen_lanes = w->seen;
@@ -406,11 +397,10 @@ static enum at_err end_return(struct work *w, struct stream *st, uint32_t i, con
 {
     struct call *call = w->k->calls[i];
     enum at_err err = remember_answer(&st->answered, h->call, h->call_hash);
-    take(w, h, call->api);
+    take(w, h, call->api_number);
     if (!err)
         err = work_tell_settled(w->c, w->k, call, h, o);
-    w->k->n_reading -= reads_settings(call);
-    w->k->n_pages -= call->kind == AT_API_OPEN_SETTING;
+    key_count_call(w->k, call, -1);
     remove_call(w->c, w->k, i);
     return err;
 }
@@ -454,8 +444,7 @@ static bool make_call(struct work *w, struct stream *st, const struct happening 
     struct call *call;
     if (!do_call(w, st, h, &call))
         return false;
-    w->k->n_reading += reads_settings(call);
-    w->k->n_pages += call->kind == AT_API_OPEN_SETTING;
+    key_count_call(w->k, call, 1);
     return true;
 }
 
@@ -504,7 +493,7 @@ static bool do_event(struct work *w, struct stream *st, struct happening *h, enu
     default:
         return false;
     }
-    take(w, h, (struct at_str){0});
+    take(w, h, 0);
     return true;
 }
 
@@ -531,7 +520,7 @@ bool lanes_event(struct at_checker *c, struct key *k, struct stream *st, struct 
     if (!k->folded || (h->meaning->unknown && !h->meaning->told))
         return false;
     for (size_t s = 0; s < w.n_scopes; s++)
-        w.col[s] = k->columns[s];
+        w.col[s] = key_columns(k)[s];
     if (advances_itself(k, h->meaning->kind))
         return do_event(&w, st, h, err);
     if (k->waits) {

@@ -268,7 +268,7 @@ bool key_sees_nothing_new(struct at_checker *c, struct key *k, size_t s)
     struct op_result r;
     if (k->n_reading != 1 || !k->snapshot_covered)
         return false;
-    if (columns_op(c, c->columns, k->columns[s], OP_OF_SEE_COVERED(k->snapshot_lane, 0), &r))
+    if (columns_op(c, c->columns, key_columns(k)[s], OP_OF_SEE_COVERED(k->snapshot_lane, 0), &r))
         r.lanes = 0; /* it is tried again at the next event */
     k->snapshot_covered &= r.lanes;
     return k->snapshot_covered;
@@ -291,12 +291,12 @@ bool key_is_calm(struct at_checker *c, struct key *k)
         (k->waits && (hidden(c, k, AT_SEES_PROMPTS) || hidden(c, k, AT_SEES_DECISIONS))))
         return false;
     for (uint64_t left = k->open_ended; left; left &= left - 1) {
-        const struct column *col = column_at(t, k->columns[first_of(left)]);
+        const struct column *col = column_at(t, key_columns(k)[first_of(left)]);
         if (col->open_ended || col->uncertain_now)
             return false;
     }
     for (size_t s = 0; s < c->profile->n_scopes && all && k->lanes > 1; s++) {
-        memcpy(&of_column, column_at(t, k->columns[s])->covers, sizeof of_column);
+        memcpy(&of_column, column_at(t, key_columns(k)[s])->covers, sizeof of_column);
         all &= of_column;
     }
     bool reads = k->n_reading && !k->waits;

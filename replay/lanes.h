@@ -15,6 +15,7 @@
 struct meaning {
     enum at_kind kind;
     struct at_str api;   /* call: interned */
+    uint16_t api_number; /* word_number */
     struct at_str named; /* return: the API that errMsg names */
     const char *same_as; /* return: the interned API that `named` was found to fit last */
     uint64_t scopes;     /* call */
@@ -62,6 +63,12 @@ bool key_lets_wait(const struct at_checker *c, const struct key *k, const struct
 bool key_is_calm(struct at_checker *c, struct key *k);
 /* One call reads the settings, and scope `s` moved: whether reading them now leads to nothing that is not there. */
 bool key_sees_nothing_new(struct at_checker *c, struct key *k, size_t s);
+/* A call more or less (`by` 1 or -1) of those that read the settings, if it is one. */
+static inline void key_count_call(struct key *k, const struct call *call, int by)
+{
+    k->n_reading = (uint8_t)(k->n_reading + (reads_settings(call) ? by : 0));
+    k->n_pages = (uint8_t)(k->n_pages + (call->kind == AT_API_OPEN_SETTING ? by : 0));
+}
 /* Does an event on a calm key, of those that most are. False: nothing was changed, it takes more. */
 bool quick_event(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err);
 /* Does an event on a folded key. False: nothing was changed, it has to be done on branches. */

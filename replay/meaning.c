@@ -28,7 +28,11 @@ static enum at_err mean_call(struct at_checker *c, const struct at_event *ev, st
                api.kind != AT_API_OPEN_SETTING;
     c->saw_login = c->saw_login || at_str_eq(ev->api, AT_STR("login"));
     c->saw_user_info = c->saw_user_info || at_str_eq(ev->api, AT_STR("getUserInfo"));
-    return intern_word(c, ev->api, &m->api);
+    enum at_err err = intern_word(c, ev->api, &m->api);
+    if (!err && !word_number(c, m->api, &m->api_number))
+        m->api_number = 0;
+    m->quick = m->quick && m->api_number;
+    return err;
 }
 
 enum at_err meaning_of(struct at_checker *c, const struct at_event *ev, struct meaning *out)

@@ -639,6 +639,8 @@ static void add_totals(const struct team *t, struct at_check_totals *sum)
         sum->divergences += one.divergences;
         sum->gaps += one.gaps;
         sum->lost_bytes += one.lost_bytes;
+        sum->saw_login = sum->saw_login || one.saw_login;
+        sum->saw_user_info = sum->saw_user_info || one.saw_user_info;
     }
 }
 

@@ -38,10 +38,10 @@
 #define BRANCHES_MAX 2048u
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
 #define CALLS_MAX 150u /* open calls of one key */
-#define CALL_TEXT 16u  /* bytes of an id that most have room enough with */
+#define CALL_TEXT 6u   /* bytes of an id that most have room enough with */
 #define LINE_BYTES 64u /* of the cache */
 #define SPARE_CALLS_MAX 4096u
-#define FOREIGN_MAX 1024u /* open calls of other shards that a stream remembers */
+#define FOREIGN_MAX 1024u  /* open calls of other shards that a stream remembers */
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
 
 /* The calls of a stream that were answered (answers.c): ids that count are below `base`, or bits behind it. */
@@ -107,7 +107,9 @@ struct call {
     uint8_t decided; /* enum at_answer: the last decision seen on its scope while it was open, 0: none */
     struct at_place place;
     struct at_str platform; /* interned */
+    uint64_t told;          /* while its key is folded: scopes of which a dismissal was told while it was open */
     struct call *next;      /* while it is spare memory */
+    uint16_t api_number;    /* 1 + the number of the word `api`; 0: it does not fit */
     char text[];
 };
 _Static_assert(offsetof(struct call, place) == LINE_BYTES, "what is looked at most is one line of the cache");
@@ -136,45 +138,74 @@ struct known {
     uint64_t dismissed_before; /* event that told of the last inferred dismissal */
 };
 
+/* A place in 16 bytes: 40 bits of event and packet, 48 of the time since at_checker.base_us. Zero is zero. */
+struct packed_place {
+    uint64_t event, packet; /* the lower 40 bits; above them 24 bits of the time */
+};
+
+/* What is known of a scope at rest, besides what its column has of it. */
+struct note {
+    struct packed_place cause, sure; /* as in struct known */
+};
+
+/*
+ * A user. Where it stands still it is *folded* (lanes.h), which is what most of the memory is for: then two lines of
+ * the cache and, behind them, a column, a note and the API of its cause for each scope (key_columns and so on). Else
+ * branches, and struct known, are in their place.
+ */
 struct key {
-    struct at_str app, user; /* interned */
-    struct at_place last;    /* its last event */
-    bool begun, inconclusive;
-    uint64_t first;        /* number of its first event */
-    uint8_t observes;      /* mask of 1u << enum at_sight */
-    uint64_t spare_scopes; /* scopes with an open call that has no slot */
-    bool spare_settings;   /* an openSetting without slots is open */
-    struct call **calls;   /* open, in the order in which they were made; behind them their tags */
-    uint32_t n_calls, cap_calls;
-    uint32_t n_reading; /* of them: read the settings, and have slots; */
-    uint32_t n_pages;   /* and are openSetting */
-    struct branch **branches;
-    uint32_t n_branches, cap_branches;
-    struct known *known; /* per scope */
-    /* While it is at rest: columns instead of branches (lanes.h). */
-    bool folded;
-    bool calm;           /* nothing is left to be done before the next event, if no quiet window lies before it */
-    uint64_t open_ended; /* scopes that an event touched since silent steps were looked for last */
-    uint64_t fresh;      /* scopes whose state is certain since the last event: `sure` is not up to date */
-    uint8_t lanes;       /* branches */
-    uint8_t seen_lanes;  /* mask of those where a prompt was seen and is up */
-    bool ended;          /* its stream ended after `before_end`; silent steps were not looked for since */
-    /*
-     * Its one call that reads the settings has no slots: there is one lane, and since then only calls were made and
-     * answered, in no quiet window, while no prompt could come up or be answered unseen. So no state has changed, and what
-     * the call may have seen at any time it may see at the last instant before its answer.
-     */
-    bool waits;
-    struct at_place before_end;
+    struct at_place last; /* its last event */
+    struct call **calls;  /* open, in the order in which they were made; behind them their tags */
+    uint64_t open_ended;  /* folded: scopes that an event touched since silent steps were looked for last */
+    uint64_t fresh;       /* folded: scopes whose state is certain since the last event: `sure` is not up to date */
+    uint8_t n_calls, cap_calls;
+    uint8_t n_reading;  /* folded: of them: read the settings, and have slots or wait for them; */
+    uint8_t n_pages;    /* and are openSetting */
+    uint8_t lanes;      /* folded: branches */
+    uint8_t seen_lanes; /* folded: mask of those where a prompt was seen and is up */
     /*
      * A hidden snapshot from the one lane in which the one call that reads the settings has not read them: the lanes
      * that cover what it would lead to, 0: not known.
      */
     uint8_t snapshot_covered, snapshot_lane;
-    bool moved; /* silent steps were looked for while folded: what is certain was so until `moved_at` */
-    struct at_place moved_at;
-    uint32_t *columns; /* per scope */
+    uint8_t observes; /* mask of 1u << enum at_sight */
+    bool begun, inconclusive, folded;
+    bool calm;           /* nothing is left to be done before the next event, if no quiet window lies before it */
+    bool spare_settings; /* an openSetting without slots is open */
+    /*
+     * Its one call that reads the settings has no slots: there is one lane, and since then only calls were made and
+     * answered, in no quiet window, while no prompt could come up or be answered unseen. So no state has changed, and
+     * what the call may have seen at any time it may see at the last instant before its answer.
+     */
+    bool waits;
+    bool moved;               /* silent steps were looked for while folded: what is certain was so until `moved_at` */
+    struct at_place moved_at; /* starts the second line */
+    uint64_t first;           /* number of its first event */
+    uint64_t spare_scopes;    /* scopes with an open call that has no slot */
+    uint32_t name;            /* in at_checker.names */
+    bool ended;               /* its stream ended after `before_end`; silent steps were not looked for since */
+    struct packed_place before_end;
+    /* While it is not folded: */
+    struct branch **branches;
+    uint32_t n_branches, cap_branches;
+    struct known *known; /* per scope */
 };
+#define KEY_HEAD_BYTES offsetof(struct key, branches)
+_Static_assert(KEY_HEAD_BYTES == 2 * LINE_BYTES && offsetof(struct key, moved_at) == LINE_BYTES, "lines of the cache");
+
+/* While it is folded, per scope: */
+static inline uint32_t *key_columns(const struct key *k)
+{
+    return (uint32_t *)(uintptr_t)((const char *)k + KEY_HEAD_BYTES);
+}
+static inline uint16_t *key_apis(const struct key *k, size_t n_scopes) /* 1 + the number of the word, 0: none */
+{
+    return (uint16_t *)(void *)(key_columns(k) + n_scopes);
+}
+static inline struct note *key_notes(const struct key *k, size_t n_scopes)
+{
+    return (struct note *)(void *)((char *)(void *)key_columns(k) + (n_scopes * 6 + 7) / 8 * 8);
+}
 
 /*
  * A call in 32 bits: of the hash of its id the upper 24, and the one scope that it has a slot in, or what else it is.
@@ -187,6 +218,13 @@ static inline uint32_t *call_tags(const struct key *k)
 }
 
 struct happening;
+
+/* Memory that is given back all together. */
+struct room {
+    struct room_chunk *chunks;
+    char *free;
+    size_t left;
+};
 
 struct at_checker {
     const struct at_profile *profile;
@@ -210,14 +248,52 @@ struct at_checker {
                    [2];  /* columns after a start: what it observes, fresh, the scope prompts; UINT32_MAX: unknown */
     uint32_t begins[2];  /* columns of a new key: the scope prompts; likewise */
     struct views *views; /* what at_checker_batch has looked up */
-    uint64_t quiet_us;   /* least length of a quiet window */
-    uint64_t order;      /* number of the event at hand; at the end: of the first one of the key at hand */
-    uint64_t of_stream;  /* see struct at_check_order */
+    struct at_str **first_users; /* AT_FAULT_USER_LEAKS: of each key, by whom it was seen first */
+    uint32_t cap_first_users;
+    struct room room;   /* keys and streams */
+    int64_t base_us;    /* of packed places: long before the first event */
+    uint64_t quiet_us;  /* least length of a quiet window */
+    uint64_t order;     /* number of the event at hand; at the end: of the first one of the key at hand */
+    uint64_t of_stream; /* see struct at_check_order */
     uint8_t phase;
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
     struct at_buf text[4]; /* a name; observed, explanation and witness of the divergence at hand */
 };
+
+#define PLACE_BITS 40u
+#define PLACE_TIME_BITS 48u
+/* The time of a place, as it is packed. */
+static inline uint64_t place_time(const struct at_checker *c, struct at_place at)
+{
+    return (uint64_t)at.t_us - (uint64_t)c->base_us;
+}
+/* Whether a place can be packed: a key with others stays on branches. */
+static inline bool place_packs(const struct at_checker *c, struct at_place at)
+{
+    return !((at.event | at.packet) >> PLACE_BITS) &&
+           (!(place_time(c, at) >> PLACE_TIME_BITS) || !(at.event | at.packet | (uint64_t)at.t_us));
+}
+static inline struct packed_place place_pack(const struct at_checker *c, struct at_place at)
+{
+    uint64_t t = place_time(c, at);
+    if (!(at.event | at.packet | (uint64_t)at.t_us))
+        return (struct packed_place){0, 0};
+    return (struct packed_place){at.event | t << PLACE_BITS, at.packet | t >> (64 - PLACE_BITS) << PLACE_BITS};
+}
+static inline uint64_t place_event(struct packed_place p)
+{
+    return p.event & ((UINT64_C(1) << PLACE_BITS) - 1);
+}
+static inline struct at_place place_unpack(const struct at_checker *c, struct packed_place p)
+{
+    uint64_t t = p.event >> PLACE_BITS | p.packet >> PLACE_BITS << (64 - PLACE_BITS);
+    if (!(p.event | p.packet))
+        return (struct at_place){0};
+    return (struct at_place){.event = place_event(p),
+                             .t_us = (int64_t)((uint64_t)c->base_us + t),
+                             .packet = p.packet & ((UINT64_C(1) << PLACE_BITS) - 1)};
+}
 
 /* ---- checker.c, batch.c ---- */
 
@@ -298,10 +374,16 @@ bool key_seen_up(const struct key *k, size_t s); /* in any branch */
 
 /* ---- keys.c ---- */
 
+/* Who it is; views that live as long as the checker. */
+struct at_str key_app(const struct at_checker *c, const struct key *k);
+struct at_str key_user(const struct at_checker *c, const struct key *k);
+void room_free(struct room *r);
 /* Gives back all that the search of a key holds. */
 void key_free_search(struct at_checker *c, struct key *k);
 /* A view of the word that lives as long as the checker. */
 AT_MUST_USE enum at_err intern_word(struct at_checker *c, struct at_str word, struct at_str *out);
+/* 1 + its number, 0 where it has none. False: it does not fit. */
+bool word_number(const struct at_checker *c, struct at_str word, uint16_t *out);
 /* The key and the stream of an event, made when they are new. */
 AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out);
 AT_MUST_USE enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out);
@@ -422,10 +504,12 @@ struct evidence {
 AT_MUST_USE enum at_err known_update(struct at_checker *c, struct key *k, size_t s, struct evidence *e);
 /* What is certain was so until `at` at least; from then on it may have changed. */
 void known_until(struct key *k, size_t s, struct at_place at);
-/* The same, for what was certain while the key was folded. */
-void known_settle(struct key *k, size_t s);
-/* The last event is not the last any more; `moved`: silent steps were looked for behind it. */
-void known_not_fresh(struct key *k, bool moved);
+/* The same of a folded key, whose silent steps were looked for last behind `moved_at`. */
+void note_settle(const struct at_checker *c, const struct key *k, size_t s);
+/* The last event of a folded key is not the last any more; `moved`: silent steps were looked for behind it. */
+void note_not_fresh(const struct at_checker *c, struct key *k, bool moved);
+/* An event leaves known of scope `s` of a folded key what the flags, KNOWN_… of columns.h, say. `api`: of a cause. */
+void note_event(const struct at_checker *c, struct key *k, size_t s, struct at_place at, uint16_t api, unsigned flags);
 /* Notes whether what is known is certain still. */
 void known_refresh(const struct at_checker *c, struct key *k, size_t s);
 /* A call was answered as dismissed, and no decision was seen: there was one. */

@@ -5,14 +5,14 @@
 #include "replay/work.h"
 
 /* The time goes on behind the last event. */
-static void pass(struct key *k, uint64_t touched)
+static void pass(const struct at_checker *c, struct key *k, uint64_t touched)
 {
     if (k->open_ended) {
         k->moved = true;
         k->moved_at = k->last;
         k->fresh = 0; /* what is certain was so until `moved_at` */
     } else if (k->fresh) {
-        known_not_fresh(k, false);
+        note_not_fresh(c, k, false);
     }
     k->open_ended = touched;
 }
@@ -20,7 +20,7 @@ static void pass(struct key *k, uint64_t touched)
 /* Scope `s` has moved to what an operation told. */
 static void move(struct at_checker *c, struct key *k, size_t s, const struct op_result *r)
 {
-    k->columns[s] = r->to;
+    key_columns(k)[s] = r->to;
     k->calm = !(r->flags & RESULT_OPEN) && (k->lanes == 1 || !(r->flags & RESULT_COVERS)) &&
               (!k->n_reading || k->waits || key_sees_nothing_new(c, k, s));
 }
@@ -30,11 +30,11 @@ static bool quick_call(struct at_checker *c, struct key *k, struct stream *st, c
     const uint64_t scopes = h->meaning->scopes;
     struct op_result r;
     struct call *call;
-    if (scopes && columns_op(c, c->columns, k->columns[first_of(scopes)], OP_OF_ADD(false, ANY_SLOT), &r))
+    if (scopes && columns_op(c, c->columns, key_columns(k)[first_of(scopes)], OP_OF_ADD(false, ANY_SLOT), &r))
         return false;
     if (add_call(c, k, st, h, &call))
         return false;
-    pass(k, scopes);
+    pass(c, k, scopes);
     if (scopes)
         move(c, k, first_of(scopes), &r);
     return true;
@@ -51,24 +51,6 @@ static bool find_slot(const struct key *k, uint32_t i, size_t s, uint32_t *slot)
     }
     *slot = n;
     return !several;
-}
-
-/* What is known of the scope of a call that was answered. */
-static void note(struct key *k, size_t s, const struct call *call, const struct happening *h, unsigned flags)
-{
-    struct known *n = &k->known[s];
-    if ((flags & KNOWN_UNSURE) && !(flags & KNOWN_SURE))
-        known_settle(k, s);
-    if (flags & KNOWN_CAUSE) {
-        n->cause = h->at;
-        n->api = call->api;
-    }
-    if ((flags & KNOWN_SURE) && (flags & RESULT_CERTAIN))
-        k->fresh = bit(s);
-    else if (flags & KNOWN_SURE)
-        n->sure = h->at;
-    if (flags & KNOWN_FORGOTTEN)
-        n->dismissed_before = 0;
 }
 
 static bool quick_return(struct at_checker *c, struct key *k, struct stream *st, struct happening *h, enum at_err *err)
@@ -88,16 +70,16 @@ static bool quick_return(struct at_checker *c, struct key *k, struct stream *st,
         if ((c->sink.settled && !settles) || !find_slot(k, i, s, &slot))
             return false;
         uint32_t o = settles ? OP_OF_EVENT(STEP_OUTCOME, slot, m->outcomes) : OP(OP_DROP_LAST, slot << 8);
-        if (columns_op(c, c->columns, k->columns[s], o, &r) || r.lanes != (1u << k->lanes) - 1 ||
+        if (columns_op(c, c->columns, key_columns(k)[s], o, &r) || r.lanes != (1u << k->lanes) - 1 ||
             (r.flags & KNOWN_LOUD) || (k->lanes > 1 && (r.flags & RESULT_COVERS)))
             return false;
     }
     const struct outcome o = {.before = r.before, .how = r.how};
     *err = remember_answer(&st->answered, h->call, h->call_hash);
-    pass(k, s < AT_SCOPES_MAX ? bit(s) : 0);
+    pass(c, k, s < AT_SCOPES_MAX ? bit(s) : 0);
     if (s < AT_SCOPES_MAX) {
         if (settles)
-            note(k, s, call, h, r.flags);
+            note_event(c, k, s, h->at, call->api_number, r.flags);
         move(c, k, s, &r);
     }
     if (!*err)

@@ -115,7 +115,7 @@ bool checker_key(const struct at_checker *c, uint32_t key, struct at_str *app, s
 {
     if (key >= c->totals.keys)
         return false;
-    *app = c->keys[key]->app;
-    *user = c->keys[key]->user;
+    *app = key_app(c, c->keys[key]);
+    *user = key_user(c, c->keys[key]);
     return true;
 }
