@@ -1,7 +1,8 @@
 #!/bin/bash
 # usage: tests/exhaustive/mutate.sh [PATTERN]
-# Shows that the comparison notices: breaks the checker in each of the ways of mutations.txt (those that match PATTERN), in
-# a copy of the sources, and runs the sample on it. A mutation that is not noticed, or no longer applies, is a failure.
+# Shows that the tests notice: breaks the checker in each of the ways of mutations.txt (those that match PATTERN), in a copy of
+# the sources, and runs the sample of the comparison on it, or the unit test of the checker where the line says so. A mutation
+# that is not noticed, or no longer applies, is a failure. APPLY=1: only sees whether each applies.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 top=$here/../..
@@ -11,39 +12,46 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 2
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export EXHAUSTIVE_BIN=$work/build/exhaustive AUTHTAPE=$work/build/authtape
-build() { make -s -j"$(nproc)" OPT=-O1 >build.log 2>&1 </dev/null; }
-sample() { STOP_EARLY=1 timeout 900 bash tests/exhaustive/sample.sh >sample.log 2>&1 </dev/null; }
-build && make -s exhaustive-programs || { cat build.log >&2; exit 2; }
-if ! sample; then
-    echo "the sample fails before anything is broken:" >&2
-    cat sample.log >&2
-    exit 2
+unit=build/unit/test_checker
+build() { make -s -j"$(nproc)" OPT=-O1 all $unit >build.log 2>&1 </dev/null; }
+notices_sample() { ! STOP_EARLY=1 timeout 900 bash tests/exhaustive/sample.sh >sample.log 2>&1 </dev/null; }
+notices_unit() { ! timeout 60 $unit >sample.log 2>&1 </dev/null; }
+if [ -z "${APPLY:-}" ]; then
+    build && make -s exhaustive-programs || { cat build.log >&2; exit 2; }
+    if notices_unit || notices_sample; then
+        echo "the tests fail before anything is broken:" >&2
+        cat sample.log >&2
+        exit 2
+    fi
 fi
 survived=0 noticed=0 lost=0
 while IFS= read -r line; do
-    name=${line%% :: *} expression=${line#* :: }
-    rm -rf original && cp -rp replay original
-    sed -i "$expression" replay/*.[ch]
-    if diff -rq original replay >/dev/null; then
+    name=${line%% :: *} expression=${line##* :: } test=sample
+    [[ $line != *" :: unit :: "* ]] || test=unit
+    rm -rf original && mkdir original && cp -rp replay formats original
+    sed -i "$expression" replay/*.[ch] formats/*.[ch]
+    changed=()
+    for f in replay/*.[ch] formats/*.[ch]; do
+        if cmp -s "$f" "original/$f"; then touch -r "original/$f" "$f"; else changed+=("$f"); fi
+    done
+    if [ ${#changed[@]} = 0 ]; then
         echo "not ok - $name: does not apply any more"
         lost=$((lost + 1))
         continue
     fi
-    changed=()
-    for f in replay/*; do
-        if cmp -s "$f" "original/${f#*/}"; then touch -r "original/${f#*/}" "$f"; else changed+=("${f#*/}"); fi
-    done
-    if ! build; then
+    if [ -n "${APPLY:-}" ]; then
+        echo "ok - $name: ${changed[*]}"
+    elif ! build; then
         echo "not ok - $name: does not compile: $(grep -m1 error build.log)"
         lost=$((lost + 1))
-    elif sample; then
-        echo "not ok - $name: not noticed"
-        survived=$((survived + 1))
-    else
+    elif notices_$test; then
         echo "ok - $name"
         noticed=$((noticed + 1))
+    else
+        echo "not ok - $name: not noticed"
+        survived=$((survived + 1))
     fi
-    for f in "${changed[@]}"; do cp "original/$f" "replay/$f"; done
+    for f in "${changed[@]}"; do cp "original/$f" "$f"; done
 done < <(grep -v '^#' "$work/tests/exhaustive/mutations.txt" | grep -e "${1:-}")
 echo "$noticed noticed, $survived not noticed, $lost could not be tried"
 [ $((survived + lost)) = 0 ]
