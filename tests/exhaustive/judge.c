@@ -4,10 +4,11 @@
  *   judge [policy options] RECORDING.ndjson VERDICTS.ndjson
  *
  * A witness is sound when the divergence stands, in the states that were reported, after every fact that is not in it
- * was weakened; it is 1-minimal when without any one of its facts it does not. Weakened: an answer says nothing, a
- * listing is not there, a change may have happened or not, nothing is known of the states at the start, what would have
- * been seen need not have been, any interval is quiet. The facts are read from the texts. Prints what is wrong, and a
- * line of numbers at the end; exit status 1 where something is.
+ * was weakened; it is 1-minimal when without any one of its facts it does not, or is one of another class: where only
+ * the state unasked is left, a listing is no wrong value of an asked scope any more. Weakened: an answer says nothing,
+ * a listing is not there, a change may have happened or not, nothing is known of the states at the start, what would
+ * have been seen need not have been, any interval is quiet. The facts are read from the texts. Prints what is wrong,
+ * and a line of numbers at the end; exit status 1 where something is.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -315,6 +316,23 @@ static uint8_t scopes_that_matter(const struct trial *t, bool *several)
     return *several ? t->touched : mask;
 }
 
+/* Whether what is wrong would still be called the same, the scope having been in one of `states`. */
+static bool same_class(const struct verdict *v, uint8_t states)
+{
+    static const struct {
+        const char *cls;
+        uint8_t some_of;
+    } needs[] = {{"setting-wrong", 1 << G | 1 << D},
+                 {"setting-missing", 1 << G | 1 << D},
+                 {"unexpected-prompt", 1 << G | 1 << D},
+                 {"unexpected-success", 1 << D},
+                 {"unexpected-failure", 1 << G}};
+    for (size_t i = 0; i < sizeof needs / sizeof needs[0]; i++)
+        if (!strcmp(v->cls, needs[i].cls))
+            return states & needs[i].some_of;
+    return true;
+}
+
 /* By their very words they are about the decision, and about the prompt that is up. */
 static bool is_given(const struct verdict *v, const struct fact *f)
 {
@@ -371,7 +389,8 @@ static void judge(const struct recording *r, const struct policy *policy, const 
         c->facts++;
         t.without = f;
         o = run(&t);
-        if (!o.overflow && stands(&t, &o) && o.up == whole.up && !t.loose && !is_given(v, &v->facts[f]))
+        bool same = o.up == whole.up && same_class(v, o.states);
+        if (!o.overflow && stands(&t, &o) && same && !t.loose && !is_given(v, &v->facts[f]))
             complain(c, v, "stands without: ", v->facts[f].text);
     }
 }
