@@ -13,7 +13,7 @@ cd "$work" || exit 2
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export EXHAUSTIVE_BIN=$work/build/exhaustive AUTHTAPE=$work/build/authtape
 unit=build/unit/test_checker
-build() { make -s -j"$(nproc)" OPT=-O1 all $unit >build.log 2>&1 </dev/null; }
+build() { { make -s -j"$(nproc)" OPT=-O1 all && make -s OPT=-O1 $unit; } >build.log 2>&1 </dev/null; }
 notices_sample() { ! STOP_EARLY=1 timeout 900 bash tests/exhaustive/sample.sh >sample.log 2>&1 </dev/null; }
 notices_unit() { ! timeout 60 $unit >sample.log 2>&1 </dev/null; }
 if [ -z "${APPLY:-}" ]; then
