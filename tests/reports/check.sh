@@ -119,6 +119,26 @@ honest() { # NAME
 for name in clean_plain clean_deflate clean_no_takeover players_plain; do
     check "the report on capture $name against its truth" honest $name
 done
+# against SQL over `cat`, with what `replay` infers as events of its own
+captured() { # LEAST FILE...
+    local least=$1 file status
+    shift
+    for file in "$@"; do
+        "$AUTHTAPE_ASAN" record -q -r "$file" -d automator --app query:appid --user query:openid \
+            --platform query:platform -w tape || return 1
+        "$AUTHTAPE" replay --format json tape >replay.json
+        status=$?
+        [ $status -le 1 ] && agrees "$least" scope scope,platform,day api,errmsg || { echo "$file"; rm -f replay.json; return 1; }
+    done
+    rm -f replay.json
+}
+check "captures of right hosts against SQL" captured 20 "$ROOT"/tests/wire/{clean,players}*.pcap
+check "captures of wrong hosts against SQL" captured 1 "$ROOT"/tests/wire/{fault_,still_fails,denied_then_ok}*.pcap
+if ls "$SHARED"/cases/*.pcap >/dev/null 2>&1; then
+    check "more captures against SQL" captured 40 "$SHARED"/cases/*.pcap
+else
+    skip "more captures against SQL" "there are none beside the sources"
+fi
 
 # ---- diff: a planted change of three points is found, two halves of one recording are alike
 
