@@ -59,8 +59,15 @@ static enum at_err get_texts(struct cursor *c, struct ch_cells *cells, size_t n)
         cells->texts = grown;
         cells->cap_texts = n;
     }
-    for (size_t i = 0; i < n && !err; i++)
-        err = get_text(c, &cells->texts[i]);
+    for (size_t i = 0; i < n && !err; i++) {
+        size_t left = (size_t)(c->end - c->p), len = left ? *c->p : 0x80;
+        if (len >= 0x80 || len >= left) { /* a long one, or the end */
+            err = get_text(c, &cells->texts[i]);
+            continue;
+        }
+        cells->texts[i] = (struct at_str){(const char *)c->p + 1, len};
+        c->p += 1 + len;
+    }
     return err;
 }
 
@@ -297,7 +304,6 @@ enum at_err ch_event_of(const struct ch_in *in, size_t row, struct ch_event_room
     enum at_err err = ev->has & AT_HAS_AUTH_SETTING ? fill_settings(in, row, room, ev) : AT_OK;
     if (!err && ev->kind == AT_KIND_START)
         err = fill_observes(in, row, ev);
-    if (err)
-        return at_fail(why, err, "%s", err == AT_BAD ? "its columns contradict one another" : at_err_text(err));
-    return at_event_check(ev, why);
+    return err ? at_fail(why, err, "%s", err == AT_BAD ? "its columns contradict one another" : at_err_text(err))
+               : AT_OK;
 }

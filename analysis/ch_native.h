@@ -55,7 +55,8 @@ struct ch_event_room { /* scratch of one event */
 };
 /* The tape that an event is on, and its number there. */
 void ch_event_place(const struct ch_in *in, size_t row, uint64_t *tape, uint64_t *number);
-/* AT_BAD: no event. Valid as long as the block, and until the next call. */
+/* AT_BAD: no event; what is one may be unfit still (at_event_check). Valid as long as the block, and until the next
+ * call. */
 AT_MUST_USE enum at_err ch_event_of(const struct ch_in *in, size_t row, struct ch_event_room *room, struct at_event *ev,
                                     struct at_why *why);
 

@@ -39,49 +39,68 @@ enum at_err ch_row_begin(struct ch_rows *r, const struct ch_row *row, struct at_
     to->cells = (uint32_t)r->cells.len;
     enum at_err err = at_intern_add(r->apps, app, &to->app);
     r->n += !err;
-    r->column = 0;
     return err;
+}
+
+/* Room for `n` bytes behind the cells; NULL when out of memory. */
+static inline char *room_for(struct ch_rows *r, size_t n)
+{
+    if (r->cells.cap - r->cells.len < n && at_buf_reserve(&r->cells, n))
+        return NULL;
+    return r->cells.ptr + r->cells.len;
+}
+
+static inline enum at_err put_bytes(struct ch_rows *r, const void *bytes, size_t n)
+{
+    char *to = room_for(r, n);
+    if (!to)
+        return AT_NOMEM;
+    memcpy(to, bytes, n);
+    r->cells.len += n;
+    return AT_OK;
 }
 
 enum at_err ch_put_u8(struct ch_rows *r, uint8_t v)
 {
-    r->column++;
-    return at_buf_add(&r->cells, &v, 1);
+    return put_bytes(r, &v, 1);
 }
 
 enum at_err ch_put_u16(struct ch_rows *r, uint16_t v)
 {
     uint8_t bytes[2];
-    r->column++;
     at_put_u16le(bytes, v);
-    return at_buf_add(&r->cells, bytes, sizeof bytes);
+    return put_bytes(r, bytes, sizeof bytes);
 }
 
 enum at_err ch_put_u32(struct ch_rows *r, uint32_t v)
 {
     uint8_t bytes[4];
-    r->column++;
     at_put_u32le(bytes, v);
-    return at_buf_add(&r->cells, bytes, sizeof bytes);
+    return put_bytes(r, bytes, sizeof bytes);
 }
 
 enum at_err ch_put_u64(struct ch_rows *r, uint64_t v)
 {
     uint8_t bytes[8];
-    r->column++;
     at_put_u64le(bytes, v);
-    return at_buf_add(&r->cells, bytes, sizeof bytes);
+    return put_bytes(r, bytes, sizeof bytes);
 }
 
-/* LEB128, as ClickHouse writes lengths. */
-static enum at_err put_length(struct at_buf *out, uint64_t v)
+/* LEB128, as ClickHouse writes lengths. Returns how many bytes. */
+#define LENGTH_MAX 10u
+static size_t write_length(char *to, uint64_t v)
 {
-    uint8_t bytes[10];
     size_t n = 0;
     for (; v >= 0x80; v >>= 7)
-        bytes[n++] = (uint8_t)(v | 0x80);
-    bytes[n++] = (uint8_t)v;
-    return at_buf_add(out, bytes, n);
+        to[n++] = (char)(v | 0x80);
+    to[n++] = (char)v;
+    return n;
+}
+
+static enum at_err put_length(struct at_buf *out, uint64_t v)
+{
+    char bytes[LENGTH_MAX];
+    return at_buf_add(out, bytes, write_length(bytes, v));
 }
 
 static enum at_err put_text(struct at_buf *out, struct at_str s)
@@ -92,8 +111,14 @@ static enum at_err put_text(struct at_buf *out, struct at_str s)
 
 enum at_err ch_put_str(struct ch_rows *r, struct at_str s)
 {
-    r->column++;
-    return put_text(&r->cells, s);
+    char *to = room_for(r, LENGTH_MAX + s.len);
+    if (!to)
+        return AT_NOMEM;
+    size_t n = write_length(to, s.len);
+    if (s.len)
+        memcpy(to + n, s.ptr, s.len);
+    r->cells.len += n + s.len;
+    return AT_OK;
 }
 
 /* An array: how many elements, how many bytes they take, and the elements. */
@@ -101,9 +126,8 @@ static enum at_err begin_array(struct ch_rows *r, size_t n, size_t *at)
 {
     uint8_t head[8] = {0};
     at_put_u32le(head, (uint32_t)n);
-    r->column++;
     *at = r->cells.len;
-    return at_buf_add(&r->cells, head, sizeof head);
+    return put_bytes(r, head, sizeof head);
 }
 
 enum at_err ch_put_strs(struct ch_rows *r, const struct at_str *list, size_t n)
@@ -111,7 +135,7 @@ enum at_err ch_put_strs(struct ch_rows *r, const struct at_str *list, size_t n)
     size_t at;
     enum at_err err = begin_array(r, n, &at);
     for (size_t i = 0; i < n && !err; i++)
-        err = put_text(&r->cells, list[i]);
+        err = ch_put_str(r, list[i]);
     if (!err)
         at_put_u32le((uint8_t *)r->cells.ptr + at + 4, (uint32_t)(r->cells.len - at - 8));
     return err;
@@ -122,7 +146,7 @@ enum at_err ch_put_u8s(struct ch_rows *r, const uint8_t *list, size_t n)
     size_t at;
     enum at_err err = begin_array(r, n, &at);
     if (!err && n)
-        err = at_buf_add(&r->cells, list, n);
+        err = put_bytes(r, list, n);
     if (!err)
         at_put_u32le((uint8_t *)r->cells.ptr + at + 4, (uint32_t)n);
     return err;
@@ -228,15 +252,17 @@ static enum at_err put_fixed(const struct ch_rows *r, uint32_t *cursors, size_t 
 
 static enum at_err put_strings(const struct ch_rows *r, uint32_t *cursors, struct at_buf *out)
 {
-    enum at_err err = AT_OK;
-    for (size_t i = 0; i < r->n && !err; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         const char *cell = r->cells.ptr + cursors[i];
         uint64_t len;
         size_t all = get_length((const uint8_t *)cell, &len) + (size_t)len;
-        err = at_buf_add(out, cell, all);
+        if (out->cap - out->len < all && at_buf_reserve(out, all))
+            return AT_NOMEM;
+        memcpy(out->ptr + out->len, cell, all);
+        out->len += all;
         cursors[i] += (uint32_t)all;
     }
-    return err;
+    return AT_OK;
 }
 
 /* Where each array ends, and then all of their elements. */

@@ -76,7 +76,6 @@ struct ch_rows {
     struct ch_row *rows;
     size_t n, cap;
     struct at_intern *apps;
-    size_t column; /* of the row being made: the next one */
 };
 
 AT_MUST_USE enum at_err ch_rows_new(const struct ch_table *table, struct ch_rows *out);

@@ -15,8 +15,16 @@
 #define BLOCK_BYTES (size_t)(32u << 20)
 #define DAY_US INT64_C(86400000000)
 
+/* Hashes of the keys of the segment at hand, by source. */
+struct keys {
+    uint64_t segment; /* 1 + its number */
+    uint64_t *hashes;
+    size_t n, cap;
+};
+
 /* A recording being sent. */
 struct tape {
+    struct keys keys;
     uint64_t id, events;
     int64_t clock_us; /* the latest time so far: what was recorded late counts as of it */
     /* The segment at hand. */
@@ -180,10 +188,10 @@ static enum at_err end_segment(struct pump *p, struct tape *t)
     return t->begun ? ch_marks_add(&p->blocks[CH_EVENTS].ends, &mark) : AT_OK;
 }
 
-static enum at_err on_event(struct pump *p, uint32_t input, const struct at_event *ev)
+static enum at_err on_event(struct pump *p, uint32_t input, const struct at_event *ev, uint64_t key)
 {
     struct tape *t = &p->tapes[input];
-    uint64_t in_segment = t->events % CH_SEGMENT_EVENTS, key = at_key_hash(ev->app, ev->user);
+    uint64_t in_segment = t->events % CH_SEGMENT_EVENTS;
     enum at_err err = AT_OK;
     if (in_segment == 0)
         begin_segment(p, t);
@@ -350,15 +358,48 @@ static void whole_event(void *ctx, size_t i, struct at_event *ev)
     at_reader_batch_event(ctx, i, ev);
 }
 
+/* The last segment; and there must be no more of the tape on the server than here. */
+static enum at_err end_tape(struct pump *p, size_t i)
+{
+    struct tape *t = &p->tapes[i];
+    uint64_t segment = t->events / CH_SEGMENT_EVENTS, in_segment = t->events % CH_SEGMENT_EVENTS;
+    if (ch_books_mark(&p->books, t->id, segment).events > in_segment)
+        return at_fail(p->why, AT_BAD,
+                       "%s: the server has more of the tape with this id (%016" PRIx64 "): another recording, a part of "
+                       "it, or an older copy",
+                       p->q->paths[i], t->id);
+    return in_segment ? end_segment(p, t) : AT_OK;
+}
+
+/* Hashes the keys of the sources that are new in the segment. */
+static enum at_err hash_keys(struct keys *k, const struct at_tape_batch *b)
+{
+    if (k->segment != b->segment + 1)
+        k->n = 0;
+    k->segment = b->segment + 1;
+    if (b->n_sources > k->cap) {
+        size_t cap = b->n_sources * 2;
+        uint64_t *grown = realloc(k->hashes, cap * sizeof *grown);
+        if (!grown)
+            return AT_NOMEM;
+        k->hashes = grown;
+        k->cap = cap;
+    }
+    for (; k->n < b->n_sources; k->n++)
+        k->hashes[k->n] = at_key_hash(b->sources[k->n].app, b->sources[k->n].user);
+    return AT_OK;
+}
+
 static enum at_err pour(struct pump *p, struct at_checker *checker, struct at_reader *reader,
                         const struct at_tape_batch *b, uint64_t first)
 {
     const struct at_whole_events whole = {reader, whole_event};
-    enum at_err err = AT_OK;
+    struct keys *keys = &p->tapes[b->input].keys;
+    enum at_err err = fail(p, hash_keys(keys, b));
     for (size_t i = 0; i < b->n && !err; i++) {
         struct at_event ev;
         at_reader_batch_event(reader, i, &ev);
-        err = on_event(p, b->input, &ev);
+        err = on_event(p, b->input, &ev, keys->hashes[b->source[i]]);
     }
     if (!err && p->derives)
         err = fail(p, tally_batch(p->tally, b, first, NULL));
@@ -388,8 +429,7 @@ static enum at_err read_all(struct pump *p, struct at_reader *reader)
     if (!err && p->derives)
         err = fail(p, tally_finish(p->tally));
     for (size_t i = 0; i < p->q->n_paths && !err; i++)
-        if (p->tapes[i].events % CH_SEGMENT_EVENTS)
-            err = fail(p, end_segment(p, &p->tapes[i]));
+        err = fail(p, end_tape(p, i));
     at_checker_free(&checker);
     tally_free(&p->tally);
     return err;
@@ -479,6 +519,8 @@ enum at_err export_clickhouse(const struct export_request *q, void (*damaged)(co
         ch_block_free(&p.blocks[i]);
     ch_books_free(&p.books);
     ch_link_free(&link);
+    for (size_t i = 0; p.tapes && i < q->n_paths; i++)
+        free(p.tapes[i].keys.hashes);
     free(p.tapes);
     free(p.ids);
     return err;

@@ -22,9 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort(); /* a refusal says why */
         for (size_t row = 0; row < in.n_rows && !err; row++) {
             struct at_event ev;
-            enum at_err odd = ch_event_of(&in, row, &room, &ev, &why);
-            if (!odd && at_event_check(&ev, NULL))
-                abort();
+            struct at_buf tape = {0};
+            struct at_tape_encoder *e = NULL;
+            bool fits = !ch_event_of(&in, row, &room, &ev, &why) && !at_event_check(&ev, &why);
+            if (fits && (at_tape_encoder_new(NULL, &e) || at_tape_encode(e, &ev, &tape)))
+                abort(); /* what is an event can be kept */
+            at_tape_encoder_free(&e);
+            at_buf_free(&tape);
         }
     }
     ch_in_free(&in);
