@@ -305,6 +305,14 @@ dist:
 	$(Q)git archive --format=tar --prefix=authtape-$(VERSION)/ HEAD | gzip -n -9 >build/authtape-$(VERSION).tar.gz
 	@echo build/authtape-$(VERSION).tar.gz
 
+# Debian packages of what is committed, in build/deb.
+.PHONY: deb
+deb:
+	$(Q)rm -rf build/deb && mkdir -p build/deb
+	$(Q)git archive --format=tar --prefix=authtape-$(VERSION)/ HEAD | tar -C build/deb -x
+	$(Q)cd build/deb/authtape-$(VERSION) && env -u MAKEFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
+	@ls build/deb/*.deb
+
 .PHONY: clean
 clean:
 	rm -rf build authtape
