@@ -102,7 +102,7 @@ enum at_err at_dict_add_source(struct at_dict *d, const struct at_event *ev, str
     if (!keep_text(d, from.app, &s->app) || !keep_text(d, from.user, &s->user) ||
         !keep_text(d, from.stream, &s->stream) || !keep_text(d, from.platform, &s->platform))
         return AT_NOMEM;
-    err = table_add(&d->source_table, place->source_hash, d->n_sources);
+    err = table_add(&d->source_table, source_hash(&from), d->n_sources);
     if (!err)
         place->source = (uint32_t)d->n_sources++;
     return err;
@@ -238,12 +238,24 @@ enum at_err at_dict_add_shape(struct at_dict *d, const struct at_event *ev, stru
     return err;
 }
 
-void at_dict_find(const struct at_dict *d, const struct at_event *ev, struct dict_place *place)
+/* Where a source is looked for first: the ends of users and streams tell most apart. */
+static size_t near_slot(const struct at_tape_source *s)
+{
+    unsigned char user = s->user.len ? (unsigned char)s->user.ptr[s->user.len - 1] : 0;
+    unsigned char stream = s->stream.len ? (unsigned char)s->stream.ptr[s->stream.len - 1] : 0;
+    return (user + 5u * stream) % DICT_NEAR;
+}
+
+void at_dict_find(struct at_dict *d, const struct at_event *ev, struct dict_place *place)
 {
     const struct at_tape_source source = source_of(ev);
     const struct shape shape = shape_of(ev);
-    place->source_hash = source_hash(&source);
-    place->source = find_source(d, &source, place->source_hash);
+    uint32_t *near = &d->near[near_slot(&source)];
+    place->source = *near - 1;
+    if (!*near || !same_source(&d->sources[*near - 1], &source)) {
+        place->source = find_source(d, &source, source_hash(&source));
+        *near = place->source == AT_DICT_NEW ? 0 : place->source + 1;
+    }
     place->shape_hash = shape_hash(&shape);
     place->shape = find_shape(d, &shape, place->shape_hash);
 }
@@ -252,6 +264,7 @@ void at_dict_clear(struct at_dict *d)
 {
     table_clear(&d->source_table);
     table_clear(&d->shape_table);
+    memset(d->near, 0, sizeof d->near);
     d->n_sources = d->n_shapes = d->text_bytes = 0;
     at_room_clear(&d->arena);
 }

@@ -17,6 +17,8 @@ struct dict_table {
     size_t n_slots; /* a power of two, at most half full */
 };
 
+#define DICT_NEAR 32u
+
 struct at_dict {
     /* Copies; their views stay where they are until the dictionary is cleared. */
     struct at_tape_source *sources;
@@ -26,6 +28,7 @@ struct at_dict {
     /* Private. */
     size_t cap_sources, cap_shapes;
     struct dict_table source_table, shape_table;
+    uint32_t near[DICT_NEAR]; /* sources met last: number + 1 */
     struct tape_arena arena;
 };
 
@@ -34,9 +37,9 @@ struct at_dict {
 /* Where an event belongs: the numbers of its source and shape, AT_DICT_NEW for what was not there yet. */
 struct dict_place {
     uint32_t source, shape;
-    uint32_t source_hash, shape_hash;
+    uint32_t shape_hash;
 };
-void at_dict_find(const struct at_dict *d, const struct at_event *ev, struct dict_place *place);
+void at_dict_find(struct at_dict *d, const struct at_event *ev, struct dict_place *place);
 /* Adds what is new, and sets its number. The place must have been found since the last change. AT_NOMEM. */
 AT_MUST_USE enum at_err at_dict_add_source(struct at_dict *d, const struct at_event *ev, struct dict_place *place);
 AT_MUST_USE enum at_err at_dict_add_shape(struct at_dict *d, const struct at_event *ev, struct dict_place *place);

@@ -86,24 +86,50 @@ const struct at_field at_fields[AT_FIELDS] = {
 
 size_t at_field_find(struct at_str name)
 {
-    static const uint8_t by_length[][4] = {
-        [1] = {AT_FIELD_T + 1},
-        [3] = {AT_FIELD_APP + 1, AT_FIELD_API + 1},
-        [4] = {AT_FIELD_KIND + 1, AT_FIELD_USER + 1, AT_FIELD_CALL + 1},
-        [5] = {AT_FIELD_SCOPE + 1, AT_FIELD_ERRNO + 1, AT_FIELD_FRESH + 1},
-        [6] = {AT_FIELD_STREAM + 1, AT_FIELD_PACKET + 1, AT_FIELD_ERR_MSG + 1, AT_FIELD_ANSWER + 1},
-        [7] = {AT_FIELD_GRANTED + 1},
-        [8] = {AT_FIELD_PLATFORM + 1, AT_FIELD_OBSERVES + 1},
-        [10] = {AT_FIELD_LOST_BYTES + 1},
-        [11] = {AT_FIELD_AUTH_SETTING + 1},
-    };
-    if (name.len >= COUNT(by_length))
-        return AT_FIELDS;
-    for (size_t i = 0; i < COUNT(by_length[0]) && by_length[name.len][i]; i++) {
-        size_t field = by_length[name.len][i] - 1u;
-        if (!memcmp(name.ptr, at_fields[field].name, name.len))
-            return field;
+#define IS(field, text)                                                                                                \
+    if (!memcmp(name.ptr, text, sizeof text - 1))                                                                      \
+    return AT_FIELD_##field
+    switch (name.len) { /* compared with a few texts, each of a length that the compiler knows */
+    case 1:
+        IS(T, "t");
+        break;
+    case 3:
+        IS(APP, "app");
+        IS(API, "api");
+        break;
+    case 4:
+        IS(KIND, "kind");
+        IS(USER, "user");
+        IS(CALL, "call");
+        break;
+    case 5:
+        IS(SCOPE, "scope");
+        IS(ERRNO, "errno");
+        IS(FRESH, "fresh");
+        break;
+    case 6:
+        IS(STREAM, "stream");
+        IS(PACKET, "packet");
+        IS(ERR_MSG, "errMsg");
+        IS(ANSWER, "answer");
+        break;
+    case 7:
+        IS(GRANTED, "granted");
+        break;
+    case 8:
+        IS(PLATFORM, "platform");
+        IS(OBSERVES, "observes");
+        break;
+    case 10:
+        IS(LOST_BYTES, "lost_bytes");
+        break;
+    case 11:
+        IS(AUTH_SETTING, "authSetting");
+        break;
+    default:
+        break;
     }
+#undef IS
     return AT_FIELDS;
 }
 
@@ -120,23 +146,32 @@ bool at_event_lists_fit(const struct at_event *ev)
            settings <= AT_LIST_MAX_BYTES;
 }
 
+/* True if a byte of the word is 0 or above 0x7f. The word may hold more than that for true, never for false. */
+static bool is_special(uint64_t v)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    return (v | (v - ones)) & high;
+}
+
+/* The first and the last bytes of a text of 4 to 16, some of them in both. */
+static bool is_plain_short(struct at_str s)
+{
+    const uint8_t *p = (const uint8_t *)s.ptr;
+    if (s.len < 8)
+        return !is_special(at_get_u32le(p) | (uint64_t)at_get_u32le(p + s.len - 4) << 32);
+    return !is_special(at_get_u64le(p)) && !is_special(at_get_u64le(p + s.len - 8));
+}
+
 /* Most texts are ASCII: those are looked at eight bytes at a time. */
 bool at_text_valid(struct at_str s)
 {
-    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
     size_t i = 0;
-    for (; i + 8 <= s.len; i += 8) {
-        uint64_t v;
-        memcpy(&v, s.ptr + i, 8);
-        if ((v | (v - ones)) & high) /* not ASCII, or a zero byte among lower ones */
-            break;
-    }
-    if (i && i + 8 > s.len) { /* the last eight, some of them once more */
-        uint64_t v;
-        memcpy(&v, s.ptr + s.len - 8, 8);
-        if (!((v | (v - ones)) & high))
-            return true;
-    }
+    if (s.len >= 4 && s.len <= 16 && is_plain_short(s))
+        return true;
+    while (i + 8 <= s.len && !is_special(at_get_u64le((const uint8_t *)s.ptr + i)))
+        i += 8;
+    if (i && i + 8 > s.len && is_plain_short((struct at_str){s.ptr + i - 8, s.len - i + 8}))
+        return true;
     for (; i < s.len; i++)
         if (s.ptr[i] == 0 || (unsigned char)s.ptr[i] >= 0x80)
             return at_utf8_valid(s) && !memchr(s.ptr, 0, s.len);
@@ -217,10 +252,36 @@ static enum at_err check_observes(const struct at_event *ev, struct at_why *why)
     return AT_OK;
 }
 
+/* True for {"NAME":DIGITS}, most often what there is: a stream's senders count their events. */
+static bool is_one_number(struct at_str extra, struct at_str *name)
+{
+    if (extra.len < 7 || extra.ptr[0] != '{' || extra.ptr[1] != '"')
+        return false;
+    const char *p = extra.ptr + 2, *end = extra.ptr + extra.len;
+    while (p < end && ((*p >= 'a' && *p <= 'z') || *p == '_'))
+        p++;
+    *name = (struct at_str){extra.ptr + 2, (size_t)(p - extra.ptr) - 2};
+    if (end - p < 4 || p[0] != '"' || p[1] != ':' || p[2] < '1' || p[2] > '9')
+        return false;
+    for (p += 3; p < end - 1 && *p >= '0' && *p <= '9'; p++)
+        ;
+    return p == end - 1 && *p == '}';
+}
+
+static enum at_err check_name(const struct at_event *ev, struct at_str name, struct at_why *why)
+{
+    size_t f = at_field_find(name);
+    CHECK(f == AT_FIELDS || !(at_fields[f].kinds >> ev->kind & 1), "\"%s\" is among the unknown fields",
+          at_fields[f].name);
+    return AT_OK;
+}
+
 static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
 {
     struct at_json_iter it;
     struct at_str key, value;
+    if (is_one_number(ev->extra, &key) && ev->extra.len <= AT_EXTRA_MAX_BYTES)
+        return check_name(ev, key, why);
     CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
     CHECK(at_json_valid(ev->extra) && ev->extra.ptr[0] == '{', "unknown fields are not a JSON object");
     CHECK(!memchr(ev->extra.ptr, '\n', ev->extra.len), "unknown fields hold a line end");
@@ -229,9 +290,9 @@ static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
     bool any = false;
     at_json_iter_begin(&it, ev->extra);
     for (; at_json_iter_next(&it, &key, &value); any = true) {
-        size_t f = at_field_find((struct at_str){key.ptr + 1, key.len - 2});
-        CHECK(f == AT_FIELDS || !(at_fields[f].kinds >> ev->kind & 1), "\"%s\" is among the unknown fields",
-              at_fields[f].name);
+        enum at_err err = check_name(ev, (struct at_str){key.ptr + 1, key.len - 2}, why);
+        if (err)
+            return err;
     }
     CHECK(any || ev->extra.len == 2, "unknown fields are white space");
     return AT_OK;
@@ -256,16 +317,20 @@ enum at_err at_event_check_own(const struct at_event *ev, struct at_why *why)
 
 enum at_err at_event_check(const struct at_event *ev, struct at_why *why)
 {
-    CHECK(at_kind_text(ev->kind), "\"kind\" is unknown");
-    enum at_err err = check_flags(ev, why);
-    if (!err)
-        err = check_text(ev->app, "app", why);
+    enum at_err err = check_text(ev->app, "app", why);
     if (!err)
         err = check_text(ev->user, "user", why);
     if (!err)
         err = check_text(ev->stream, "stream", why);
     if (!err && ev->has & AT_HAS_PLATFORM)
         err = check_text(ev->platform, "platform", why);
+    return err ? err : at_event_check_what(ev, why);
+}
+
+enum at_err at_event_check_what(const struct at_event *ev, struct at_why *why)
+{
+    CHECK(at_kind_text(ev->kind), "\"kind\" is unknown");
+    enum at_err err = check_flags(ev, why);
     if (!err && ev->kind == AT_KIND_CALL)
         err = check_text(ev->api, "api", why);
     if (!err && ev->kind == AT_KIND_RETURN)
@@ -285,7 +350,7 @@ enum at_err at_event_check(const struct at_event *ev, struct at_why *why)
 /* ---- Copies */
 
 /* Copies the bytes to *to, moves *to behind them, and makes `s` a view of the copy. */
-static void move_text(struct at_str *s, char **to)
+static inline void move_text(struct at_str *s, char **to)
 {
     if (!s->ptr)
         return;
@@ -295,22 +360,26 @@ static void move_text(struct at_str *s, char **to)
     *to += s->len;
 }
 
-struct at_event *at_event_clone(const struct at_event *ev)
+static size_t clone_bytes(const struct at_event *ev)
 {
-    size_t scopes_bytes = ev->n_scopes * sizeof *ev->scopes, settings_bytes = ev->n_settings * sizeof *ev->settings;
-    size_t bytes = ev->app.len + ev->user.len + ev->stream.len + ev->platform.len + ev->call.len + ev->api.len +
-                   ev->err_msg.len + ev->extra.len;
+    size_t bytes = sizeof *ev + ev->n_scopes * sizeof *ev->scopes + ev->n_settings * sizeof *ev->settings +
+                   ev->app.len + ev->user.len + ev->stream.len + ev->platform.len + ev->call.len + ev->api.len +
+                   ev->err_msg.len + ev->extra.len + 1;
     for (size_t i = 0; i < ev->n_scopes; i++)
         bytes += ev->scopes[i].len;
     for (size_t i = 0; i < ev->n_settings; i++)
         bytes += ev->settings[i].scope.len;
-    char *room = malloc(sizeof *ev + scopes_bytes + settings_bytes + bytes + 1);
-    if (!room)
+    return bytes;
+}
+
+struct at_event *at_event_clone_into(const struct at_event *ev, void *room, size_t room_bytes)
+{
+    if (clone_bytes(ev) > room_bytes)
         return NULL;
-    struct at_event *copy = (struct at_event *)(void *)room;
-    struct at_str *scopes = (struct at_str *)(void *)(room + sizeof *ev);
-    struct at_setting *settings = (struct at_setting *)(void *)(room + sizeof *ev + scopes_bytes);
-    char *to = room + sizeof *ev + scopes_bytes + settings_bytes;
+    struct at_event *copy = room;
+    struct at_str *scopes = (struct at_str *)(void *)(copy + 1);
+    struct at_setting *settings = (struct at_setting *)(void *)(scopes + ev->n_scopes);
+    char *to = (char *)(settings + ev->n_settings);
     *copy = *ev;
     for (size_t i = 0; i < ev->n_scopes; i++) {
         scopes[i] = ev->scopes[i];
@@ -322,9 +391,20 @@ struct at_event *at_event_clone(const struct at_event *ev)
     }
     copy->scopes = scopes;
     copy->settings = settings;
-    struct at_str *texts[] = {&copy->app,  &copy->user, &copy->stream,  &copy->platform,
-                              &copy->call, &copy->api,  &copy->err_msg, &copy->extra};
-    for (size_t i = 0; i < COUNT(texts); i++)
-        move_text(texts[i], &to);
+    move_text(&copy->app, &to);
+    move_text(&copy->user, &to);
+    move_text(&copy->stream, &to);
+    move_text(&copy->platform, &to);
+    move_text(&copy->call, &to);
+    move_text(&copy->api, &to);
+    move_text(&copy->err_msg, &to);
+    move_text(&copy->extra, &to);
     return copy;
+}
+
+struct at_event *at_event_clone(const struct at_event *ev)
+{
+    const size_t bytes = clone_bytes(ev);
+    void *room = malloc(bytes);
+    return room ? at_event_clone_into(ev, room, bytes) : NULL;
 }

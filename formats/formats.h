@@ -69,7 +69,7 @@ struct at_str {
 struct at_str at_str(const char *c_string); /* NULL gives an absent view */
 static inline bool at_str_eq(struct at_str a, struct at_str b)
 {
-    return a.len == b.len && (a.len == 0 || !memcmp(a.ptr, b.ptr, a.len));
+    return a.len == b.len && (a.len == 0 || (a.ptr[0] == b.ptr[0] && !memcmp(a.ptr, b.ptr, a.len)));
 }
 int at_str_cmp(struct at_str a, struct at_str b); /* by bytes, shorter first on a tie */
 bool at_str_starts(struct at_str s, struct at_str prefix);
@@ -200,6 +200,46 @@ struct at_json_iter {
 void at_json_iter_begin(struct at_json_iter *it, struct at_str object);
 bool at_json_iter_next(struct at_json_iter *it, struct at_str *raw_key, struct at_str *raw_value);
 
+/* An index of a JSON text: one node per value and per key, in the order of the text. */
+enum at_json_type {
+    AT_J_NONE = 0, /* absent */
+    AT_J_OBJECT = '{',
+    AT_J_ARRAY = '[',
+    AT_J_STRING = '"',
+    AT_J_NUMBER = '0',
+    AT_J_TRUE = 't',
+    AT_J_FALSE = 'f',
+    AT_J_NULL = 'n',
+    AT_J_KEY = 'k', /* a string before a ':' */
+};
+
+struct at_doc_node {
+    uint32_t start, end; /* bytes of the text; a string's with its quotes */
+    uint32_t next;       /* the node after this value and all that it holds */
+    uint8_t type;        /* enum at_json_type; a key's node comes before its value's */
+    bool escaped;        /* a string or a key with a backslash in it */
+};
+
+struct at_doc { /* zero-initialised is empty; may be used again */
+    struct at_str text;
+    struct at_doc_node *nodes;
+    uint32_t n, cap;
+    bool spaced; /* there is white space outside of strings */
+    bool failed; /* out of memory */
+};
+#define AT_DOC_MAX_BYTES ((size_t)INT32_MAX)
+/*
+ * Checks that `s` is exactly one JSON value, white space around it aside, and indexes it. The text must outlive the
+ * index. AT_BAD: it is none; AT_LIMIT: it is one, but longer than AT_DOC_MAX_BYTES.
+ */
+AT_MUST_USE enum at_err at_doc_index(struct at_doc *d, struct at_str s);
+void at_doc_free(struct at_doc *d);
+static inline struct at_str at_doc_raw(const struct at_doc *d, uint32_t node)
+{
+    const struct at_doc_node *n = &d->nodes[node];
+    return (struct at_str){d->text.ptr + n->start, n->end - n->start};
+}
+
 /* Appends `s` as a JSON string in quotes. Bytes that are not UTF-8 become U+FFFD. */
 AT_MUST_USE enum at_err at_json_quote(struct at_buf *out, struct at_str s);
 
@@ -283,6 +323,8 @@ struct at_event {
 
 /* Checks that an event made by a program has what its kind needs. AT_BAD with the reason otherwise. */
 AT_MUST_USE enum at_err at_event_check(const struct at_event *ev, struct at_why *why);
+/* The same where app, user, stream and platform are known to be fit. */
+AT_MUST_USE enum at_err at_event_check_what(const struct at_event *ev, struct at_why *why);
 
 /* Appends the event as one NDJSON line, newline included. */
 AT_MUST_USE enum at_err at_event_to_json(const struct at_event *ev, struct at_buf *out);
@@ -297,18 +339,18 @@ void at_event_parser_free(struct at_event_parser **p);
 AT_MUST_USE enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct at_event *ev,
                                        struct at_why *why);
 /*
- * The same from the members of a JSON object, in their order: valid JSON texts, which must outlive the event. Without
- * `defaults` (NULL) the object must have all that an event needs; else it may lack t, app, user and stream, and packet
- * is always that of the defaults.
+ * The same from an object of an indexed text, which must outlive the event. Without `defaults` (NULL) the object must
+ * have all that an event needs; else it may lack t, app, user and stream, and packet is always that of the defaults.
  */
-struct at_json_member {
-    struct at_str key, value; /* raw: the key with its quotes and escapes */
-};
-AT_MUST_USE enum at_err at_event_from_members(struct at_event_parser *p, const struct at_json_member *list, size_t n,
-                                              const struct at_event *defaults, struct at_event *ev, struct at_why *why);
+AT_MUST_USE enum at_err at_event_from_doc(struct at_event_parser *p, const struct at_doc *doc, uint32_t node,
+                                          const struct at_event *defaults, struct at_event *ev, struct at_why *why);
+/* True if the event that was read last had a time of its own. */
+bool at_event_had_time(const struct at_event_parser *p);
 
 /* A deep copy in one allocation. Free it with free(). NULL when out of memory. */
 struct at_event *at_event_clone(const struct at_event *ev);
+/* The same in `room`, which must be aligned as the event is. NULL: it does not fit. */
+struct at_event *at_event_clone_into(const struct at_event *ev, void *room, size_t room_bytes);
 
 /* ----------------------------------------------------------------------------------------------- Profiles ---- */
 

@@ -1,7 +1,8 @@
-/* json.c: a strict scanner of JSON text (RFC 8259), and the writing of strings. */
+/* json.c: a strict scanner of JSON text (RFC 8259), which makes an index of it where one is wanted. */
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
+#include <stdlib.h>
 #include <string.h>
 
 #include "formats/formats.h"
@@ -42,6 +43,14 @@ static bool is_hex(char c)
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+/* What may stand behind a backslash, alone. */
+static bool is_escape(char c)
+{
+    static const bool escapes[128] = {['"'] = true, ['\\'] = true, ['/'] = true, ['b'] = true,
+                                      ['f'] = true, ['n'] = true,  ['r'] = true, ['t'] = true};
+    return (unsigned char)c < 128 && escapes[(unsigned char)c];
+}
+
 /* Each scanner takes the first byte of a token and returns the byte after it, NULL where it is malformed. */
 
 static const char *scan_escape(const char *p, const char *end)
@@ -49,7 +58,7 @@ static const char *scan_escape(const char *p, const char *end)
     if (p == end)
         return NULL;
     if (*p != 'u')
-        return memchr("\"\\/bfnrt", *p, 8) ? p + 1 : NULL;
+        return is_escape(*p) ? p + 1 : NULL;
     if (end - p < 5)
         return NULL;
     for (int i = 1; i <= 4; i++)
@@ -96,7 +105,7 @@ static size_t sequence(const char *p, const char *end)
     return at_utf8_sequence((struct at_str){p, (size_t)(end - p)});
 }
 
-static const char *scan_string(const char *p, const char *end)
+static inline __attribute__((always_inline)) const char *string_body(const char *p, const char *end, bool *escaped)
 {
     for (p++; p < end;) {
         p = skip_plain(p, end);
@@ -115,6 +124,8 @@ static const char *scan_string(const char *p, const char *end)
             p = scan_escape(p + 1, end);
             if (!p)
                 return NULL;
+            if (escaped)
+                *escaped = true;
         } else if (c < 0x20) {
             return NULL;
         } else {
@@ -122,6 +133,16 @@ static const char *scan_string(const char *p, const char *end)
         }
     }
     return NULL;
+}
+
+static const char *scan_string(const char *p, const char *end)
+{
+    return string_body(p, end, NULL);
+}
+
+static const char *scan_noted_string(const char *p, const char *end, bool *escaped)
+{
+    return string_body(p, end, escaped);
 }
 
 static const char *scan_digits(const char *p, const char *end)
@@ -158,11 +179,10 @@ static const char *scan_word(const char *p, const char *end, const char *word)
     return (size_t)(end - p) >= n && !memcmp(p, word, n) ? p + n : NULL;
 }
 
-static const char *scan_scalar(const char *p, const char *end)
+/* A number or a word. */
+static const char *scan_other(const char *p, const char *end)
 {
     switch (*p) {
-    case '"':
-        return scan_string(p, end);
     case 't':
         return scan_word(p, end, "true");
     case 'f':
@@ -174,24 +194,118 @@ static const char *scan_scalar(const char *p, const char *end)
     }
 }
 
+/* ---- The index */
+
+static __attribute__((noinline)) bool more_nodes(struct at_doc *d)
+{
+    uint32_t cap = d->cap ? d->cap * 2 : 64;
+    struct at_doc_node *nodes = realloc(d->nodes, cap * sizeof *nodes);
+    d->failed = !nodes;
+    if (!nodes)
+        return false;
+    d->nodes = nodes;
+    d->cap = cap;
+    return true;
+}
+
+/* The node of what begins at `p`; NULL: out of memory. Of a scalar, all but its end is known. */
+static inline struct at_doc_node *new_node(struct at_doc *d, const char *p, uint8_t type)
+{
+    if (d->n == d->cap && !more_nodes(d))
+        return NULL;
+    struct at_doc_node *node = &d->nodes[d->n++];
+    *node = (struct at_doc_node){.start = (uint32_t)(p - d->text.ptr), .next = d->n, .type = type};
+    return node;
+}
+
+#define SHORT_BYTES 48 /* looked at, at most */
+
+/* Behind a string that is short and plain, as most are; NULL: it has to be scanned. */
+static inline const char *short_string(const char *p, const char *end)
+{
+#ifdef __SSE2__
+    const __m128i quotes = _mm_set1_epi8('"'), escapes = _mm_set1_epi8('\\'), blanks = _mm_set1_epi8(0x20);
+    for (const char *q = p + 1; q < p + SHORT_BYTES && end - q >= 16; q += 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)q);
+        const __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, escapes), _mm_cmplt_epi8(v, blanks)); /* see skip_plain */
+        const unsigned quote = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, quotes));
+        const unsigned mark = (unsigned)_mm_movemask_epi8(marks);
+        if (quote | mark) /* up to the first quote there may be nothing else */
+            return quote && !(mark & (quote ^ (quote - 1))) ? q + 1 + __builtin_ctz(quote) : NULL;
+    }
+#else
+    (void)p, (void)end;
+#endif
+    return NULL;
+}
+
+/* A string that is noted as a node of that type. */
+static inline const char *note_string(const char *p, const char *end, struct at_doc *d, uint8_t type)
+{
+    struct at_doc_node *node = new_node(d, p, type);
+    if (!node)
+        return NULL;
+    const char *after = short_string(p, end);
+    if (!after && !(after = scan_noted_string(p, end, &node->escaped)))
+        return NULL;
+    p = after;
+    node->end = (uint32_t)(p - d->text.ptr);
+    return p;
+}
+
+static const char *note_other(const char *p, const char *end, struct at_doc *d)
+{
+    const bool word = *p == 't' || *p == 'f' || *p == 'n';
+    struct at_doc_node *node = new_node(d, p, word ? (uint8_t)*p : AT_J_NUMBER);
+    p = node ? scan_other(p, end) : NULL;
+    if (p)
+        node->end = (uint32_t)(p - d->text.ptr);
+    return p;
+}
+
+/* ---- Values */
+
+static inline __attribute__((always_inline)) const char *scan_scalar(const char *p, const char *end, struct at_doc *d)
+{
+    if (*p == '"')
+        return d ? note_string(p, end, d, AT_J_STRING) : scan_string(p, end);
+    return d ? note_other(p, end, d) : scan_other(p, end);
+}
+
 /* The key and colon of a member; returns where its value starts. */
-static const char *scan_key(const char *p, const char *end, bool *spaced)
+static inline __attribute__((always_inline)) const char *scan_key(const char *p, const char *end, bool *spaced,
+                                                                  struct at_doc *d)
 {
     p = skip_noted(p, end, spaced);
     if (p == end || *p != '"')
         return NULL;
-    p = scan_string(p, end);
+    p = d ? note_string(p, end, d, AT_J_KEY) : scan_string(p, end);
     if (!p)
         return NULL;
     p = skip_noted(p, end, spaced);
     return p < end && *p == ':' ? p + 1 : NULL;
 }
 
-/* A value, by an explicit stack of what is open: no recursion on input. `*spaced` is set at white space outside
- * strings. */
-static const char *scan_value(const char *p, const char *end, bool *spaced)
+/* What is open: how it closes, and its node. */
+struct open {
+    char close[AT_JSON_DEPTH];
+    uint32_t node[AT_JSON_DEPTH];
+};
+
+static inline void note_end(const char *p, struct at_doc *d, uint32_t node)
 {
-    char open[AT_JSON_DEPTH];
+    d->nodes[node].end = (uint32_t)(p - d->text.ptr);
+    d->nodes[node].next = d->n;
+}
+
+/*
+ * A value, by an explicit stack of what is open: no recursion on input. `*spaced` is set at white space outside
+ * strings. With `d`, all that is met is noted there; it is known when this is compiled whether there is one.
+ */
+static inline __attribute__((always_inline)) const char *scan(const char *p, const char *end, bool *spaced,
+                                                              struct at_doc *d)
+{
+    struct open open;
     size_t depth = 0;
     for (;;) {
         p = skip_noted(p, end, spaced);
@@ -199,20 +313,24 @@ static const char *scan_value(const char *p, const char *end, bool *spaced)
             return NULL;
         if (*p == '{' || *p == '[') {
             char close = *p == '{' ? '}' : ']';
-            if (depth == AT_JSON_DEPTH)
+            if (depth == AT_JSON_DEPTH || (d && !new_node(d, p, (uint8_t)*p)))
                 return NULL;
+            if (d)
+                open.node[depth] = d->n - 1;
             p = skip_noted(p + 1, end, spaced);
             if (p == end)
                 return NULL;
             if (*p != close) {
-                open[depth++] = close;
-                if (close == '}' && !(p = scan_key(p, end, spaced)))
+                open.close[depth++] = close;
+                if (close == '}' && !(p = scan_key(p, end, spaced, d)))
                     return NULL;
                 continue;
             }
             p++; /* empty */
+            if (d)
+                note_end(p, d, open.node[depth]);
         } else {
-            p = scan_scalar(p, end);
+            p = scan_scalar(p, end, d);
             if (!p)
                 return NULL;
         }
@@ -224,15 +342,44 @@ static const char *scan_value(const char *p, const char *end, bool *spaced)
                 return NULL;
             if (*p == ',')
                 break;
-            if (*p != open[depth - 1])
+            if (*p != open.close[depth - 1])
                 return NULL;
             depth--;
             p++;
+            if (d)
+                note_end(p, d, open.node[depth]);
         }
         p++;
-        if (open[depth - 1] == '}' && !(p = scan_key(p, end, spaced)))
+        if (open.close[depth - 1] == '}' && !(p = scan_key(p, end, spaced, d)))
             return NULL;
     }
+}
+
+static const char *scan_value(const char *p, const char *end, bool *spaced)
+{
+    return scan(p, end, spaced, NULL);
+}
+
+enum at_err at_doc_index(struct at_doc *d, struct at_str s)
+{
+    const char *end = s.ptr + s.len;
+    d->text = s;
+    d->n = 0;
+    d->spaced = d->failed = false;
+    if (!s.ptr)
+        return AT_BAD;
+    if (s.len > AT_DOC_MAX_BYTES)
+        return at_json_valid(s) ? AT_LIMIT : AT_BAD;
+    const char *p = scan(s.ptr, end, &d->spaced, d);
+    if (!p)
+        return d->failed ? AT_NOMEM : AT_BAD;
+    return skip_noted(p, end, &d->spaced) == end ? AT_OK : AT_BAD;
+}
+
+void at_doc_free(struct at_doc *d)
+{
+    free(d->nodes);
+    *d = (struct at_doc){0};
 }
 
 size_t at_json_skip(struct at_str s)
@@ -278,23 +425,6 @@ const char *at_json_string_end(const char *p, const char *end)
         if (end - p <= 2)
             return end;
     }
-}
-
-enum at_err at_json_compact(struct at_buf *out, struct at_str s)
-{
-    enum at_err err = at_buf_reserve(out, s.len);
-    const char *p = s.ptr, *end = s.ptr + s.len, *from = p;
-    while (p < end && !err) {
-        if (*p == '"') {
-            p = at_json_string_end(p, end);
-        } else if (is_space(*p)) {
-            err = at_buf_add(out, from, (size_t)(p - from));
-            from = p = skip_space(p, end);
-        } else {
-            p++;
-        }
-    }
-    return err ? err : at_buf_add(out, from, (size_t)(end - from));
 }
 
 void at_json_iter_begin(struct at_json_iter *it, struct at_str object)
@@ -343,64 +473,4 @@ struct at_str at_json_member(struct at_str s, const char *name)
         if (at_str_eq((struct at_str){key.ptr + 1, key.len - 2}, wanted))
             return value;
     return (struct at_str){0};
-}
-
-/* The escape of an ASCII byte that needs one, NULL for a byte that stands for itself. */
-static const char *escape_of(unsigned char c, char room[7])
-{
-    static const char hex[] = "0123456789abcdef";
-    static const char from[] = "\"\\\b\f\n\r\t", to[] = "\"\\bfnrt";
-    const char *short_form = c ? strchr(from, c) : NULL;
-    if (short_form) {
-        memcpy(room, (char[]){'\\', to[short_form - from], 0}, 3);
-        return room;
-    }
-    if (c >= 0x20 && c != 0x7f)
-        return NULL;
-    memcpy(room, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15], 0}, 7);
-    return room;
-}
-
-/* The escape of a character that steers a terminal or turns the direction of the text around it; NULL for any other:
- * C1 controls (U+0080 to U+009F), U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069. */
-static const char *steering_escape(struct at_str sequence, char room[7])
-{
-    const unsigned char *p = (const unsigned char *)sequence.ptr;
-    unsigned c = sequence.len == 2   ? (unsigned)(p[0] & 0x1f) << 6 | (p[1] & 0x3f)
-                 : sequence.len == 3 ? (unsigned)(p[0] & 0xf) << 12 | (unsigned)(p[1] & 0x3f) << 6 | (p[2] & 0x3f)
-                                     : 0;
-    bool steers = (c >= 0x80 && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f ||
-                  (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-    if (!steers)
-        return NULL;
-    snprintf(room, 7, "\\u%04x", c);
-    return room;
-}
-
-enum at_err at_json_quote(struct at_buf *out, struct at_str s)
-{
-    size_t before = out->len, from = 0;
-    char room[7];
-    enum at_err err = at_buf_add(out, "\"", 1);
-    for (size_t i = 0; i < s.len && !err;) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        size_t n = c < 0x80 ? 1 : at_utf8_sequence((struct at_str){s.ptr + i, s.len - i});
-        const char *instead = n == 0     ? "\xef\xbf\xbd"
-                              : c < 0x80 ? escape_of(c, room)
-                                         : steering_escape((struct at_str){s.ptr + i, n}, room);
-        if (instead) {
-            err = at_buf_add(out, s.ptr + from, i - from);
-            if (!err)
-                err = at_buf_str(out, at_str(instead));
-            from = i + (n ? n : 1);
-        }
-        i += n ? n : 1;
-    }
-    if (!err)
-        err = at_buf_add(out, s.ptr ? s.ptr + from : "", s.len - from);
-    if (!err)
-        err = at_buf_add(out, "\"", 1);
-    if (err)
-        out->len = before;
-    return err;
 }

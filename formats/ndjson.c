@@ -18,25 +18,28 @@
 
 #define NAMES_KEPT 1024u /* a table of names grown past this is made anew, so that clearing stays cheap */
 #define FEW_NAMES 16u    /* so many are compared one by one */
+#define AT_KINDS (AT_KIND_END + 1u)
+#define NODES_KEPT (1u << 16) /* memory of an index beyond this is given back */
 
-struct member {
-    struct at_json_member text;
-    size_t field; /* enum at_field_id, AT_FIELDS: unknown */
+/* Scratch, to find names given twice. */
+struct names {
+    struct at_str few[FEW_NAMES];
+    size_t n_few;
+    struct at_intern *table; /* the same where there are more */
 };
 
 struct at_event_parser {
     struct at_buf line, text, extra; /* the line; strings decoded from it; unknown fields */
-    struct at_json_member *list;     /* the members of the line */
-    size_t cap_list;
-    struct member *members;
-    size_t n_members, cap_members;
+    struct at_doc doc;               /* of the line */
+    const struct at_doc *at;         /* where the event is read from */
+    uint32_t given;                  /* the known fields that it had */
+    /* By kind: 1u << enum at_field_id. */
+    uint32_t fields[AT_KINDS], required[AT_KINDS];
     struct at_str *scopes;
     size_t cap_scopes;
     struct at_setting *settings;
     size_t cap_settings;
-    struct at_str few[FEW_NAMES]; /* scratch, to find names given twice */
-    size_t n_few;
-    struct at_intern *names; /* the same where there are more */
+    struct names unknown, listed; /* fields; scopes of authSetting */
 };
 
 enum at_err at_event_parser_new(struct at_event_parser **out)
@@ -45,10 +48,15 @@ enum at_err at_event_parser_new(struct at_event_parser **out)
     *out = NULL;
     if (!p)
         return AT_NOMEM;
-    if (at_intern_new(&p->names)) {
-        free(p);
+    if (at_intern_new(&p->unknown.table) || at_intern_new(&p->listed.table)) {
+        at_event_parser_free(&p);
         return AT_NOMEM;
     }
+    for (unsigned kind = 0; kind < AT_KINDS; kind++)
+        for (unsigned i = 0; i < AT_FIELDS; i++) {
+            p->fields[kind] |= (at_fields[i].kinds >> kind & 1) << i;
+            p->required[kind] |= (at_fields[i].required >> kind & 1) << i;
+        }
     *out = p;
     return AT_OK;
 }
@@ -58,11 +66,11 @@ void at_event_parser_free(struct at_event_parser **parser)
     struct at_event_parser *p = *parser;
     if (!p)
         return;
-    at_intern_free(&p->names);
+    at_intern_free(&p->unknown.table);
+    at_intern_free(&p->listed.table);
     free(p->settings);
     free(p->scopes);
-    free(p->members);
-    free(p->list);
+    at_doc_free(&p->doc);
     at_buf_free(&p->extra);
     at_buf_free(&p->text);
     at_buf_free(&p->line);
@@ -98,16 +106,10 @@ static bool has_nul_escape(struct at_str raw)
     return false;
 }
 
-/* The text that a raw JSON string stands for. AT_BAD: not a string, or none that can be kept. */
-static enum at_err decode(struct at_event_parser *p, struct at_str raw, const char *name, struct at_str *out,
-                          struct at_why *why)
+/* The text of a string that has escapes. */
+static enum at_err decode_escapes(struct at_event_parser *p, struct at_str raw, const char *name, struct at_str *out,
+                                  struct at_why *why)
 {
-    CHECK(raw.ptr[0] == '"', "\"%s\" is not a string", name);
-    if (!memchr(raw.ptr, '\\', raw.len)) {
-        CHECK(raw.len - 2 <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
-        *out = (struct at_str){raw.ptr + 1, raw.len - 2};
-        return AT_OK;
-    }
     /* An escape makes at most six bytes of one. */
     CHECK((raw.len - 2) / 6 <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
     CHECK(!has_nul_escape(raw), "\"%s\" holds a NUL character", name);
@@ -126,15 +128,34 @@ static enum at_err decode(struct at_event_parser *p, struct at_str raw, const ch
     return err;
 }
 
-static enum at_err integer(struct at_str raw, const char *name, int64_t min, int64_t *out, struct at_why *why)
+/* The text that the string or key of a node stands for. AT_BAD: it is no string, or none that can be kept. */
+static inline enum at_err decode(struct at_event_parser *p, uint32_t node, const char *name, struct at_str *out,
+                                 struct at_why *why)
 {
+    const struct at_doc_node *n = &p->at->nodes[node];
+    const struct at_str raw = at_doc_raw(p->at, node);
+    CHECK(n->type == AT_J_STRING || n->type == AT_J_KEY, "\"%s\" is not a string", name);
+    if (n->escaped)
+        return decode_escapes(p, raw, name, out, why);
+    CHECK(raw.len - 2 <= AT_TEXT_MAX_BYTES, "\"%s\" is longer than %u bytes", name, AT_TEXT_MAX_BYTES);
+    *out = (struct at_str){raw.ptr + 1, raw.len - 2};
+    return AT_OK;
+}
+
+#define SAFE_DIGITS 18u /* so many fit an int64_t, whatever they are */
+
+static enum at_err integer(struct at_event_parser *p, uint32_t node, const char *name, int64_t min, int64_t *out,
+                           struct at_why *why)
+{
+    const struct at_str raw = at_doc_raw(p->at, node);
     size_t i = raw.ptr[0] == '-';
     uint64_t value = 0, limit = (uint64_t)INT64_MAX + i;
-    CHECK(i < raw.len && raw.ptr[i] >= '0' && raw.ptr[i] <= '9', "\"%s\" is not an integer", name);
+    const bool safe = raw.len - i <= SAFE_DIGITS;
+    CHECK(p->at->nodes[node].type == AT_J_NUMBER, "\"%s\" is not an integer", name);
     for (; i < raw.len; i++) {
         unsigned digit = (unsigned)(unsigned char)raw.ptr[i] - '0';
         CHECK(digit <= 9, "\"%s\" is not an integer", name);
-        CHECK(value <= (limit - digit) / 10, "\"%s\" is out of range", name);
+        CHECK(safe || value <= (limit - digit) / 10, "\"%s\" is out of range", name);
         value = value * 10 + digit;
     }
     *out = raw.ptr[0] == '-' ? (int64_t)(0 - value) : (int64_t)value;
@@ -142,127 +163,105 @@ static enum at_err integer(struct at_str raw, const char *name, int64_t min, int
     return AT_OK;
 }
 
-static enum at_err boolean(struct at_str raw, const char *name, bool *out, struct at_why *why)
+static enum at_err boolean(struct at_event_parser *p, uint32_t node, const char *name, bool *out, struct at_why *why)
 {
-    CHECK(raw.ptr[0] == 't' || raw.ptr[0] == 'f', "\"%s\" is neither true nor false", name);
-    *out = raw.ptr[0] == 't';
+    const uint8_t type = p->at->nodes[node].type;
+    CHECK(type == AT_J_TRUE || type == AT_J_FALSE, "\"%s\" is neither true nor false", name);
+    *out = type == AT_J_TRUE;
     return AT_OK;
 }
 
-/* The next element of an array whose text, from behind its bracket on, is `rest`. The text is known to be valid. */
-static bool next_element(struct at_str *rest, struct at_str *value)
+static enum at_err parse_scope(struct at_event_parser *p, struct at_event *ev, uint32_t node, struct at_why *why)
 {
-    while (rest->len && memchr(" \t\r\n,", rest->ptr[0], 5)) {
-        rest->ptr++;
-        rest->len--;
-    }
-    size_t n = at_json_skip(*rest); /* 0 at the closing bracket */
-    *value = (struct at_str){rest->ptr, n};
-    rest->ptr += n;
-    rest->len -= n;
-    return n > 0;
-}
-
-static enum at_err parse_scope(struct at_event_parser *p, struct at_event *ev, struct at_str raw, struct at_why *why)
-{
-    struct at_str value;
-    bool array = raw.ptr[0] == '[';
+    const struct at_doc_node *nodes = p->at->nodes;
+    const bool array = nodes[node].type == AT_J_ARRAY;
     CHECK(!array || ev->kind == AT_KIND_CALL, "\"scope\" is not a string");
-    CHECK(array || raw.ptr[0] == '"', "\"scope\" is neither a string nor an array of strings");
+    CHECK(array || nodes[node].type == AT_J_STRING, "\"scope\" is neither a string nor an array of strings");
     ev->has |= AT_HAS_SCOPE | (array ? AT_HAS_SCOPE_ARRAY : 0);
-    if (array) { /* the bracket; what follows are elements */
-        raw.ptr++;
-        raw.len--;
-    }
-    while (next_element(&raw, &value)) {
+    for (uint32_t i = node + array; i < nodes[node].next; i = nodes[i].next) {
         CHECK(ev->n_scopes < AT_LIST_MAX, "\"scope\" has more than %u entries", AT_LIST_MAX);
         enum at_err err = grow((void **)&p->scopes, ev->n_scopes, &p->cap_scopes, sizeof *p->scopes);
         if (!err)
-            err = decode(p, value, "scope", &p->scopes[ev->n_scopes], why);
+            err = decode(p, i, "scope", &p->scopes[ev->n_scopes], why);
         if (err)
             return err;
         ev->n_scopes++;
-        if (!array)
-            break;
     }
     ev->scopes = p->scopes;
     return AT_OK;
 }
 
 /* Forgets the names seen. */
-static enum at_err clear_names(struct at_event_parser *p)
+static enum at_err clear_names(struct names *s)
 {
-    p->n_few = 0;
-    if (at_intern_count(p->names) == 0)
+    s->n_few = 0;
+    if (at_intern_count(s->table) == 0)
         return AT_OK;
-    if (at_intern_count(p->names) <= NAMES_KEPT) {
-        at_intern_clear(p->names);
+    if (at_intern_count(s->table) <= NAMES_KEPT) {
+        at_intern_clear(s->table);
         return AT_OK;
     }
-    at_intern_free(&p->names);
-    return at_intern_new(&p->names);
+    at_intern_free(&s->table);
+    return at_intern_new(&s->table);
 }
 
 /* True in *again if `name` was seen since clear_names. */
-static enum at_err seen_again(struct at_event_parser *p, struct at_str name, bool *again)
+static enum at_err seen_again(struct names *s, struct at_str name, bool *again)
 {
-    uint32_t id = 0, before = at_intern_count(p->names);
+    uint32_t id = 0, before = at_intern_count(s->table);
     enum at_err err = AT_OK;
     *again = false;
     if (before == 0) {
-        for (size_t i = 0; i < p->n_few && !*again; i++)
-            *again = at_str_eq(p->few[i], name);
-        if (p->n_few < FEW_NAMES) {
-            p->few[p->n_few++] = name;
+        for (size_t i = 0; i < s->n_few && !*again; i++)
+            *again = at_str_eq(s->few[i], name);
+        if (s->n_few < FEW_NAMES) {
+            s->few[s->n_few++] = name;
             return AT_OK;
         }
-        for (size_t i = 0; i < p->n_few && !err; i++)
-            err = at_intern_add(p->names, p->few[i], &id);
-        before = at_intern_count(p->names);
+        for (size_t i = 0; i < s->n_few && !err; i++)
+            err = at_intern_add(s->table, s->few[i], &id);
+        before = at_intern_count(s->table);
     }
     if (!err)
-        err = at_intern_add(p->names, name, &id);
+        err = at_intern_add(s->table, name, &id);
     *again = id < before;
     return err;
 }
 
-static enum at_err parse_settings(struct at_event_parser *p, struct at_event *ev, struct at_str raw, struct at_why *why)
+static enum at_err parse_settings(struct at_event_parser *p, struct at_event *ev, uint32_t node, struct at_why *why)
 {
-    struct at_json_iter it;
-    struct at_str key, value;
-    CHECK(raw.ptr[0] == '{', "\"authSetting\" is not an object");
+    const struct at_doc_node *nodes = p->at->nodes;
+    CHECK(nodes[node].type == AT_J_OBJECT, "\"authSetting\" is not an object");
     ev->has |= AT_HAS_AUTH_SETTING;
-    enum at_err err = clear_names(p);
-    at_json_iter_begin(&it, raw);
-    while (!err && at_json_iter_next(&it, &key, &value)) {
+    enum at_err err = clear_names(&p->listed);
+    for (uint32_t i = node + 1; i < nodes[node].next && !err; i = nodes[i + 1].next) {
         bool again = false;
         CHECK(ev->n_settings < AT_LIST_MAX, "\"authSetting\" has more than %u entries", AT_LIST_MAX);
         err = grow((void **)&p->settings, ev->n_settings, &p->cap_settings, sizeof *p->settings);
         if (err)
             break;
         struct at_setting *s = &p->settings[ev->n_settings++];
-        err = decode(p, key, "authSetting", &s->scope, why);
+        err = decode(p, i, "authSetting", &s->scope, why);
         if (!err)
-            err = boolean(value, "authSetting", &s->granted, why);
+            err = boolean(p, i + 1, "authSetting", &s->granted, why);
         if (!err)
-            err = seen_again(p, s->scope, &again);
+            err = seen_again(&p->listed, s->scope, &again);
         CHECK(!again, "\"authSetting\" names a scope twice");
     }
     ev->settings = p->settings;
     return err;
 }
 
-static enum at_err parse_observes(struct at_event_parser *p, struct at_event *ev, struct at_str raw, struct at_why *why)
+static enum at_err parse_observes(struct at_event_parser *p, struct at_event *ev, uint32_t node, struct at_why *why)
 {
-    struct at_str value, text = {0};
+    const struct at_doc_node *nodes = p->at->nodes;
+    struct at_str text = {0};
     unsigned seen = 0;
-    CHECK(raw.ptr[0] == '[', "\"observes\" is not an array");
+    CHECK(nodes[node].type == AT_J_ARRAY, "\"observes\" is not an array");
     ev->has |= AT_HAS_OBSERVES;
-    raw.ptr++;
-    raw.len--;
-    while (next_element(&raw, &value)) {
+    for (uint32_t i = node + 1; i < nodes[node].next; i = nodes[i].next) {
         enum at_sight sight = AT_SEES_PROMPTS;
-        enum at_err err = decode(p, value, "observes", &text, why);
+        enum at_err err = decode(p, i, "observes", &text, why);
         if (err)
             return err;
         CHECK(at_sight_find(text, &sight), "\"observes\" has an unknown entry");
@@ -273,10 +272,10 @@ static enum at_err parse_observes(struct at_event_parser *p, struct at_event *ev
     return AT_OK;
 }
 
-static enum at_err parse_answer(struct at_event_parser *p, struct at_event *ev, struct at_str raw, struct at_why *why)
+static enum at_err parse_answer(struct at_event_parser *p, struct at_event *ev, uint32_t node, struct at_why *why)
 {
     struct at_str text = {0};
-    enum at_err err = decode(p, raw, "answer", &text, why);
+    enum at_err err = decode(p, node, "answer", &text, why);
     if (err)
         return err;
     ev->answer = at_answer_find(text);
@@ -286,55 +285,55 @@ static enum at_err parse_answer(struct at_event_parser *p, struct at_event *ev, 
 
 /* ---- Lines */
 
-static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, const struct member *m,
+static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, enum at_field_id field, uint32_t value,
                                struct at_why *why)
 {
     int64_t number = 0;
     enum at_err err = AT_OK;
-    const char *name = at_fields[m->field].name;
-    switch ((enum at_field_id)m->field) {
+    const char *name = at_fields[field].name;
+    switch (field) {
     case AT_FIELD_T:
-        return integer(m->text.value, name, INT64_MIN, &ev->t_us, why);
+        return integer(p, value, name, INT64_MIN, &ev->t_us, why);
     case AT_FIELD_APP:
-        return decode(p, m->text.value, name, &ev->app, why);
+        return decode(p, value, name, &ev->app, why);
     case AT_FIELD_USER:
-        return decode(p, m->text.value, name, &ev->user, why);
+        return decode(p, value, name, &ev->user, why);
     case AT_FIELD_STREAM:
-        return decode(p, m->text.value, name, &ev->stream, why);
+        return decode(p, value, name, &ev->stream, why);
     case AT_FIELD_PLATFORM:
         ev->has |= AT_HAS_PLATFORM;
-        return decode(p, m->text.value, name, &ev->platform, why);
+        return decode(p, value, name, &ev->platform, why);
     case AT_FIELD_PACKET:
         ev->has |= AT_HAS_PACKET;
-        err = integer(m->text.value, name, 1, &number, why);
+        err = integer(p, value, name, 1, &number, why);
         ev->packet = (uint64_t)number;
         return err;
     case AT_FIELD_CALL:
         ev->has |= AT_HAS_CALL;
-        return decode(p, m->text.value, name, &ev->call, why);
+        return decode(p, value, name, &ev->call, why);
     case AT_FIELD_API:
-        return decode(p, m->text.value, name, &ev->api, why);
+        return decode(p, value, name, &ev->api, why);
     case AT_FIELD_SCOPE:
-        return parse_scope(p, ev, m->text.value, why);
+        return parse_scope(p, ev, value, why);
     case AT_FIELD_ERR_MSG:
-        return decode(p, m->text.value, name, &ev->err_msg, why);
+        return decode(p, value, name, &ev->err_msg, why);
     case AT_FIELD_ERRNO:
         ev->has |= AT_HAS_ERRNO;
-        return integer(m->text.value, name, INT64_MIN, &ev->err_no, why);
+        return integer(p, value, name, INT64_MIN, &ev->err_no, why);
     case AT_FIELD_AUTH_SETTING:
-        return parse_settings(p, ev, m->text.value, why);
+        return parse_settings(p, ev, value, why);
     case AT_FIELD_ANSWER:
-        return parse_answer(p, ev, m->text.value, why);
+        return parse_answer(p, ev, value, why);
     case AT_FIELD_GRANTED:
-        return boolean(m->text.value, name, &ev->granted, why);
+        return boolean(p, value, name, &ev->granted, why);
     case AT_FIELD_FRESH:
         ev->has |= AT_HAS_FRESH;
-        return boolean(m->text.value, name, &ev->fresh, why);
+        return boolean(p, value, name, &ev->fresh, why);
     case AT_FIELD_OBSERVES:
-        return parse_observes(p, ev, m->text.value, why);
+        return parse_observes(p, ev, value, why);
     case AT_FIELD_LOST_BYTES:
         ev->has |= AT_HAS_LOST_BYTES;
-        err = integer(m->text.value, name, 0, &number, why);
+        err = integer(p, value, name, 0, &number, why);
         ev->lost_bytes = (uint64_t)number;
         return err;
     case AT_FIELD_KIND: /* read before the others */
@@ -344,59 +343,48 @@ static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, c
     return AT_OK;
 }
 
-/* Which field each member is; each name once. *given gets a bit for each known one. */
-static enum at_err tell_apart(struct at_event_parser *p, const struct at_json_member *list, size_t n, uint32_t *given,
-                              struct at_why *why)
+/* The field that the member at a key is, AT_FIELDS where it is unknown; its name. */
+static inline size_t field_at(struct at_event_parser *p, uint32_t key, struct at_str *name)
 {
-    enum at_err err = clear_names(p);
-    *given = 0;
-    for (p->n_members = 0; p->n_members < n && !err;) {
-        bool again = false;
-        struct member m = {.text = list[p->n_members]};
-        struct at_str name = {m.text.key.ptr + 1, m.text.key.len - 2};
-        if (decode(p, m.text.key, "", &name, NULL)) /* a name that no string holds is its own text */
-            name = m.text.key;
-        m.field = at_field_find(name);
-        if (m.field < AT_FIELDS) {
-            again = *given >> m.field & 1;
-            *given |= 1u << m.field;
-        } else {
-            err = seen_again(p, name, &again);
-        }
-        CHECK(!again, "\"%.*s\" is there twice", (int)(name.len < 64 ? name.len : 64), name.ptr);
-        if (!err)
-            err = grow((void **)&p->members, p->n_members, &p->cap_members, sizeof *p->members);
-        if (!err)
-            p->members[p->n_members++] = m;
-    }
-    return err;
+    if (decode(p, key, "", name, NULL)) /* a name that no string holds is its own text */
+        *name = at_doc_raw(p->at, key);
+    return at_field_find(*name);
 }
 
-static enum at_err find_kind(struct at_event_parser *p, struct at_event *ev, struct at_why *why)
+/* What the other members are, depends on it. Mostly it comes first. */
+static enum at_err find_kind(struct at_event_parser *p, uint32_t node, struct at_event *ev, struct at_why *why)
 {
-    struct at_str text = {0};
-    for (size_t i = 0; i < p->n_members; i++) {
-        if (p->members[i].field != AT_FIELD_KIND)
-            continue;
-        enum at_err err = decode(p, p->members[i].text.value, "kind", &text, why);
-        if (err)
-            return err;
-        ev->kind = at_kind_find(text);
-        CHECK(ev->kind, "\"kind\" is unknown: \"%.*s\"", (int)(text.len < 64 ? text.len : 64), text.ptr);
-        return AT_OK;
-    }
-    CHECK(false, "\"kind\" is missing");
+    const struct at_doc_node *nodes = p->at->nodes;
+    struct at_str name, text = {0};
+    uint32_t i = node + 1;
+    while (i < nodes[node].next && field_at(p, i, &name) != AT_FIELD_KIND)
+        i = nodes[i + 1].next;
+    CHECK(i < nodes[node].next, "\"kind\" is missing");
+    enum at_err err = decode(p, i + 1, "kind", &text, why);
+    if (err)
+        return err;
+    ev->kind = at_kind_find(text);
+    CHECK(ev->kind, "\"kind\" is unknown: \"%.*s\"", (int)(text.len < 64 ? text.len : 64), text.ptr);
+    return AT_OK;
 }
 
 /* Adds a member to the text of unknown fields, which is closed at the end. */
-static enum at_err keep_unknown(struct at_event_parser *p, const struct member *m)
+static enum at_err keep_unknown(struct at_event_parser *p, uint32_t node)
 {
-    enum at_err err = at_buf_add(&p->extra, p->extra.len ? "," : "{", 1);
-    if (!err)
-        err = at_buf_str(&p->extra, m->text.key);
-    if (!err)
-        err = at_buf_add(&p->extra, ":", 1);
-    return err ? err : at_json_compact(&p->extra, m->text.value);
+    const struct at_str key = at_doc_raw(p->at, node), value = at_doc_raw(p->at, node + 1);
+    enum at_err err = at_buf_reserve(&p->extra, key.len + value.len + 3);
+    if (err)
+        return err;
+    char *to = p->extra.ptr + p->extra.len;
+    *to++ = p->extra.len ? ',' : '{';
+    to = mempcpy(to, key.ptr, key.len);
+    *to++ = ':';
+    p->extra.len += key.len + 2;
+    if (p->at->spaced)
+        return at_json_compact(&p->extra, value);
+    memcpy(to, value.ptr, value.len);
+    p->extra.len += value.len;
+    return AT_OK;
 }
 
 #define F(name) (1u << AT_FIELD_##name)
@@ -428,26 +416,42 @@ static enum at_err take_defaults(const struct at_event *defaults, uint32_t given
     return AT_OK;
 }
 
-enum at_err at_event_from_members(struct at_event_parser *p, const struct at_json_member *list, size_t n,
-                                  const struct at_event *defaults, struct at_event *ev, struct at_why *why)
+/* All members of the object, each name once. p->given gets a bit for each known one. */
+static enum at_err parse_members(struct at_event_parser *p, uint32_t node, struct at_event *ev, struct at_why *why)
 {
-    size_t bytes = 0;
+    const struct at_doc_node *nodes = p->at->nodes;
+    const uint32_t end = nodes[node].next, of_kind = p->fields[ev->kind];
     uint32_t given = 0;
+    enum at_err err = clear_names(&p->unknown);
+    for (uint32_t i = node + 1; i < end && !err; i = nodes[i + 1].next) {
+        struct at_str name = {0};
+        const size_t field = field_at(p, i, &name);
+        bool again = field < AT_FIELDS && given >> field & 1;
+        given |= 1u << field;
+        if (of_kind >> field & 1 && !again)
+            err = parse_field(p, ev, (enum at_field_id)field, i + 1, why);
+        else if (!again && field == AT_FIELDS)
+            err = seen_again(&p->unknown, name, &again);
+        CHECK(!again, "\"%.*s\" is there twice", (int)(name.len < 64 ? name.len : 64), name.ptr);
+        if (!err && !(of_kind >> field & 1))
+            err = keep_unknown(p, i);
+    }
+    p->given = given;
+    return err;
+}
+
+enum at_err at_event_from_doc(struct at_event_parser *p, const struct at_doc *doc, uint32_t node,
+                              const struct at_event *defaults, struct at_event *ev, struct at_why *why)
+{
     *ev = (struct at_event){0};
     p->text.len = p->extra.len = 0;
-    for (size_t i = 0; i < n; i++)
-        bytes += list[i].key.len + list[i].value.len;
+    p->at = doc;
     /* Decoded strings are no longer than the texts, names and values together; they must not move. */
-    enum at_err err = at_buf_reserve(&p->text, 2 * bytes);
+    enum at_err err = at_buf_reserve(&p->text, 2 * (size_t)(doc->nodes[node].end - doc->nodes[node].start));
     if (!err)
-        err = tell_apart(p, list, n, &given, why);
+        err = find_kind(p, node, ev, why);
     if (!err)
-        err = find_kind(p, ev, why);
-    for (size_t i = 0; i < p->n_members && !err; i++) {
-        const struct member *m = &p->members[i];
-        bool known = m->field < AT_FIELDS && at_fields[m->field].kinds >> ev->kind & 1;
-        err = known ? parse_field(p, ev, m, why) : keep_unknown(p, m);
-    }
+        err = parse_members(p, node, ev, why);
     if (!err && p->extra.len)
         err = at_buf_add(&p->extra, "}", 1);
     if (err)
@@ -456,37 +460,38 @@ enum at_err at_event_from_members(struct at_event_parser *p, const struct at_jso
         ev->extra = at_buf_view(&p->extra);
     CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
     CHECK(at_event_lists_fit(ev), "a list is longer than %u bytes", AT_LIST_MAX_BYTES);
+    uint32_t known = p->given;
     if (defaults) {
-        err = take_defaults(defaults, given, ev, why);
+        err = take_defaults(defaults, known, ev, why);
         if (err)
             return err;
-        given |= FROM_ELSEWHERE;
+        known |= FROM_ELSEWHERE;
     }
-    for (size_t i = 0; i < AT_FIELDS; i++)
-        CHECK(given >> i & 1 || !(at_fields[i].required >> ev->kind & 1), "\"%s\" is missing", at_fields[i].name);
+    const uint32_t missing = p->required[ev->kind] & ~known;
+    CHECK(!missing, "\"%s\" is missing", at_fields[__builtin_ctz(missing)].name);
     return AT_OK;
+}
+
+bool at_event_had_time(const struct at_event_parser *p)
+{
+    return p->given & F(T);
 }
 
 enum at_err at_event_parse(struct at_event_parser *p, struct at_str line, struct at_event *ev, struct at_why *why)
 {
-    struct at_json_iter it;
-    struct at_json_member m;
-    size_t n = 0;
     p->line.len = 0;
     if (line.len > AT_LINE_MAX_BYTES)
         return at_fail(why, AT_BAD, "the line is longer than %u bytes", AT_LINE_MAX_BYTES);
     enum at_err err = at_buf_str(&p->line, line);
+    if (p->doc.cap > NODES_KEPT)
+        at_doc_free(&p->doc);
+    if (!err)
+        err = at_doc_index(&p->doc, at_buf_view(&p->line));
+    CHECK(err != AT_BAD, "not JSON");
     if (err)
         return at_fail(why, err, "%s", at_err_text(err));
-    CHECK(at_json_valid(line), "not JSON");
-    CHECK(line.ptr[strspn(line.ptr, " \t\r\n")] == '{', "not a JSON object");
-    at_json_iter_begin(&it, at_buf_view(&p->line));
-    while (!err && at_json_iter_next(&it, &m.key, &m.value)) {
-        err = grow((void **)&p->list, n, &p->cap_list, sizeof *p->list);
-        if (!err)
-            p->list[n++] = m;
-    }
-    return err ? at_fail(why, err, "%s", at_err_text(err)) : at_event_from_members(p, p->list, n, NULL, ev, why);
+    CHECK(p->doc.nodes[0].type == AT_J_OBJECT, "not a JSON object");
+    return at_event_from_doc(p, &p->doc, 0, NULL, ev, why);
 }
 
 /* ---- Writing */

@@ -93,6 +93,7 @@ struct at_decoder {
     struct at_tcp *tcp;
     struct at_inflate_pool pool;
     struct at_ws_shared ws;
+    struct at_doc doc; /* of the message at hand, where the sink wants it */
     uint64_t streams;
     int64_t t_us; /* of the packet at hand */
     uint64_t packet;

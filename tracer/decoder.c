@@ -34,23 +34,40 @@ enum at_err at_decoder_show(struct at_conn *c)
     return AT_OK;
 }
 
+#define NODES_KEPT (1u << 16) /* memory of an index beyond this is given back */
+
+/* AT_BAD: the body is no JSON. It is looked at once, with the index made on the way where that is wanted. */
+static enum at_err look_at_body(struct at_decoder *d, struct at_message *m)
+{
+    bool spaced = true;
+    enum at_err err = AT_OK;
+    if (!d->sink.indexed)
+        err = at_json_check(m->body, &spaced) ? AT_OK : AT_BAD;
+    else if (!(err = at_doc_index(&d->doc, m->body)))
+        m->doc = &d->doc;
+    m->compact = m->doc ? !d->doc.spaced : !spaced;
+    return err == AT_LIMIT ? AT_OK : err;
+}
+
 enum at_err at_decoder_emit(struct at_conn *c, int end, struct at_message *m)
 {
     struct at_decoder *d = c->decoder;
-    bool spaced;
-    if (!at_json_check(m->body, &spaced)) {
+    enum at_err err = look_at_body(d, m);
+    if (err == AT_BAD)
         d->ledger.messages_not_json++;
-        return AT_OK;
-    }
-    enum at_err err = at_decoder_show(c);
+    if (err)
+        return err == AT_BAD ? AT_OK : err;
+    err = at_decoder_show(c);
     if (err)
         return err;
     d->ledger.messages++;
-    m->compact = !spaced;
     m->stream = &c->stream;
     m->t_us = c->flow->half[end].t_us;
     m->packet = c->flow->half[end].packet;
-    return d->sink.message(d->sink.ctx, m);
+    err = d->sink.message(d->sink.ctx, m);
+    if (d->doc.cap > NODES_KEPT)
+        at_doc_free(&d->doc);
+    return err;
 }
 
 /* ---- What comes from TCP */
@@ -156,6 +173,7 @@ void at_decoder_free(struct at_decoder **decoder)
     at_inflate_pool_clear(&d->pool);
     at_buf_free(&d->ws.scratch);
     at_buf_free(&d->ws.whole);
+    at_doc_free(&d->doc);
     free((void *)(uintptr_t)d->options.ports);
     free(d);
     *decoder = NULL;

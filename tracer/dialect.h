@@ -1,9 +1,9 @@
 /*
  * dialect.h: the mapping language of authtape-dialect(5). Private to this folder.
  *
- * A dialect is compiled once (dialect_compile.c) and read-only afterwards. A message is indexed once (dialect_doc.c)
- * and every dialect evaluates its rules on the index (dialect_eval.c, dialect_rule.c). Requests that wait for their
- * answers are kept per connection and dialect (dialect_pair.c).
+ * A dialect is compiled once (dialect_compile.c) and read-only afterwards. A message is indexed once, when its JSON is
+ * checked, and every dialect evaluates its rules on the index (dialect_eval.c, dialect_rule.c). Requests that wait for
+ * their answers are kept per connection and dialect (dialect_pair.c).
  */
 #ifndef AUTHTAPE_DIALECT_H
 #define AUTHTAPE_DIALECT_H
@@ -27,36 +27,8 @@ struct at_arena_mark at_arena_mark(const struct at_arena *a);
 void at_arena_release(struct at_arena *a, struct at_arena_mark mark);
 void at_arena_free(struct at_arena *a);
 
-/* ---- An index of a JSON text: one node per value and per key, in the order of the text. */
+/* ---- Texts and pointers in the index of a message (struct at_doc) */
 
-enum at_json_type {
-    AT_J_NONE = 0, /* absent */
-    AT_J_OBJECT = '{',
-    AT_J_ARRAY = '[',
-    AT_J_STRING = '"',
-    AT_J_NUMBER = '0',
-    AT_J_TRUE = 't',
-    AT_J_FALSE = 'f',
-    AT_J_NULL = 'n',
-    AT_J_KEY = 'k', /* a string before a ':' */
-};
-
-struct at_doc_node {
-    uint32_t start, end; /* bytes of the text; a string's with its quotes */
-    uint32_t next;       /* the node after this value and all that it holds */
-    uint8_t type;        /* enum at_json_type; a key's node comes before its value's */
-};
-
-struct at_doc {
-    struct at_str text;
-    struct at_doc_node *nodes;
-    uint32_t n, cap;
-    bool escapes; /* there are backslashes in the text */
-};
-/* Indexes `valid`, which must be one valid JSON value (at_json_valid). The text must outlive the index. */
-AT_MUST_USE enum at_err at_doc_index(struct at_doc *d, struct at_str valid);
-void at_doc_free(struct at_doc *d);
-struct at_str at_doc_raw(const struct at_doc *d, uint32_t node);
 /* The text of a scalar: a string without its quotes and escapes (in the arena where it has any), else as written. */
 AT_MUST_USE enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *arena, struct at_str *out);
 
@@ -223,9 +195,9 @@ struct at_rule {
     size_t n_steps;
     struct at_rule *rules; /* group */
     size_t n_rules;
-    uint64_t gate; /* of the rules at the top: see dialect_gate.c */
-    uint32_t key;  /* a place where one of the texts has to be; 0: not known */
+    uint32_t key; /* a place where one of the texts has to be; 0: not known */
     uint64_t key_texts;
+    bool key_is_all;             /* and nothing else is asked for by `when` */
     int makes;                   /* enum at_kind or AT_RULE_… */
     const struct at_value *kind; /* AT_RULE_BY_VALUE */
     const struct at_value *fields[AT_FIELDS];
@@ -259,7 +231,12 @@ struct at_dialect {
     size_t n_steps;
     struct at_rule *rules;
     size_t n_rules;
-    uint64_t reply_gate;      /* see dialect_gate.c */
+    /* See dialect_gate.c. Of the rules, by enum at_dir and enum at_proto. */
+    struct at_rule_gate {
+        uint64_t mask;
+        bool open; /* whatever the message has */
+    } gates[2][2];
+    uint64_t reply_gate;
     struct at_str reply_name; /* a message answers by this member alone; absent: by more than that */
 };
 
@@ -345,9 +322,10 @@ struct at_str at_target_path(struct at_str target);
 AT_MUST_USE enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32_t given,
                                       const struct at_scene *s, struct at_event *ev);
 
-/* Where the sender's clock was ahead when it sent the message, its event is set back by as much: the time between its
- * events is right, when they were is not. */
-AT_MUST_USE enum at_err at_set_back(const struct at_value *clock, const struct at_scene *s, struct at_event *ev);
+/* By how much the sender's clock was ahead when it sent the message, in microseconds; 0: it was not, or did not say. */
+AT_MUST_USE enum at_err at_clock_lead(const struct at_value *clock, const struct at_scene *s, uint64_t *lead_us);
+/* An event of that sender is set back by as much: the time between its events is right, when they were is not. */
+void at_set_back(struct at_event *ev, uint64_t lead_us);
 
 /* ---- Holding events back until their order is certain: hold.c */
 
@@ -390,6 +368,7 @@ struct at_pending {
     uint32_t uses; /* how often this id was used on the connection */
     enum at_dir dir;
     bool answered;
+    bool fit;                                                       /* its event was one, so that its names are texts */
     struct at_str id, call, api, part, app, user, platform, stream; /* behind the struct */
 };
 struct at_pairs {
@@ -404,6 +383,8 @@ struct at_pending *at_pairs_find(const struct at_pairs *p, struct at_str id, uin
                                  enum at_dir request_dir);
 /* The newest request of an HTTP exchange. */
 struct at_pending *at_pairs_of_exchange(const struct at_pairs *p, uint64_t exchange, enum at_dir request_dir);
+/* The request that has the id, exchange and direction of `like`. It sets like->hash, which at_pairs_add needs. */
+struct at_pending *at_pairs_before(const struct at_pairs *p, struct at_pending *like);
 /* Copies the strings of `like`. */
 AT_MUST_USE enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, struct at_pending **added);
 void at_pairs_answered(struct at_pairs *p, struct at_pending *e); /* remembered, so that a second answer is seen */
@@ -497,6 +478,12 @@ struct at_run {
     const struct at_scene *scene; /* of the event at hand; likewise */
     /* The request that the message answers, where the gate found it already. */
     struct at_pending *answered;
+    struct at_lead *lead; /* likewise set by at_run_message */
+};
+/* What a message says of its sender's clock, by the value that was looked at last; NULL: none was. */
+struct at_lead {
+    const struct at_value *clock;
+    uint64_t us;
 };
 /* Mocks, dialect_mock.c: the answers of an API are made up, as a part of the app (may be empty) calls it. */
 /* *changed: it was not so before. */
@@ -532,11 +519,11 @@ struct at_needles { /* what rules want among the members of a message, over all 
     } names[AT_NEEDLES];
     unsigned n, n_names;
 };
-struct at_gate { /* which of them a message has; only `body` is set at first */
-    struct at_str body;
-    const char *at; /* as far as was looked */
+struct at_gate { /* which of them a message has; only `doc` is set at first */
+    const struct at_doc *doc;
+    uint32_t at; /* the member that was not looked at yet; 0: none was */
     uint64_t there;
-    bool begun, done, any; /* any: the message may have everything */
+    bool any; /* the message may have everything */
 };
 void at_gate_set_up(struct at_needles *needles, struct at_dialect *d);
 /* False: nothing of the dialect can apply to the message, by any rule or as an answer. */

@@ -6,11 +6,13 @@
 
 struct at_apis {
     struct at_intern *names;
+    size_t longest; /* bytes of one */
 };
 
 static enum at_err add(struct at_apis *a, struct at_str name)
 {
     uint32_t id;
+    a->longest = name.len > a->longest ? name.len : a->longest;
     return at_intern_add(a->names, name, &id);
 }
 
@@ -54,7 +56,7 @@ void at_apis_free(struct at_apis **a)
 bool at_apis_has(const struct at_apis *a, struct at_str name)
 {
     uint32_t id;
-    return name.ptr && at_intern_find(a->names, name, &id);
+    return name.ptr && name.len <= a->longest && at_intern_find(a->names, name, &id);
 }
 
 static void note(const struct at_apis *a, struct at_str name, struct at_named *out)
@@ -67,11 +69,13 @@ static void note(const struct at_apis *a, struct at_str name, struct at_named *o
         out->several = true;
 }
 
-/* Where the name begins after "wx" at `at`: behind ".", "?.", "[\"" or "['"; 0: this is no access to a member. */
+/* Where the name begins after a "wx" at `at`: behind ".", "?.", "[\"" or "['"; 0: this is no access to a member. */
 static size_t member_of(struct at_str text, size_t at)
 {
     static const char *const ways[] = {"wx.", "wx?.", "wx[\"", "wx['"};
     const struct at_str rest = {text.ptr + at, text.len - at};
+    if (rest.len < 3 || rest.ptr[1] != 'x')
+        return 0;
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
         if (at_str_starts(rest, at_str(ways[i])))
             return at + strlen(ways[i]);
@@ -82,12 +86,11 @@ static void look_in_text(const struct at_apis *a, struct at_str text, struct at_
 {
     note(a, text, out);
     for (size_t from = 0; from < text.len;) {
-        size_t at = at_str_find((struct at_str){text.ptr + from, text.len - from}, AT_STR("wx"));
-        if (at == SIZE_MAX)
+        const char *w = memchr(text.ptr + from, 'w', text.len - from);
+        if (!w)
             return;
-        at += from;
-        size_t begin = member_of(text, at), end = begin;
-        from = at + 2;
+        size_t at = (size_t)(w - text.ptr), begin = member_of(text, at), end = begin;
+        from = at + 1;
         if (!begin || (at > 0 && at_is_word(text.ptr[at - 1])))
             continue;
         while (end < text.len && at_is_word(text.ptr[end]))

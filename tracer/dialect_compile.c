@@ -443,12 +443,15 @@ static enum at_err check_rule(struct at_compiler *c, const struct at_rule *r)
 static void find_key(struct at_rule *r)
 {
     const struct at_when *w = &r->when;
+    r->key_is_all = w->n > 0;
     for (size_t g = 0; g < w->n; g++) {
         const struct at_test *t = w->groups[g].tests;
         if (w->groups[g].n == 0 || !t->texts || t->negate || (g && t->ptr.place != r->key)) {
             r->key = 0;
+            r->key_is_all = false;
             return;
         }
+        r->key_is_all = r->key_is_all && w->groups[g].n == 1;
         r->key = t->ptr.place;
         r->key_texts |= t->texts;
     }

@@ -1,4 +1,7 @@
 /* dialect_doc.c: an arena, an index of a JSON text, and JSON Pointers (RFC 6901) into it. */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,101 +71,6 @@ void at_arena_free(struct at_arena *a)
     *a = (struct at_arena){0};
 }
 
-/* ---- Index */
-
-/* The text is known to be valid: the scanners below look only for where tokens end. */
-
-static bool ends_scalar(char c)
-{
-    return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static enum at_err more_nodes(struct at_doc *d)
-{
-    uint32_t cap = d->cap ? d->cap * 2 : 64;
-    struct at_doc_node *nodes = realloc(d->nodes, cap * sizeof *nodes);
-    if (!nodes)
-        return AT_NOMEM;
-    d->nodes = nodes;
-    d->cap = cap;
-    return AT_OK;
-}
-
-static uint8_t scalar_type(char c)
-{
-    switch (c) {
-    case 't':
-    case 'f':
-    case 'n':
-    case '"':
-        return (uint8_t)c;
-    default:
-        return AT_J_NUMBER;
-    }
-}
-
-enum at_err at_doc_index(struct at_doc *d, struct at_str valid)
-{
-    const char *base = valid.ptr, *p = base, *end = base + valid.len;
-    uint32_t open[AT_JSON_DEPTH];
-    size_t depth = 0;
-    d->text = valid;
-    d->n = 0;
-    d->escapes = memchr(base, '\\', valid.len) != NULL;
-    if (valid.len >= UINT32_MAX / 2)
-        return AT_LIMIT;
-    while (p < end) {
-        const char *from = p;
-        char c = *p++;
-        if (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r')
-            continue;
-        if (c == ':') {
-            d->nodes[d->n - 1].type = AT_J_KEY;
-            continue;
-        }
-        if (c == '}' || c == ']') {
-            if (depth == 0)
-                return AT_BAD;
-            struct at_doc_node *o = &d->nodes[open[--depth]];
-            o->end = (uint32_t)(p - base);
-            o->next = d->n;
-            continue;
-        }
-        if (d->n == d->cap && more_nodes(d))
-            return AT_NOMEM;
-        struct at_doc_node *node = &d->nodes[d->n++];
-        node->start = (uint32_t)(from - base);
-        if (c == '{' || c == '[') {
-            if (depth == AT_JSON_DEPTH)
-                return AT_BAD;
-            open[depth++] = d->n - 1;
-            node->type = (uint8_t)c;
-            continue;
-        }
-        if (c == '"')
-            p = at_json_string_end(from, end);
-        else
-            while (p < end && !ends_scalar(*p))
-                p++;
-        node->end = (uint32_t)(p - base);
-        node->next = d->n;
-        node->type = scalar_type(c);
-    }
-    return depth == 0 && d->n > 0 ? AT_OK : AT_BAD;
-}
-
-void at_doc_free(struct at_doc *d)
-{
-    free(d->nodes);
-    *d = (struct at_doc){0};
-}
-
-struct at_str at_doc_raw(const struct at_doc *d, uint32_t node)
-{
-    const struct at_doc_node *n = &d->nodes[node];
-    return (struct at_str){d->text.ptr + n->start, n->end - n->start};
-}
-
 /* ---- Strings */
 
 static uint32_t hex4(const char *p)
@@ -211,20 +119,42 @@ static const char *take_unicode(const char *p, const char *end, uint32_t *out)
     return p;
 }
 
+/* The bytes up to the next backslash, copied; `to` has room for 16 more than those up to `end`. */
+static inline const char *copy_run(const char *p, const char *end, char **to)
+{
+#ifdef __SSE2__
+    const __m128i escapes = _mm_set1_epi8('\\');
+    while (end - p >= 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        const unsigned hit = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(v, escapes));
+        const unsigned n = hit ? (unsigned)__builtin_ctz(hit) : 16;
+        _mm_storeu_si128((__m128i *)(void *)*to, v);
+        p += n;
+        *to += n;
+        if (hit)
+            return p;
+    }
+#endif
+    while (p < end && *p != '\\')
+        *(*to)++ = *p++;
+    return p;
+}
+
+#define UNESCAPE_SLACK 16 /* bytes of the room beyond the length of what is taken apart */
+
 static struct at_str unescape(struct at_str s, char *room)
 {
-    static const char from[] = "\"\\/bfnrt", to_chars[] = "\"\\/\b\f\n\r\t";
+    static const char meant[128] = {
+        ['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = '\b', ['f'] = '\f', ['n'] = '\n', ['r'] = '\r', ['t'] = '\t'};
     const char *p = s.ptr, *end = p + s.len;
     char *to = room;
-    while (p < end) {
-        if (*p != '\\') {
-            *to++ = *p++;
-        } else if (p[1] == 'u') {
+    while ((p = copy_run(p, end, &to)) < end) {
+        if (p[1] == 'u') {
             uint32_t c;
             p = take_unicode(p, end, &c);
             to = put_utf8(to, c);
         } else {
-            *to++ = to_chars[strchr(from, p[1]) - from];
+            *to++ = meant[p[1] & 0x7f];
             p += 2;
         }
     }
@@ -237,9 +167,9 @@ enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *
     if (d->nodes[node].type != AT_J_STRING && d->nodes[node].type != AT_J_KEY)
         return AT_OK;
     *out = (struct at_str){out->ptr + 1, out->len - 2};
-    if (!d->escapes || !memchr(out->ptr, '\\', out->len))
+    if (!d->nodes[node].escaped)
         return AT_OK;
-    char *room = at_arena_get(arena, out->len);
+    char *room = at_arena_get(arena, out->len + UNESCAPE_SLACK);
     if (!room)
         return AT_NOMEM;
     *out = unescape(*out, room);
@@ -291,15 +221,16 @@ enum at_err at_pointer_compile(struct at_arena *arena, struct at_str text, struc
 }
 
 /* Keys with escapes are rare: they are taken apart into a small room, longer ones match nothing. */
-static bool key_is(const struct at_doc *d, const struct at_doc_node *key, struct at_str name)
+static __attribute__((noinline)) bool escaped_key_is(struct at_str raw, struct at_str name)
 {
-    struct at_str raw = {d->text.ptr + key->start + 1, key->end - key->start - 2};
-    char room[512];
-    if (raw.len == name.len && !memcmp(raw.ptr, name.ptr, name.len))
-        return true;
-    if (!d->escapes || raw.len <= name.len || raw.len > sizeof room || !memchr(raw.ptr, '\\', raw.len))
-        return false;
-    return at_str_eq(unescape(raw, room), name);
+    char room[512 + UNESCAPE_SLACK];
+    return raw.len > name.len && raw.len <= 512 && at_str_eq(unescape(raw, room), name);
+}
+
+static inline bool key_is(const struct at_doc *d, const struct at_doc_node *key, struct at_str name)
+{
+    const struct at_str raw = {d->text.ptr + key->start + 1, key->end - key->start - 2};
+    return key->escaped ? escaped_key_is(raw, name) : at_str_eq(raw, name);
 }
 
 static bool index_of(struct at_str token, uint32_t *out)
@@ -347,25 +278,21 @@ enum at_err at_docs_take(struct at_docs *docs, struct at_str text, const struct 
     *out = NULL;
     if (docs->used == AT_DOCS || !text.ptr)
         return AT_OK;
-    struct at_str tail = {text.ptr, 0};
-    for (int tries = 0; tries < JSON_TRIES; tries++) { /* "[tag] {…}" begins like JSON, too */
-        const char *from = tail.ptr + (tries > 0), *end = text.ptr + text.len;
+    struct at_doc *d = &docs->list[docs->used];
+    const char *from = text.ptr, *end = from + text.len;
+    for (int tries = 0; tries < JSON_TRIES; tries++, from++) { /* "[tag] {…}" begins like JSON, too */
         while (from < end && *from != '{' && *from != '[')
             from++;
-        tail = (struct at_str){from, (size_t)(end - from)};
         if (from == end)
             return AT_OK;
-        if (at_json_valid(tail))
-            break;
-        if (tries + 1 == JSON_TRIES)
-            return AT_OK;
+        enum at_err err = at_doc_index(d, (struct at_str){from, (size_t)(end - from)});
+        if (!err) {
+            docs->used++;
+            *out = d;
+        }
+        if (err != AT_BAD)
+            return err == AT_NOMEM ? err : AT_OK;
     }
-    struct at_doc *d = &docs->list[docs->used];
-    enum at_err err = at_doc_index(d, tail);
-    if (err)
-        return err == AT_NOMEM ? err : AT_OK;
-    docs->used++;
-    *out = d;
     return AT_OK;
 }
 

@@ -8,25 +8,98 @@
 
 #define LIST_MAX 4096u
 
+#define EXACT_DIGITS 15 /* so many are below 2^53: a double holds them */
+#define EXACT_POWER 22  /* of ten: a double holds it */
+
+/*
+ * The number as strtod reads it, where that takes one operation: of two numbers that a double holds, product and
+ * quotient are rounded once. False: it takes more.
+ */
+static bool to_double(struct at_str text, double *out)
+{
+    static const double powers[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                                   1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const bool minus = text.ptr[0] == '-';
+    int digits = 0, power = 0, exponent = 0, sign = 1;
+    uint64_t n = 0;
+    size_t i = minus;
+    bool fraction = false;
+    if (text.ptr[0] == '.')
+        return false;
+    for (; i < text.len && ((text.ptr[i] >= '0' && text.ptr[i] <= '9') || (text.ptr[i] == '.' && !fraction)); i++) {
+        if (text.ptr[i] == '.') {
+            fraction = true;
+            continue;
+        }
+        n = n * 10 + (uint64_t)(text.ptr[i] - '0');
+        power -= fraction;
+        if (++digits > EXACT_DIGITS + 1)
+            return false;
+    }
+    if (i < text.len && (text.ptr[i] == 'e' || text.ptr[i] == 'E')) {
+        if (++i < text.len && (text.ptr[i] == '+' || text.ptr[i] == '-'))
+            sign = text.ptr[i++] == '-' ? -1 : 1;
+        const size_t from = i;
+        for (; i < text.len && i < from + 3 && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++)
+            exponent = exponent * 10 + (text.ptr[i] - '0');
+        digits = i == from ? 0 : digits;
+    }
+    power += sign * exponent;
+    if (i < text.len || digits == 0 || n > UINT64_C(1) << 53 || power < -EXACT_POWER || power > EXACT_POWER)
+        return false;
+    *out = power < 0 ? (double)n / powers[-power] : (double)n * powers[power];
+    *out = minus ? -*out : *out;
+    return true;
+}
+
+/* An integer in digits. */
+static bool to_whole(struct at_str text, int64_t *out)
+{
+    const size_t minus = text.ptr[0] == '-';
+    uint64_t n = 0;
+    if (text.len == minus || text.len - minus > 18)
+        return false;
+    for (size_t i = minus; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        n = n * 10 + (uint64_t)(text.ptr[i] - '0');
+    }
+    *out = minus ? -(int64_t)n : (int64_t)n;
+    return true;
+}
+
+/* As the C library reads them. */
+static bool to_number(struct at_str s, int64_t *whole, bool *is_whole, double *value)
+{
+    char text[64], *end;
+    memcpy(text, s.ptr, s.len);
+    text[s.len] = 0;
+    errno = 0;
+    *whole = strtoll(text, &end, 10);
+    *is_whole = !*end && !errno;
+    if (!strchr("-0123456789", text[0]) || strpbrk(text, "xXnN"))
+        return *is_whole;
+    *value = strtod(text, &end);
+    return !*end;
+}
+
 /* An integer of any written form (103, 1.03e2, "103") times `unit`. False: no number, no integer, or out of range. */
 static bool to_integer(const struct at_found *f, uint32_t unit, bool rounds, int64_t *out)
 {
-    char text[64], *end;
-    if ((f->type != AT_J_NUMBER && f->type != AT_J_STRING) || f->text.len == 0 || f->text.len >= sizeof text)
+    int64_t whole = 0;
+    double value = HUGE_VAL;
+    if ((f->type != AT_J_NUMBER && f->type != AT_J_STRING) || f->text.len == 0 || f->text.len >= 64)
         return false;
-    memcpy(text, f->text.ptr, f->text.len);
-    text[f->text.len] = 0;
-    errno = 0;
-    long long whole = strtoll(text, &end, 10);
-    if (!*end && !errno && whole <= INT64_MAX / (int64_t)unit && whole >= INT64_MIN / (int64_t)unit) {
+    bool is_whole = to_whole(f->text, &whole);
+    if (!is_whole && !to_double(f->text, &value) && !to_number(f->text, &whole, &is_whole, &value))
+        return false;
+    if (is_whole && whole <= INT64_MAX / (int64_t)unit && whole >= INT64_MIN / (int64_t)unit) {
         *out = whole * (int64_t)unit;
         return true;
     }
-    if (!strchr("-0123456789", text[0]) || strpbrk(text, "xXnN"))
-        return false;
-    double value = strtod(text, &end) * unit;
-    if (*end || !(value > -9.2e18 && value < 9.2e18) || (!rounds && value < floor(value)) ||
-        (!rounds && value > floor(value)))
+    value *= unit;
+    if (!(value > -9.2e18 && value < 9.2e18) || (!rounds && value < floor(value)) || (!rounds && value > floor(value)))
         return false;
     *out = (int64_t)llround(value);
     return true;
@@ -98,8 +171,8 @@ static void add_setting(struct at_setting *list, size_t *n, struct at_str scope,
 }
 
 /* One entry, from a member of an object or from a record of an array. What is neither true nor false is passed over. */
-static enum at_err one_setting(const struct at_value *v, const struct at_scene *s, const struct at_doc *d,
-                               uint32_t node, struct at_setting *list, size_t *n)
+static enum at_err one_setting(const struct at_value *v, const struct at_value *table, const struct at_scene *s,
+                               const struct at_doc *d, uint32_t node, struct at_setting *list, size_t *n)
 {
     struct at_found scope = {0}, granted = {0};
     struct at_scene inner = *s;
@@ -112,12 +185,11 @@ static enum at_err one_setting(const struct at_value *v, const struct at_scene *
         if (!err)
             err = at_value_get(v->value, &inner, &granted);
     } else {
-        struct at_value table = {.has_map = v->has_map, .map = v->map, .n_map = v->n_map};
         inner.node = node + 1;
         scope.type = AT_J_STRING;
         err = at_doc_text(d, node, s->arena, &scope.text);
         if (!err)
-            err = at_value_get(&table, &inner, &granted);
+            err = at_value_get(table, &inner, &granted);
     }
     if (!err && scope.text.ptr && to_bool(&granted, &on))
         add_setting(list, n, scope.text, on);
@@ -130,6 +202,7 @@ static enum at_err fill_settings(const struct at_value *v, const struct at_found
     if (f->type != (v->key ? AT_J_ARRAY : AT_J_OBJECT))
         return AT_OK;
     const struct at_doc_node *nodes = f->doc->nodes;
+    const struct at_value table = {.has_map = v->has_map, .map = v->map, .n_map = v->n_map, .plain = !v->has_map};
     size_t room = 0, n = 0;
     for (uint32_t i = f->node + 1; i < nodes[f->node].next; i = nodes[v->key ? i : i + 1].next)
         room++;
@@ -139,7 +212,7 @@ static enum at_err fill_settings(const struct at_value *v, const struct at_found
     if (!list)
         return AT_NOMEM;
     for (uint32_t i = f->node + 1; i < nodes[f->node].next; i = nodes[v->key ? i : i + 1].next) {
-        enum at_err err = one_setting(v, s, f->doc, i, list, &n);
+        enum at_err err = one_setting(v, &table, s, f->doc, i, list, &n);
         if (err)
             return err;
     }
@@ -356,15 +429,20 @@ enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32
     return AT_OK;
 }
 
-enum at_err at_set_back(const struct at_value *clock, const struct at_scene *s, struct at_event *ev)
+enum at_err at_clock_lead(const struct at_value *clock, const struct at_scene *s, uint64_t *lead_us)
 {
     const struct at_value *fields[AT_FIELDS] = {[AT_FIELD_T] = clock};
     struct at_event sent = {.t_us = INT64_MIN};
     enum at_err err = at_fill_event(fields, 1u << AT_FIELD_T, s, &sent);
+    *lead_us = 0;
     if (err || sent.t_us <= s->m->t_us)
         return err == AT_BAD ? AT_OK : err; /* it shows no time, or the message was under way for some */
-    uint64_t lead_us = (uint64_t)sent.t_us - (uint64_t)s->m->t_us;
+    *lead_us = (uint64_t)sent.t_us - (uint64_t)s->m->t_us;
+    return AT_OK;
+}
+
+void at_set_back(struct at_event *ev, uint64_t lead_us)
+{
     bool below = lead_us > (uint64_t)ev->t_us - (uint64_t)INT64_MIN;
     ev->t_us = below ? INT64_MIN : (int64_t)((uint64_t)ev->t_us - lead_us);
-    return AT_OK;
 }

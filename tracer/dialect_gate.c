@@ -3,7 +3,7 @@
  *
  * A rule that wants something at a JSON Pointer wants a member of that name in the message, often with one of a few
  * texts. And an answer has an id that was asked with. So the members of a message are walked until one of them is
- * wanted; where none is, the message need not be indexed.
+ * wanted; where none is, no rule need be tried.
  */
 #include <string.h>
 
@@ -105,14 +105,29 @@ static uint64_t of_rule(struct at_needles *needles, const struct at_rule *r)
     return mask;
 }
 
+/* A rule with that mask is asked for by messages of its directions and protocols, its path aside. */
+static void add_rule(struct at_dialect *d, const struct at_rule *r, uint64_t mask)
+{
+    for (int dir = 0; dir < 2; dir++)
+        for (int proto = 0; proto < 2; proto++) {
+            struct at_rule_gate *g = &d->gates[dir][proto];
+            if (!(dir == AT_DIR_CLIENT ? r->from_client : r->from_server) ||
+                !(proto == AT_PROTO_HTTP ? r->http : r->websocket))
+                continue;
+            g->mask |= mask;
+            g->open = g->open || !mask;
+        }
+}
+
 void at_gate_set_up(struct at_needles *needles, struct at_dialect *d)
 {
     const struct at_value *id = d->reply_id;
     const struct at_pointer *step = first_step(d->steps, d->n_steps);
     const bool whole = stays(d->steps, d->n_steps);
     const uint64_t below = step ? of_pointer(needles, step) : 0;
+    memset(d->gates, 0, sizeof d->gates);
     for (size_t i = 0; i < d->n_rules; i++)
-        d->rules[i].gate = whole ? of_rule(needles, &d->rules[i]) : below;
+        add_rule(d, &d->rules[i], whole ? of_rule(needles, &d->rules[i]) : below);
     d->reply_gate = below;
     d->reply_name = (struct at_str){0};
     if (whole && id && id->source == AT_FROM_ITEM && !id->default_type) {
@@ -124,92 +139,32 @@ void at_gate_set_up(struct at_needles *needles, struct at_dialect *d)
 
 /* ---- Looking at a message */
 
-/* Behind the value at `p`. The text is known to be valid. */
-static const char *value_end(const char *p, const char *end)
+/* A string or a key without its quotes. */
+static struct at_str inside(const struct at_doc *doc, uint32_t node)
 {
-    size_t depth = 0;
-    do {
-        switch (*p) {
-        case '"':
-            p = at_json_string_end(p, end);
-            break;
-        case '{':
-        case '[':
-            depth++;
-            p++;
-            break;
-        case '}':
-        case ']':
-            if (depth == 0)
-                return p; /* of a number or a word */
-            depth--;
-            p++;
-            break;
-        case ',':
-            if (depth == 0)
-                return p;
-            p++;
-            break;
-        default:
-            p++;
-            if (depth == 0) {
-                while (p < end && !strchr(",}] \t\n\r", *p))
-                    p++;
-                return p;
-            }
-        }
-    } while (p < end && depth > 0);
-    return p;
-}
-
-static const char *skip(const char *p, const char *end)
-{
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r' || *p == ',' || *p == ':'))
-        p++;
-    return p;
+    const struct at_str raw = at_doc_raw(doc, node);
+    return (struct at_str){raw.ptr + 1, raw.len - 2};
 }
 
 static void begin(struct at_gate *gate)
 {
-    const char *end = gate->body.ptr + gate->body.len;
-    gate->begun = true;
-    gate->at = skip(gate->body.ptr, end);
-    gate->any = gate->at == end || *gate->at != '{'; /* the items of an array may have anything */
-    gate->at += !gate->any;
-}
-
-/* The next member; false: there is none. */
-static bool next_member(struct at_gate *gate, struct at_str *key, struct at_str *value)
-{
-    const char *end = gate->body.ptr + gate->body.len, *p = skip(gate->at, end);
-    if (p == end || *p != '"') {
-        gate->done = true;
-        return false;
-    }
-    const char *after = at_json_string_end(p, end);
-    *key = (struct at_str){p + 1, (size_t)(after - p) - 2};
-    p = skip(after, end);
-    gate->at = value_end(p, end);
-    *value = (struct at_str){p, (size_t)(gate->at - p)};
-    return true;
-}
-
-static bool escaped(struct at_str s)
-{
-    return memchr(s.ptr, '\\', s.len) != NULL;
+    gate->at = 1;
+    gate->any = gate->doc->nodes[0].type != AT_J_OBJECT; /* the items of an array may have anything */
 }
 
 /* The needles that a member is. */
-static uint64_t met(const struct at_needles *needles, struct at_str key, struct at_str value)
+static uint64_t met(const struct at_needles *needles, const struct at_doc *doc, uint32_t key)
 {
     unsigned i = 0;
-    while (i < needles->n_names && !at_str_eq(needles->names[i].name, key))
+    const struct at_doc_node *value = &doc->nodes[key + 1];
+    const struct at_str name = inside(doc, key);
+    while (i < needles->n_names && !at_str_eq(needles->names[i].name, name))
         i++;
     uint64_t there = 0, left = i < needles->n_names ? needles->names[i].mask : 0;
-    const struct at_str text = {value.ptr + 1, value.len - 2};
     for (; left; left &= left - 1) {
         const struct at_str *wanted = &needles->list[__builtin_ctzll(left)].text;
-        if (!wanted->ptr || (value.ptr[0] == '"' && (at_str_eq(*wanted, text) || escaped(text))))
+        if (!wanted->ptr ||
+            (value->type == AT_J_STRING && (value->escaped || at_str_eq(*wanted, inside(doc, key + 1)))))
             there |= left & ~(left - 1);
     }
     return there;
@@ -218,49 +173,55 @@ static uint64_t met(const struct at_needles *needles, struct at_str key, struct 
 /* True if the message has one of the wanted members, or may have it. */
 static bool occurs(const struct at_needles *needles, struct at_gate *gate, uint64_t mask)
 {
-    struct at_str key, value;
-    if (!gate->begun)
+    const struct at_doc_node *nodes = gate->doc->nodes;
+    if (!gate->at)
         begin(gate);
-    while (!gate->any && !(gate->there & mask) && !gate->done && next_member(gate, &key, &value)) {
-        gate->any = escaped(key);
-        gate->there |= met(needles, key, value);
+    while (!gate->any && !(gate->there & mask) && gate->at < gate->doc->n) {
+        gate->any = nodes[gate->at].escaped;
+        gate->there |= met(needles, gate->doc, gate->at);
+        gate->at = nodes[gate->at + 1].next;
     }
     return gate->any || gate->there & mask;
+}
+
+/* The request that the message answers, by the member that tells it; *open: it may answer one that is not found here.
+ */
+static struct at_pending *by_name(const struct at_doc *doc, struct at_str name, const struct at_pairs *pairs,
+                                  enum at_dir asked, bool *open)
+{
+    const struct at_doc_node *nodes = doc->nodes;
+    uint32_t i = 1; /* most often the id comes first */
+    while (i < doc->n && !nodes[i].escaped && !at_str_eq(inside(doc, i), name))
+        i = nodes[i + 1].next;
+    *open = i < doc->n && (nodes[i].escaped || (nodes[i + 1].type == AT_J_STRING && nodes[i + 1].escaped));
+    if (i >= doc->n || *open)
+        return NULL;
+    const struct at_str id = nodes[i + 1].type == AT_J_STRING ? inside(doc, i + 1) : at_doc_raw(doc, i + 1);
+    return at_pairs_find(pairs, id, 0, asked);
 }
 
 /* True if the message may be an answer to one of the requests. */
 static bool may_answer(const struct at_needles *needles, const struct at_dialect *d, const struct at_message *m,
                        const struct at_pairs *pairs, struct at_gate *gate, struct at_pending **answered)
 {
-    struct at_gate again = {.body = gate->body};
-    struct at_str key, value;
     const enum at_dir asked = m->dir == AT_DIR_CLIENT ? AT_DIR_SERVER : AT_DIR_CLIENT;
+    bool open;
     if (!pairs->asked[asked])
         return false;
     if (m->exchange || !d->reply_gate)
         return true;
-    if (!d->reply_name.ptr || gate->any)
+    if (!d->reply_name.ptr || gate->doc->nodes[0].type != AT_J_OBJECT)
         return occurs(needles, gate, d->reply_gate);
-    begin(&again); /* most often the id comes first */
-    while (!again.any && next_member(&again, &key, &value) && !at_str_eq(key, d->reply_name))
-        again.any = escaped(key);
-    if (again.any || again.done)
-        return again.any;
-    const bool text = value.ptr[0] == '"';
-    if (text)
-        value = (struct at_str){value.ptr + 1, value.len - 2};
-    if (text && escaped(value))
-        return true;
-    *answered = at_pairs_find(pairs, value, 0, asked);
-    return *answered;
+    *answered = by_name(gate->doc, d->reply_name, pairs, asked, &open);
+    return open || *answered;
 }
 
 bool at_gate_open(const struct at_needles *needles, const struct at_dialect *d, const struct at_message *m,
                   const struct at_pairs *pairs, struct at_gate *gate, struct at_pending **answered)
 {
     *answered = NULL;
-    bool open = may_answer(needles, d, m, pairs, gate, answered);
-    for (size_t i = 0; i < d->n_rules && !open; i++)
-        open = at_rule_concerns(&d->rules[i], m) && (!d->rules[i].gate || occurs(needles, gate, d->rules[i].gate));
-    return open;
+    const struct at_rule_gate *rules = &d->gates[m->dir][m->proto];
+    if (may_answer(needles, d, m, pairs, gate, answered) || rules->open)
+        return true;
+    return rules->mask && occurs(needles, gate, rules->mask);
 }

@@ -9,13 +9,24 @@ static uint64_t hash_of(struct at_str id, uint64_t exchange, enum at_dir dir)
     return at_hash(id.ptr, id.len, exchange * 2 + (uint64_t)dir);
 }
 
-struct at_pending *at_pairs_find(const struct at_pairs *p, struct at_str id, uint64_t exchange, enum at_dir request_dir)
+static struct at_pending *find(const struct at_pairs *p, uint64_t hash, struct at_str id, uint64_t exchange,
+                               enum at_dir dir)
 {
-    uint64_t hash = hash_of(id, exchange, request_dir);
     struct at_pending *e = p->n_buckets ? p->buckets[hash & (p->n_buckets - 1)] : NULL;
-    while (e && !(e->hash == hash && e->dir == request_dir && e->exchange == exchange && at_str_eq(e->id, id)))
+    while (e && !(e->hash == hash && e->dir == dir && e->exchange == exchange && at_str_eq(e->id, id)))
         e = e->chain;
     return e;
+}
+
+struct at_pending *at_pairs_find(const struct at_pairs *p, struct at_str id, uint64_t exchange, enum at_dir request_dir)
+{
+    return find(p, hash_of(id, exchange, request_dir), id, exchange, request_dir);
+}
+
+struct at_pending *at_pairs_before(const struct at_pairs *p, struct at_pending *like)
+{
+    like->hash = hash_of(like->id, like->exchange, like->dir);
+    return find(p, like->hash, like->id, like->exchange, like->dir);
 }
 
 struct at_pending *at_pairs_of_exchange(const struct at_pairs *p, uint64_t exchange, enum at_dir request_dir)
@@ -62,7 +73,7 @@ static void unlink_aged(struct at_pairs *p, struct at_pending *e)
 
 static enum at_err grow(struct at_pairs *p)
 {
-    if (p->n[0] + p->n[1] < p->n_buckets)
+    if ((p->n[0] + p->n[1]) * 4 < p->n_buckets) /* few chains, so that what is not there is seldom looked for in them */
         return AT_OK;
     uint32_t n = p->n_buckets ? p->n_buckets * 2 : 16;
     struct at_pending **buckets = calloc(n, sizeof(void *));
@@ -113,7 +124,6 @@ enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, stru
     keep(&to, &e->platform);
     keep(&to, &e->stream);
     e->answered = false;
-    e->hash = hash_of(e->id, e->exchange, e->dir);
     struct at_pending **bucket = &p->buckets[e->hash & (p->n_buckets - 1)];
     e->chain = *bucket;
     *bucket = e;

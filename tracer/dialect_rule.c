@@ -4,7 +4,7 @@
 
 #include "tracer/dialect.h"
 
-#define NO_APP "unknown"
+static const char no_app[] = "unknown";
 
 /* ---- Events out */
 
@@ -29,7 +29,7 @@ static void fill_names(const struct at_run *run, struct at_event *ev)
     if (!ev->stream.ptr)
         ev->stream = run->m->stream->name;
     if (!ev->app.ptr)
-        ev->app = names->app.ptr ? names->app : AT_STR(NO_APP);
+        ev->app = names->app.ptr ? names->app : at_str(no_app);
     if (!ev->user.ptr)
         ev->user = names->user.ptr ? names->user : run->m->stream->name;
     if (!(ev->has & AT_HAS_PLATFORM) && names->platform.ptr) {
@@ -54,14 +54,31 @@ static bool wants(const struct at_run *run, enum at_kind kind)
     return false;
 }
 
-/* What every event needs; false: it is not wanted or is no event. */
-static bool complete(const struct at_run *run, struct at_event *ev)
+static bool is_same(struct at_str a, struct at_str b)
+{
+    return a.ptr == b.ptr && a.len == b.len;
+}
+
+/* True if the names are those of the options or of the stream: they were looked at when they were found. */
+static bool known_names(const struct at_run *run, const struct at_event *ev)
+{
+    const struct at_names *names = &run->names;
+    const struct at_str stream = run->m->stream->name;
+    return is_same(ev->stream, stream) && (is_same(ev->user, stream) || is_same(ev->user, names->user)) &&
+           (ev->app.ptr == no_app || is_same(ev->app, names->app)) &&
+           (!(ev->has & AT_HAS_PLATFORM) || is_same(ev->platform, names->platform));
+}
+
+/* What every event needs; false: it is not wanted or is no event. `named`: its names are known to be fit. */
+static bool complete(const struct at_run *run, struct at_event *ev, bool named)
 {
     fill_names(run, ev);
     if (!wants(run, ev->kind))
         return false;
     struct at_why why = {{0}};
-    if (!at_event_check(ev, run->check ? &why : NULL))
+    if (!(named || known_names(run, ev) ? at_event_check_what(ev, NULL) : at_event_check(ev, NULL)))
+        return true;
+    if (run->check && !at_event_check(ev, &why))
         return true;
     note_unfit(run, &why);
     return false;
@@ -91,6 +108,7 @@ static enum at_err spoiled(const struct at_run *run, enum at_err err)
 }
 
 #define F(name) (1u << AT_FIELD_##name)
+#define F_NAMES (F(APP) | F(USER) | F(PLATFORM) | F(STREAM))
 #define F_ALL (F(APP) | F(USER) | F(PLATFORM) | F(STREAM) | F(T))
 
 /* The fields that each kind of event has: a rule for several kinds may give more. */
@@ -195,7 +213,7 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
         err = part_of(r, s, &like.part);
     if (err || (!like.id.len && !like.exchange))
         return err; /* it cannot be paired: nobody waits for an answer */
-    struct at_pending *before = at_pairs_find(&run->state->pairs, like.id, like.exchange, like.dir);
+    struct at_pending *before = at_pairs_before(&run->state->pairs, &like);
     if (before) {
         like.uses = before->uses + 1;
         err = forget(run, before);
@@ -214,13 +232,14 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
     struct at_event whole = *ev;
     whole.api = known ? ev->api : AT_STR("?"); /* only for the check below */
     no_later(run, &whole);
-    bool fit = r->makes >= AT_RULE_COPY || complete(run, &whole);
+    bool fit = r->makes >= AT_RULE_COPY || complete(run, &whole, false);
     if (!fit && !is_call)
         return AT_OK;
     like.app = whole.app;
     like.user = whole.user;
     like.stream = whole.stream;
     like.platform = whole.platform;
+    like.fit = fit;
     at_seen_other(run->last, &whole);
     if (!err && fit && known && is_call && !r->reply.has_drop_if)
         err = push(run, &whole, false);
@@ -277,7 +296,7 @@ static enum at_err late_call(const struct at_run *run, struct at_pending *e, con
         ev.has &= ~(uint32_t)(AT_HAS_SCOPE | AT_HAS_SCOPE_ARRAY);
     }
     no_later(run, &ev);
-    if (!complete(run, &ev))
+    if (!complete(run, &ev, e->fit))
         return at_hold_settle(run->hold, &e->ticket, NULL, &in_time);
     err = run->note(run->ctx, &ev);
     if (!err)
@@ -314,7 +333,7 @@ static enum at_err answer_call(const struct at_run *run, struct at_pending *e, s
     at_pairs_answered(&run->state->pairs, e);
     at_seen_other(run->last, &ev);
     no_later(run, &ev);
-    if (!err && complete(run, &ev))
+    if (!err && complete(run, &ev, e->fit && !(given & F_NAMES)))
         err = push(run, &ev, false);
     return err;
 }
@@ -356,6 +375,18 @@ static enum at_err find_request(const struct at_run *run, const struct at_scene 
 
 /* ---- Rules */
 
+/* The sender's clock; where the message as a whole tells, it is looked at once. */
+static enum at_err set_back(const struct at_run *run, const struct at_value *clock, const struct at_scene *s,
+                            struct at_event *ev)
+{
+    struct at_lead *lead = run->lead;
+    enum at_err err = lead->clock == clock ? AT_OK : at_clock_lead(clock, s, &lead->us);
+    lead->clock = clock->plain && clock->source == AT_FROM_ROOT ? clock : NULL;
+    if (!err)
+        at_set_back(ev, lead->us);
+    return err;
+}
+
 /* An event that a rule gave at once, without an answer to wait for. */
 static enum at_err report(const struct at_run *run, const struct at_rule *r, const struct at_scene *s,
                           struct at_event *ev, bool own_time)
@@ -368,34 +399,9 @@ static enum at_err report(const struct at_run *run, const struct at_rule *r, con
         run->stats->repeats++;
         return AT_OK;
     }
-    enum at_err err = own_time && r->clock ? at_set_back(r->clock, s, ev) : AT_OK;
+    enum at_err err = own_time && r->clock ? set_back(run, r->clock, s, ev) : AT_OK;
     no_later(run, ev);
     return err ? err : push(run, ev, own_time);
-}
-
-/* The members of an object of the index. */
-static enum at_err members_of(const struct at_scene *s, struct at_json_member **out, size_t *n)
-{
-    const struct at_doc_node *nodes = s->doc->nodes;
-    const uint32_t end = nodes[s->node].next;
-    size_t count = 0;
-    for (uint32_t i = s->node + 1; i < end; i = nodes[i + 1].next)
-        count++;
-    *out = at_arena_get(s->arena, count * sizeof **out);
-    *n = 0;
-    if (!*out)
-        return AT_NOMEM;
-    for (uint32_t i = s->node + 1; i < end; i = nodes[i + 1].next)
-        (*out)[(*n)++] = (struct at_json_member){at_doc_raw(s->doc, i), at_doc_raw(s->doc, i + 1)};
-    return AT_OK;
-}
-
-static struct at_str member(const struct at_json_member *list, size_t n, struct at_str raw_key)
-{
-    size_t i = 0;
-    while (i < n && !at_str_eq(list[i].key, raw_key))
-        i++;
-    return i < n ? list[i].value : (struct at_str){0};
 }
 
 /* An item that is an event of authtape-events(5) itself; what it lacks is filled in. */
@@ -403,17 +409,13 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
 {
     struct at_event names = blank(run, 0), ev;
     struct at_why why = {{0}};
-    struct at_json_member *list;
-    size_t n;
     if (s->doc->nodes[s->node].type != AT_J_OBJECT)
         return AT_OK;
     enum at_err err = fill(run, r, s, &names);
     if (err)
         return spoiled(run, err);
     fill_names(run, &names);
-    err = members_of(s, &list, &n);
-    if (!err)
-        err = at_event_from_members(run->parser, list, n, &names, &ev, run->check ? &why : NULL);
+    err = at_event_from_doc(run->parser, s->doc, s->node, &names, &ev, run->check ? &why : NULL);
     if (err == AT_BAD)
         note_unfit(run, &why);
     if (err)
@@ -424,7 +426,7 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
     }
     if (!wants(run, ev.kind))
         return AT_OK;
-    return report(run, r, s, &ev, r->fields[AT_FIELD_T] || member(list, n, AT_STR("\"t\"")).ptr);
+    return report(run, r, s, &ev, r->fields[AT_FIELD_T] || at_event_had_time(run->parser));
 }
 
 static enum at_err kind_by_value(const struct at_rule *r, const struct at_scene *s, int *kind)
@@ -476,7 +478,7 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
             return err;
     }
     bool own_time = r->fields[AT_FIELD_T] || run->dialect->fields[AT_FIELD_T];
-    return complete(run, &ev) ? report(run, r, s, &ev, own_time) : AT_OK;
+    return complete(run, &ev, false) ? report(run, r, s, &ev, own_time) : AT_OK;
 }
 
 bool at_rule_concerns(const struct at_rule *r, const struct at_message *m)
@@ -553,9 +555,9 @@ static enum at_err apply_rules(struct at_run *run, const struct at_rule *rules, 
             continue;
         uint32_t used = s->docs->used;
         struct at_arena_mark mark = at_arena_mark(s->arena);
-        if (at_when_holds(&r->when, s)) {
+        if (r->key_is_all || at_when_holds(&r->when, s)) {
             struct walk w = {run, r->steps, r->n_steps, each_of_rule, r, 1};
-            err = walk(&w, 0, *s);
+            err = r->n_steps ? walk(&w, 0, *s) : each_of_rule(&w, s);
         }
         s->docs->used = used;
         at_arena_release(s->arena, mark);
@@ -584,7 +586,9 @@ enum at_err at_run_message(struct at_run *run, const struct at_message *m, const
                          .arena = run->arena,
                          .docs = run->docs};
     struct walk w = {run, d->steps, d->n_steps, each_of_message, d->rules, d->n_rules};
+    struct at_lead lead = {0};
     run->m = m;
+    run->lead = &lead;
     at_finder_begin(run->finder, d);
     return walk(&w, 0, s);
 }

@@ -6,6 +6,7 @@
  * was heard longest ago.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tracer/dialect.h"
 
@@ -121,7 +122,10 @@ bool at_sequence_number(const struct at_event *ev, uint64_t *number)
 {
     if (!ev->extra.ptr)
         return false;
-    struct at_str raw = at_json_member(ev->extra, "seq");
+    const struct at_str alone = AT_STR("{\"seq\":"); /* most often nothing else is there */
+    struct at_str raw = {ev->extra.ptr + alone.len, ev->extra.len - alone.len - 1};
+    if (!at_str_starts(ev->extra, alone) || raw.len > 18 || memchr(raw.ptr, ',', raw.len))
+        raw = at_json_member(ev->extra, "seq");
     if (raw.len == 0 || raw.len > 18)
         return false;
     *number = 0;

@@ -5,18 +5,24 @@
  * have to go far to the front goes to a heap instead. An entry that is not decided yet blocks what is later, until it
  * is decided, or until its time limit. An entry is owned by the queue and by its ticket; the last of the two frees it.
  */
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tracer/dialect.h"
 
+#define ROOM_BYTES (size_t)448 /* of most events and their texts */
+#define SPARE_MAX 4096u
+
 struct at_ticket {
     int64_t t_us;
     uint64_t order;
-    struct at_event *ev; /* NULL: nothing comes out */
-    size_t *waiting;     /* counts this event; may be NULL */
+    struct at_event *ev;    /* NULL: nothing comes out; in `room` where it fits, else allocated */
+    struct at_ticket *next; /* of the spare ones */
+    size_t *waiting;        /* counts this event; may be NULL */
     bool undecided, in_queue, has_owner;
     bool own_time;
+    alignas(struct at_event) char room[ROOM_BYTES];
 };
 
 /* The time stands beside the entry: to compare is not to visit it. */
@@ -37,6 +43,8 @@ struct at_hold {
     size_t first, n_line, cap_line;
     struct place *heap;
     size_t n_heap, cap_heap;
+    struct at_ticket *spare; /* entries to be used again, n_spare of them */
+    size_t n_spare;
     uint64_t next_order;
     int64_t now_us;
 };
@@ -50,32 +58,83 @@ enum at_err at_hold_new(const struct at_hold_options *options, at_hold_out *even
     return AT_OK;
 }
 
-static void release(struct at_ticket *e)
+/* ---- Entries */
+
+static void drop_event(struct at_ticket *e)
+{
+    if ((char *)e->ev != e->room)
+        free(e->ev);
+    e->ev = NULL;
+}
+
+/* `ev` may be NULL. */
+static enum at_err set_event(struct at_ticket *e, const struct at_event *ev)
+{
+    drop_event(e);
+    if (ev)
+        e->ev = at_event_clone_into(ev, e->room, sizeof e->room);
+    if (ev && !e->ev)
+        e->ev = at_event_clone(ev);
+    return ev && !e->ev ? AT_NOMEM : AT_OK;
+}
+
+static struct at_ticket *new_entry(struct at_hold *h, int64_t t_us)
+{
+    struct at_ticket *e = h->spare;
+    if (e) {
+        h->spare = e->next;
+        h->n_spare--;
+    } else {
+        e = malloc(sizeof *e);
+    }
+    if (!e)
+        return NULL;
+    e->t_us = t_us;
+    e->order = h->next_order++;
+    e->ev = NULL;
+    e->waiting = NULL;
+    e->undecided = e->in_queue = e->has_owner = e->own_time = false;
+    return e;
+}
+
+static void release(struct at_hold *h, struct at_ticket *e)
 {
     if (e->in_queue || e->has_owner)
         return;
-    free(e->ev);
-    free(e);
+    drop_event(e);
+    if (h->n_spare == SPARE_MAX) {
+        free(e);
+        return;
+    }
+    e->next = h->spare;
+    h->spare = e;
+    h->n_spare++;
 }
 
-static void drop(struct at_ticket *e)
+static void drop(struct at_hold *h, struct at_ticket *e)
 {
     e->in_queue = false;
-    release(e);
+    release(h, e);
 }
 
-void at_hold_free(struct at_hold **h)
+void at_hold_free(struct at_hold **hold)
 {
-    if (!*h)
+    struct at_hold *h = *hold;
+    if (!h)
         return;
-    for (size_t i = 0; i < (*h)->n_line; i++)
-        drop((*h)->line[(*h)->first + i].entry);
-    for (size_t i = 0; i < (*h)->n_heap; i++)
-        drop((*h)->heap[i].entry);
-    free((*h)->line);
-    free((*h)->heap);
-    free(*h);
-    *h = NULL;
+    for (size_t i = 0; i < h->n_line; i++)
+        drop(h, h->line[h->first + i].entry);
+    for (size_t i = 0; i < h->n_heap; i++)
+        drop(h, h->heap[i].entry);
+    while (h->spare) {
+        struct at_ticket *next = h->spare->next;
+        free(h->spare);
+        h->spare = next;
+    }
+    free(h->line);
+    free(h->heap);
+    free(h);
+    *hold = NULL;
 }
 
 /* ---- The queue */
@@ -194,7 +253,7 @@ static enum at_err let_go(struct at_hold *h, bool all)
         enum at_err err = e->ev ? h->event(h->ctx, e->ev, e->own_time) : AT_OK;
         if (e->waiting)
             --*e->waiting;
-        release(e);
+        release(h, e);
         if (err)
             return err;
     }
@@ -203,16 +262,15 @@ static enum at_err let_go(struct at_hold *h, bool all)
 
 static enum at_err add(struct at_hold *h, int64_t t_us, const struct at_event *ev, struct at_ticket **out)
 {
-    struct at_ticket *e = calloc(1, sizeof *e);
+    struct at_ticket *e = new_entry(h, t_us);
     *out = NULL;
     if (!e)
         return AT_NOMEM;
-    *e = (struct at_ticket){.t_us = t_us, .order = h->next_order++};
-    if (ev)
-        e->ev = at_event_clone(ev);
-    enum at_err err = ev && !e->ev ? AT_NOMEM : insert(h, e);
+    enum at_err err = set_event(e, ev);
+    if (!err)
+        err = insert(h, e);
     if (err)
-        release(e);
+        release(h, e);
     else
         *out = e;
     return err;
@@ -257,13 +315,11 @@ enum at_err at_hold_settle(struct at_hold *h, struct at_ticket **ticket, const s
     if (!e)
         return AT_OK;
     if (e->in_queue) {
-        free(e->ev);
-        e->ev = ev ? at_event_clone(ev) : NULL;
-        err = ev && !e->ev ? AT_NOMEM : AT_OK;
+        err = set_event(e, ev);
         e->undecided = false;
     }
     e->has_owner = false;
-    release(e);
+    release(h, e);
     return err ? err : let_go(h, false);
 }
 
@@ -275,19 +331,18 @@ enum at_err at_hold_keep(struct at_hold *h, struct at_ticket **ticket)
         return AT_OK;
     e->undecided = false;
     e->has_owner = false;
-    release(e);
+    release(h, e);
     return let_go(h, false);
 }
 
 void at_hold_forget(struct at_hold *h, struct at_ticket **ticket)
 {
     struct at_ticket *e = *ticket;
-    (void)h;
     *ticket = NULL;
     if (!e)
         return;
     e->has_owner = false;
-    release(e);
+    release(h, e);
 }
 
 enum at_err at_hold_tick(struct at_hold *h, int64_t now_us)

@@ -6,6 +6,7 @@
 
 #define DIALECTS_MAX 16u
 #define KEYS_MAX (1u << 20) /* whose start is remembered */
+#define KEYS_NEAR 16u       /* seen just now: no table is asked for them */
 #define LAG_MS 1000u        /* dialects with times of their own report in batches */
 
 struct conn {
@@ -36,9 +37,9 @@ struct at_tracer {
     struct at_hold *hold;
     struct at_seen *seen;
     struct at_event_parser *parser;
-    struct at_intern *started; /* app NUL user */
-    uint64_t forgotten_keys;   /* that were in it; one may be counted again */
-    struct at_str last_key;
+    struct at_intern *started;     /* app NUL user */
+    uint64_t forgotten_keys;       /* that were in it; one may be counted again */
+    struct at_str near[KEYS_NEAR]; /* keys of it, by the last byte of the user */
     struct at_arena arena, names_arena;
     struct at_docs docs;
     struct at_doc doc;
@@ -48,12 +49,13 @@ struct at_tracer {
     struct conn *conns;
     int64_t last_us;
     struct at_tracer_stats stats;
+    struct at_run run;
     enum at_err (*event)(void *ctx, const struct at_event *ev);
     void *ctx;
     /* of the message at hand */
     struct conn *conn;
     struct at_pending *answered[DIALECTS_MAX];
-    const struct at_stream *stream;
+    const struct at_doc *at; /* its index */
 };
 
 /* ---- Setting up */
@@ -131,6 +133,7 @@ static enum at_err read_observes(struct at_tracer *t, const char *list, struct a
 }
 
 static enum at_err hand_on(void *ctx, const struct at_event *ev, bool own_time);
+static struct at_run run_of(struct at_tracer *t);
 
 static enum at_err set_up(struct at_tracer *t, const struct at_tracer_options *o, struct at_why *why)
 {
@@ -157,6 +160,7 @@ static enum at_err set_up(struct at_tracer *t, const struct at_tracer_options *o
         err = at_event_parser_new(&t->parser);
     if (!err)
         err = at_intern_new(&t->started);
+    t->run = run_of(t);
     return err ? at_fail(why, err, "%s", at_err_text(err)) : AT_OK;
 }
 
@@ -328,7 +332,7 @@ static void forget_keys(struct at_tracer *t)
 {
     t->forgotten_keys += at_intern_count(t->started);
     at_intern_clear(t->started);
-    t->last_key = (struct at_str){0};
+    memset(t->near, 0, sizeof t->near);
     t->fresh = false; /* it was said of the first start of each */
 }
 
@@ -339,22 +343,30 @@ static void forget_keys(struct at_tracer *t)
 static enum at_err hand_on(void *ctx, const struct at_event *given, bool own_time)
 {
     struct at_tracer *t = ctx;
-    struct at_event ev = *given;
+    struct at_event changed;
+    const struct at_event *ev = given;
+    const size_t user = given->user.len ? (unsigned char)given->user.ptr[given->user.len - 1] % KEYS_NEAR : 0;
     bool is_new;
     enum at_err err = AT_OK;
-    if (ev.t_us < t->last_us && !own_time)
-        err = note_lateness(t, &ev);
-    else if (ev.t_us < t->last_us)
+    if (ev->t_us >= t->last_us) {
+        t->last_us = ev->t_us;
+    } else if (own_time) {
         t->stats.disordered++;
-    else
-        t->last_us = ev.t_us;
+    } else {
+        changed = *given;
+        ev = &changed;
+        err = note_lateness(t, &changed);
+    }
     if (!err && at_intern_count(t->started) >= KEYS_MAX)
         forget_keys(t);
     if (!err)
-        err = add_key(t, t->started, &t->last_key, (struct at_str[]){ev.app, ev.user}, 2, &is_new);
-    if (!err && is_new)
-        err = start_key(t, &ev);
-    return err ? err : give(t, &ev);
+        err = add_key(t, t->started, &t->near[user], (struct at_str[]){ev->app, ev->user}, 2, &is_new);
+    if (!err && is_new) {
+        changed = *ev;
+        ev = &changed;
+        err = start_key(t, &changed);
+    }
+    return err ? err : give(t, ev);
 }
 
 /* ---- Streams */
@@ -483,7 +495,7 @@ static enum at_err on_end(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
 static enum at_err identify(void *ctx, const struct at_message *m, struct at_names *out)
 {
     struct at_tracer *t = ctx;
-    const struct at_scene scene = {.m = m, .doc = &t->doc, .root = &t->doc, .arena = &t->names_arena};
+    const struct at_scene scene = {.m = m, .doc = t->at, .root = t->at, .arena = &t->names_arena};
     struct at_ident_memory *memory = &t->conn->memory;
     struct at_str *const names[] = {&out->app, &out->user, &out->platform};
     const bool constant = m->proto == AT_PROTO_WEBSOCKET && !at_ident_every_message(t->ident);
@@ -504,44 +516,50 @@ static enum at_err identify(void *ctx, const struct at_message *m, struct at_nam
     return err;
 }
 
+/* What all runs have in common. */
+static struct at_run run_of(struct at_tracer *t)
+{
+    return (struct at_run){.apis = t->apis,
+                           .arena = &t->arena,
+                           .docs = &t->docs,
+                           .finder = &t->finder,
+                           .hold = t->hold,
+                           .seen = t->seen,
+                           .parser = t->parser,
+                           .stats = &t->stats,
+                           .identify = identify,
+                           .note = note_event,
+                           .ctx = t,
+                           .keep_args = t->keep_args};
+}
+
 /* The dialects with a bit in `open` look into the message. */
 static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m, uint32_t open, struct at_taken *check)
 {
-    struct at_run run = {.apis = t->apis,
-                         .arena = &t->arena,
-                         .docs = &t->docs,
-                         .finder = &t->finder,
-                         .hold = t->hold,
-                         .seen = t->seen,
-                         .parser = t->parser,
-                         .stats = &t->stats,
-                         .identify = identify,
-                         .note = note_event,
-                         .ctx = t,
-                         .keep_args = t->keep_args,
-                         .check = check,
-                         .last = &t->conn->last};
+    struct at_run *run = &t->run;
     enum at_err err = AT_OK;
-    if (at_ident_every_message(t->ident)) {
-        err = identify(t, m, &run.names);
-        run.identified = true;
-    }
+    run->check = check;
+    run->last = &t->conn->last;
+    run->identified = at_ident_every_message(t->ident);
+    run->names = (struct at_names){0};
+    if (run->identified)
+        err = identify(t, m, &run->names);
     for (size_t i = 0; i < t->n_dialects && !err; i++) {
         if (!(open & 1u << i))
             continue;
-        run.dialect = t->dialects[i].dialect;
-        run.number = i;
-        run.kinds = t->dialects[i].kinds;
-        run.state = &t->conn->states[i];
-        run.answered = t->answered[i];
-        err = at_run_message(&run, m, &t->doc);
+        run->dialect = t->dialects[i].dialect;
+        run->number = i;
+        run->kinds = t->dialects[i].kinds;
+        run->state = &t->conn->states[i];
+        run->answered = t->answered[i];
+        err = at_run_message(run, m, t->at);
     }
     return err;
 }
 
 static uint32_t open_dialects(struct at_tracer *t, const struct at_message *m)
 {
-    struct at_gate gate = {.body = m->body};
+    struct at_gate gate = {.doc = t->at};
     uint32_t open = 0;
     for (size_t i = 0; i < t->n_dialects; i++)
         if (at_gate_open(&t->needles, t->dialects[i].dialect, m, &t->conn->states[i].pairs, &gate, &t->answered[i]))
@@ -557,18 +575,20 @@ static enum at_err on_message(void *ctx, const struct at_message *m)
         err = at_hold_tick(t->hold, m->t_us);
     if (err)
         return err;
+    t->at = m->doc;
+    if (!t->at) {
+        err = at_doc_index(&t->doc, m->body);
+        t->at = &t->doc;
+    }
+    if (err) {
+        t->stats.skipped += err != AT_NOMEM;
+        return err == AT_NOMEM ? err : AT_OK;
+    }
     uint32_t open = open_dialects(t, m);
     if (!open && !at_ident_every_message(t->ident))
         return AT_OK;
     at_arena_release(&t->arena, (struct at_arena_mark){0});
     t->docs.used = 0;
-    err = at_doc_index(&t->doc, m->body);
-    if (err == AT_NOMEM)
-        return err;
-    if (err) {
-        t->stats.skipped++;
-        return AT_OK;
-    }
     return run_dialects(t, m, open, NULL);
 }
 
@@ -584,7 +604,7 @@ static enum at_err take(struct at_tracer *t, const struct at_message *m, size_t 
     for (size_t i = 0; i < t->n_dialects; i++)
         beacons += is_beacon(t->dialects[i].dialect);
     if (beacons)
-        at_take_look(&t->doc, beacons == t->n_dialects, max_events, taken);
+        at_take_look(t->at, beacons == t->n_dialects, max_events, taken);
     if (taken->refused)
         return AT_OK;
     enum at_err err = run_dialects(t, m, UINT32_MAX, taken);
@@ -608,19 +628,16 @@ enum at_err at_tracer_take(struct at_tracer *t, const struct at_message *m, size
         err = at_hold_tick(t->hold, m->t_us);
     if (err)
         return err;
-    if (!at_json_valid(m->body)) {
-        at_take_refuse(taken, NULL, "this is not JSON");
-        return AT_OK;
-    }
     at_arena_release(&t->arena, (struct at_arena_mark){0});
     t->docs.used = 0;
     err = at_doc_index(&t->doc, m->body);
     if (err == AT_NOMEM)
         return err;
     if (err) {
-        at_take_refuse(taken, NULL, "too large or nested too deep");
+        at_take_refuse(taken, NULL, err == AT_BAD ? "this is not JSON" : "too large");
         return AT_OK;
     }
+    t->at = &t->doc;
     memset(t->answered, 0, sizeof t->answered);
     at_hold_count(t->hold, waiting);
     err = take(t, m, max_events, taken);
@@ -638,7 +655,8 @@ void at_tracer_remember(struct at_tracer *t, const struct at_event *ev)
 
 struct at_decoder_sink at_tracer_sink(struct at_tracer *t)
 {
-    return (struct at_decoder_sink){.ctx = t, .message = on_message, .gap = on_gap, .stream_end = on_end};
+    return (struct at_decoder_sink){
+        .ctx = t, .indexed = true, .message = on_message, .gap = on_gap, .stream_end = on_end};
 }
 
 enum at_err at_tracer_tick(struct at_tracer *t, int64_t now_us)

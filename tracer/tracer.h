@@ -37,11 +37,12 @@ struct at_message {
     struct at_stream *stream;
     enum at_proto proto;
     enum at_dir dir;
-    struct at_str encoding; /* "gzip", "deflate", "gzip, deflate", "permessage-deflate"; absent: none */
-    struct at_str body;     /* the text: exactly one valid JSON value, white space around it aside */
-    bool compact;           /* no white space is around or in it, but in strings */
-    uint64_t exchange;      /* HTTP: the same number on a request and its response, counted per stream from 1; else 0 */
-    uint16_t status;        /* HTTP response: its status code; else 0 */
+    struct at_str encoding;   /* "gzip", "deflate", "gzip, deflate", "permessage-deflate"; absent: none */
+    struct at_str body;       /* the text: exactly one valid JSON value, white space around it aside */
+    const struct at_doc *doc; /* its index, where the sink asked for it; NULL: there is none */
+    bool compact;             /* no white space is around or in it, but in strings */
+    uint64_t exchange; /* HTTP: the same number on a request and its response, counted per stream from 1; else 0 */
+    uint16_t status;   /* HTTP response: its status code; else 0 */
 };
 
 /* What was lost, in units that add up: see the loss ledger in authtape-record(1). Append-only. */
@@ -91,6 +92,7 @@ struct at_ledger {
 /* What a decoder hands on. Every function may return an error, which stops the decoder and is passed on. */
 struct at_decoder_sink {
     void *ctx;
+    bool indexed; /* messages are to come with their index */
     enum at_err (*message)(void *ctx, const struct at_message *m);
     /* Something of a stream that had messages (or a handshake) was lost here. lost_bytes 0: unknown. */
     enum at_err (*gap)(void *ctx, struct at_stream *s, int64_t t_us, uint64_t packet, uint64_t lost_bytes);
