@@ -1,6 +1,8 @@
 /* test_dialect.c: the mapping language: what a mapping makes of messages, and what is refused and where. */
 #include "feed.h"
 
+#include <cjson/cJSON.h>
+#include <math.h>
 #include <unistd.h>
 
 #include "tracer/dialect.h"
@@ -230,6 +232,64 @@ static void escapes(void **state)
     feed_expect(&f, "1 start a/u\n1 prompt \xf0\x9f\x98\x80\n\xc3\xa9\xef\xbf\xbd\n");
 }
 
+/* Texts with escapes at every distance from one another, against cJSON. */
+static void long_escapes(void **state)
+{
+    (void)state;
+    for (size_t run = 0; run < 40; run++) {
+        struct at_arena arena = {0};
+        struct at_buf b = {0};
+        struct at_doc d = {0};
+        struct at_str text;
+        assert_int_equal(at_buf_add(&b, "\"", 1), AT_OK);
+        for (size_t i = 0; i < 12; i++) {
+            static const char *const escapes[] = {"\\\"", "\\\\", "\\/", "\\b", "\\f", "\\n", "\\r", "\\t", "\\u6743"};
+            for (size_t k = 0; k < run; k++)
+                assert_int_equal(at_buf_add(&b, &"abcdefghij"[(i + k) % 10], 1), AT_OK);
+            assert_int_equal(at_buf_str(&b, at_str(escapes[(i + run) % 9])), AT_OK);
+        }
+        assert_int_equal(at_buf_add(&b, "z\"", 2), AT_OK);
+        assert_int_equal(at_doc_index(&d, at_buf_view(&b)), AT_OK);
+        assert_int_equal(at_doc_text(&d, 0, &arena, &text), AT_OK);
+        cJSON *item = cJSON_ParseWithLength(b.ptr, b.len);
+        assert_true(at_str_eq(text, at_str(cJSON_GetStringValue(item))));
+        cJSON_Delete(item);
+        at_doc_free(&d);
+        at_buf_free(&b);
+        at_arena_free(&arena);
+    }
+}
+
+/* Times in every written form are the nearest microsecond of what strtod reads. */
+static void times(void **state)
+{
+    struct feed f;
+    struct at_buf wanted = {0};
+    uint64_t seed = 4711;
+    (void)state;
+    with(&f, DIALECT("\"rules\":[{\"event\":\"prompt\",\"scope\":\"/s\",\"t\":{\"at\":\"/t\",\"unit\":\"ms\"}}]"));
+    assert_int_equal(at_buf_printf(&wanted, "-9000000000000000 start a/u\n"), AT_OK);
+    feed(&f, INT64_MAX / 2, C, "{\"s\":\"0\",\"t\":-9e12}");
+    assert_int_equal(at_buf_printf(&wanted, "-9000000000000000 prompt 0\n"), AT_OK);
+    for (int i = 1; i < 2000; i++) {
+        char number[64], body[128];
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        double value = (double)(int64_t)seed / (double)(UINT64_C(1) << (10 + seed % 40));
+        snprintf(number, sizeof number, i % 3 == 0 ? "%.*f" : i % 3 == 1 ? "%.*e" : "%.*g", i % 17, value);
+        double us = strtod(number, NULL) * 1000;
+        if (!(us > -8.9e15 && us < 4e18) || strlen(number) > 40)
+            continue;
+        snprintf(body, sizeof body, i % 2 ? "{\"s\":\"%d\",\"t\":%s}" : "{\"s\":\"%d\",\"t\":\"%s\"}", i, number);
+        feed(&f, INT64_MAX / 2, C, body);
+        char *dot = strpbrk(number, ".eE");
+        long long t = dot ? llround(us) : strtoll(number, NULL, 10) * 1000;
+        assert_int_equal(at_buf_printf(&wanted, "%lld prompt %d\n", t, i), AT_OK);
+    }
+    assert_int_equal(at_buf_add(&wanted, "", 1), AT_OK);
+    feed_expect(&f, wanted.ptr);
+    at_buf_free(&wanted);
+}
+
 /* Repeats: by time, by id, and the report just before. */
 static void repeats(void **state)
 {
@@ -369,7 +429,7 @@ int main(void)
         cmocka_unit_test(gateway_http), cmocka_unit_test(arguments),    cmocka_unit_test(batches),
         cmocka_unit_test(conditions),   cmocka_unit_test(escapes),      cmocka_unit_test(repeats),
         cmocka_unit_test(beacon),       cmocka_unit_test(beacon_ahead), cmocka_unit_test(console),
-        cmocka_unit_test(deep_strings),
+        cmocka_unit_test(deep_strings), cmocka_unit_test(long_escapes), cmocka_unit_test(times),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -307,12 +307,80 @@ static void quoted_is_read_back(void **state)
     }
 }
 
+/* The index of a valid text against the walker of members, and against the text itself. */
+static void check_value(const struct at_doc *d, uint32_t node, struct at_str raw)
+{
+    const struct at_doc_node *n = &d->nodes[node];
+    const struct at_str got = at_doc_raw(d, node);
+    const char *types = "{[\"tfn";
+    assert_true(at_str_eq(got, raw));
+    assert_int_equal(n->type, strchr(types, raw.ptr[0]) ? raw.ptr[0] : AT_J_NUMBER);
+    assert_int_equal(n->escaped, raw.ptr[0] == '"' && memchr(raw.ptr, '\\', raw.len) != NULL);
+    uint32_t child = node + 1;
+    if (n->type == AT_J_OBJECT) {
+        struct at_json_iter it;
+        struct at_str key, value;
+        for (at_json_iter_begin(&it, raw); at_json_iter_next(&it, &key, &value); child = d->nodes[child + 1].next) {
+            assert_int_equal(d->nodes[child].type, AT_J_KEY);
+            assert_int_equal(d->nodes[child].escaped, memchr(key.ptr, '\\', key.len) != NULL);
+            assert_true(at_str_eq(at_doc_raw(d, child), key));
+            check_value(d, child + 1, value);
+        }
+    } else if (n->type == AT_J_ARRAY) {
+        struct at_str rest = {raw.ptr + 1, raw.len - 1};
+        for (size_t len; (len = at_json_skip(rest)) > 0; child = d->nodes[child].next) {
+            struct at_str value = {rest.ptr, len};
+            while (strchr(" \t\r\n", value.ptr[0])) {
+                value.ptr++;
+                value.len--;
+            }
+            check_value(d, child, value);
+            for (rest = (struct at_str){rest.ptr + len, rest.len - len}; strchr(" \t\r\n,", rest.ptr[0]); rest.len--)
+                rest.ptr++;
+        }
+    }
+    assert_int_equal(child, n->next);
+}
+
+static void indexed(void **state)
+{
+    static const struct at_str more[] = {
+        V("{\"a\":[true,\"12345678\\u1234\\\\权\",{\"b\":null,\"\\u0063\":{}}],\"c\":-1.5e+3}"),
+        V("[\"0123456789abcde\",\"0123456789abcdef\",\"0123456789abcdef0123456789abcdef0123456789abcdef0\"]"),
+        V("[\"0123456789abcdef权\",\"0123456789abcd\\\"\",\"0123456789abcdef012345\\\\\",{\"k\":\"\"}, [ ] , { } ]"),
+    };
+    struct at_doc d = {0};
+    (void)state;
+    for (size_t i = 0; i < COUNT(good) + COUNT(more); i++) {
+        struct at_str s = copy(i < COUNT(good) ? good[i] : more[i - COUNT(good)]), raw = s;
+        bool spaced;
+        assert_true(at_json_check(s, &spaced));
+        assert_int_equal(at_doc_index(&d, s), AT_OK);
+        assert_int_equal(d.spaced, spaced);
+        for (; strchr(" \t\r\n", raw.ptr[0]); raw.len--)
+            raw.ptr++;
+        raw.len = at_json_skip(raw);
+        check_value(&d, 0, raw);
+        assert_int_equal(d.nodes[0].next, d.n);
+        free((void *)(uintptr_t)s.ptr);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        struct at_str s = copy(bad[i]);
+        assert_int_equal(at_doc_index(&d, s), AT_BAD);
+        free((void *)(uintptr_t)s.ptr);
+    }
+    assert_int_equal(at_doc_index(&d, (struct at_str){0}), AT_BAD);
+    at_doc_free(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_json),       cmocka_unit_test(cut_short),  cmocka_unit_test(skipping_one_value),
-        cmocka_unit_test(nesting_has_an_end), cmocka_unit_test(compacting), cmocka_unit_test(members),
-        cmocka_unit_test(walking_members),    cmocka_unit_test(quoting),    cmocka_unit_test(quoted_is_read_back),
+        cmocka_unit_test(what_is_json),        cmocka_unit_test(cut_short),
+        cmocka_unit_test(skipping_one_value),  cmocka_unit_test(nesting_has_an_end),
+        cmocka_unit_test(compacting),          cmocka_unit_test(members),
+        cmocka_unit_test(walking_members),     cmocka_unit_test(quoting),
+        cmocka_unit_test(quoted_is_read_back), cmocka_unit_test(indexed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
