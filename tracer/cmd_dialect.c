@@ -25,6 +25,15 @@ struct job {
     struct at_buf line;
     uint64_t messages;
     struct at_decoder_sink tracer;
+    struct rule *rules; /* those that make events */
+    size_t n_rules;
+};
+
+/* What became of a rule, and of the first of its events that was none. */
+struct rule {
+    struct at_str place;
+    uint64_t applied, unfit, packet;
+    struct at_why why;
 };
 
 static int list(void)
@@ -102,6 +111,51 @@ static enum at_err pump(struct at_capture *capture, struct at_decoder *decoder, 
     return err ? err : at_tracer_finish(tracer);
 }
 
+/* ---- Its rules */
+
+static size_t add_rules(struct job *job, const struct at_rule *rules, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rules[i].n_rules) {
+            count += add_rules(job, rules[i].rules, rules[i].n_rules);
+            continue;
+        }
+        if (job->rules)
+            job->rules[job->n_rules++].place = rules[i].place;
+        count++;
+    }
+    return count;
+}
+
+static void on_rule(void *ctx, const struct at_message *m, struct at_str place, const char *unfit)
+{
+    const struct job *job = ctx;
+    struct rule *r = job->rules;
+    while (r < job->rules + job->n_rules && !at_str_eq(r->place, place))
+        r++;
+    if (r == job->rules + job->n_rules)
+        return;
+    r->applied += !unfit;
+    if (unfit && r->unfit++ == 0) {
+        r->packet = m->packet;
+        at_fail(&r->why, AT_BAD, "%s", unfit);
+    }
+}
+
+/* One line for each rule that did not do what it is there for. */
+static void tell_rules(const struct job *job)
+{
+    for (const struct rule *r = job->rules; r < job->rules + job->n_rules; r++) {
+        if (r->unfit)
+            fprintf(stderr, "authtape: %.*s: %llu of %llu fit no event; the first, packet %llu: %s\n",
+                    AT_STR_FMT(r->place), (unsigned long long)r->unfit, (unsigned long long)r->applied,
+                    (unsigned long long)r->packet, r->why.text);
+        else if (!r->applied)
+            fprintf(stderr, "authtape: %.*s: applied to nothing\n", AT_STR_FMT(r->place));
+    }
+}
+
 static void tell(const struct job *job, const struct at_tracer *tracer)
 {
     struct at_tracer_stats stats;
@@ -109,11 +163,14 @@ static void tell(const struct job *job, const struct at_tracer *tracer)
     fprintf(stderr, "authtape: %llu messages, %llu events, %llu repeats, %llu that fit no event\n",
             (unsigned long long)job->messages, (unsigned long long)stats.events[0], (unsigned long long)stats.repeats,
             (unsigned long long)stats.unfit);
+    tell_rules(job);
 }
 
 static int try_on(struct job *job, const char *name)
 {
-    const struct at_tracer_options tracer_options = {.dialects = &name, .n_dialects = 1, .identity = job->identity};
+    const struct at_watch watch = {job, on_rule};
+    const struct at_tracer_options tracer_options = {
+        .dialects = &name, .n_dialects = 1, .identity = job->identity, .watch = &watch};
     const struct at_capture_options capture_options = {.file = job->try_file};
     const struct at_decoder_options decoder_options = {.ports = job->ports, .n_ports = job->n_ports};
     const struct at_decoder_sink sink = {.ctx = job, .message = on_message, .gap = on_gap, .stream_end = on_end};
@@ -153,9 +210,15 @@ static int check(struct job *job, const char *name)
     if (at_dialect_load(name, &d, &why))
         return at_cli_file_trouble(name, &why);
     size_t n = d->n_rules;
+    if (job->try_file) {
+        job->rules = calloc(add_rules(job, d->rules, n), sizeof *job->rules);
+        add_rules(job, d->rules, n);
+        int status = job->rules ? try_on(job, name) : at_cli_trouble("%s", at_err_text(AT_NOMEM));
+        free(job->rules);
+        at_dialect_free(&d);
+        return status;
+    }
     at_dialect_free(&d);
-    if (job->try_file)
-        return try_on(job, name);
     printf("%s: ok, %zu rule%s\n", name, n, n == 1 ? "" : "s");
     return at_cli_finish(AT_EXIT_NONE);
 }

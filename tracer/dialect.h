@@ -188,6 +188,7 @@ struct at_reply {
 };
 
 struct at_rule {
+    struct at_str place; /* in the mapping, as a JSON Pointer */
     bool from_client, from_server, http, websocket;
     struct at_str path; /* the target's path starts so; absent: any */
     struct at_when when;
@@ -306,6 +307,7 @@ struct at_scene {
     struct at_str request_api, request_call; /* in a reply */
     struct at_finder *finder;                /* may be NULL */
     bool keep_args;                          /* all arguments of a call, personal or not */
+    enum at_field *nonsense;                 /* set to the field that has it; may be NULL */
 };
 uint32_t at_scene_find(const struct at_scene *s, const struct at_pointer *p); /* AT_NO_NODE */
 /* The number of the text that is at a place, among those asked for there; 0: none of them. The scene has a finder. */
@@ -476,6 +478,9 @@ struct at_run {
     struct at_taken *check;       /* not NULL: nothing is done, only said what would be */
     const struct at_message *m;   /* set by at_run_message */
     const struct at_scene *scene; /* of the event at hand; likewise */
+    const struct at_rule *rule;   /* that applied last */
+    enum at_field nonsense;       /* the field for which at_fill_event failed last */
+    const struct at_watch *watch; /* may be NULL */
     /* The request that the message answers, where the gate found it already. */
     struct at_pending *answered;
     struct at_lead *lead; /* likewise set by at_run_message */

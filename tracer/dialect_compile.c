@@ -480,6 +480,9 @@ static enum at_err compile_rule(struct at_compiler *c, const cJSON *j, struct at
         "title"};
     if (!cJSON_IsObject(j))
         return at_compile_fail(c, "a rule is an object");
+    r->place = at_arena_copy(&c->d->arena, at_str(c->place));
+    if (!r->place.ptr)
+        return at_compile_nomem(c);
     const cJSON *path = cJSON_GetObjectItemCaseSensitive(j, "path");
     enum at_err err = at_compile_unknown(c, j, names, sizeof names / sizeof names[0]);
     if (!err)

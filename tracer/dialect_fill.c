@@ -423,6 +423,8 @@ enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32
     for (; given; given &= given - 1) {
         unsigned i = (unsigned)__builtin_ctz(given);
         enum at_err err = fill_field((enum at_field)i, fields[i], s, ev);
+        if (err && s->nonsense)
+            *s->nonsense = (enum at_field)i;
         if (err)
             return err;
     }

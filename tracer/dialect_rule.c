@@ -16,6 +16,8 @@ static bool wants_authorization_list(struct at_str api)
 /* A rule gave what is no event. */
 static void note_unfit(const struct at_run *run, const struct at_why *why)
 {
+    if (run->watch)
+        run->watch->rule(run->watch->ctx, run->m, run->rule->place, why->text);
     if (!run->check)
         run->stats->unfit++;
     else if (!run->check->refused)
@@ -78,7 +80,7 @@ static bool complete(const struct at_run *run, struct at_event *ev, bool named)
     struct at_why why = {{0}};
     if (!(named || known_names(run, ev) ? at_event_check_what(ev, NULL) : at_event_check(ev, NULL)))
         return true;
-    if (run->check && !at_event_check(ev, &why))
+    if (!at_event_check(ev, run->check || run->watch ? &why : NULL))
         return true;
     note_unfit(run, &why);
     return false;
@@ -101,9 +103,16 @@ static struct at_event blank(const struct at_run *run, int kind)
 /* A nonsensical field spoils the event, not the recording. */
 static enum at_err spoiled(const struct at_run *run, enum at_err err)
 {
+    static const char *const names[AT_FIELDS] = {
+#define X(name, text) text,
+        AT_FIELD_MAP(X)
+#undef X
+    };
+    struct at_why why;
     if (err != AT_BAD)
         return err;
-    note_unfit(run, &(struct at_why){"a field has nonsense"});
+    at_fail(&why, err, "\"%s\" is not what it should be", names[run->nonsense]);
+    note_unfit(run, &why);
     return AT_OK;
 }
 
@@ -415,7 +424,7 @@ static enum at_err copy_event(const struct at_run *run, const struct at_rule *r,
     if (err)
         return spoiled(run, err);
     fill_names(run, &names);
-    err = at_event_from_doc(run->parser, s->doc, s->node, &names, &ev, run->check ? &why : NULL);
+    err = at_event_from_doc(run->parser, s->doc, s->node, &names, &ev, run->check || run->watch ? &why : NULL);
     if (err == AT_BAD)
         note_unfit(run, &why);
     if (err)
@@ -444,6 +453,9 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
     if (err || kind == 0 || (run->check && (r->reply.given || kind > AT_RULE_COPY)))
         return err;
     run->scene = s;
+    run->rule = r;
+    if (run->watch)
+        run->watch->rule(run->watch->ctx, run->m, r->place, NULL);
     if (!run->identified) {
         run->identified = true;
         err = run->identify(run->ctx, run->m, &run->names);
@@ -569,8 +581,10 @@ static enum at_err each_of_message(const struct walk *w, struct at_scene *s)
 {
     struct at_pending *e = NULL;
     enum at_err err = w->run->check ? AT_OK : find_request(w->run, s, &e);
-    if (!err && e)
+    if (!err && e) {
+        w->run->rule = e->rule;
         err = answer(w->run, e, s);
+    }
     return err ? err : apply_rules(w->run, w->rules, w->n_rules, s);
 }
 
@@ -579,6 +593,7 @@ enum at_err at_run_message(struct at_run *run, const struct at_message *m, const
     const struct at_dialect *d = run->dialect;
     struct at_scene s = {.finder = run->finder,
                          .keep_args = run->keep_args,
+                         .nonsense = &run->nonsense,
                          .m = m,
                          .doc = doc,
                          .root = doc,

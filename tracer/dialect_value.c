@@ -166,6 +166,18 @@ static enum at_err compile_modifier(struct at_compiler *c, const cJSON *m, struc
     return AT_OK;
 }
 
+/* A string that is no pointer: most often its '/' is missing, or the text itself is meant. */
+static enum at_err no_pointer(struct at_compiler *c, const cJSON *j)
+{
+    char what[240], path[64];
+    snprintf(path, sizeof path, "%s", j->valuestring);
+    for (char *p = path; *p; p++) /* as programs write it: data.scope */
+        *p = *p == '.' ? '/' : *p;
+    snprintf(what, sizeof what, "a JSON Pointer begins with '/': \"/%s\"; a fixed text is {\"text\": \"%.60s\"}", path,
+             j->valuestring);
+    return at_compile_fail(c, what);
+}
+
 enum at_err at_compile_value(struct at_compiler *c, const cJSON *j, struct at_value *v, unsigned depth)
 {
     static const char *const modifiers[] = {"json",    "strip", "before",  "map",  "unit",
@@ -177,7 +189,8 @@ enum at_err at_compile_value(struct at_compiler *c, const cJSON *j, struct at_va
     if (cJSON_IsString(j)) {
         v->source = AT_FROM_ITEM;
         v->plain = true;
-        return at_compile_pointer(c, j, &v->ptr);
+        return j->valuestring[0] == 0 || j->valuestring[0] == '/' ? at_compile_pointer(c, j, &v->ptr)
+                                                                  : no_pointer(c, j);
     }
     if (!cJSON_IsObject(j)) {
         v->source = AT_FROM_TEXT;

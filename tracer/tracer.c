@@ -161,6 +161,7 @@ static enum at_err set_up(struct at_tracer *t, const struct at_tracer_options *o
     if (!err)
         err = at_intern_new(&t->started);
     t->run = run_of(t);
+    t->run.watch = o->watch;
     return err ? at_fail(why, err, "%s", at_err_text(err)) : AT_OK;
 }
 

@@ -168,8 +168,8 @@ struct at_capture;
 AT_MUST_USE enum at_err at_capture_open(const struct at_capture_options *options, struct at_capture **out,
                                         struct at_why *why);
 /*
- * With `unread`: opens the file. What needs the system's help, such as names in the filter, was done before, so that all
- * bytes from outside are read by a process that has given up its privileges. AT_IO, AT_BAD.
+ * With `unread`: opens the file. What needs the system's help, such as names in the filter, was done before, so that
+ * all bytes from outside are read by a process that has given up its privileges. AT_IO, AT_BAD.
  */
 AT_MUST_USE enum at_err at_capture_begin(struct at_capture *c, struct at_why *why);
 /*
@@ -195,18 +195,27 @@ struct at_identity {
     const char *app, *user, *platform;
 };
 
+/* Who wants to know what the rules of the dialects do. */
+struct at_watch {
+    void *ctx;
+    /* The rule at that place of its mapping applied to something in the message; then, with `unfit`: why that made no
+     * event, or why its answer made none. */
+    void (*rule)(void *ctx, const struct at_message *m, struct at_str place, const char *unfit);
+};
+
 #define AT_HOLD_MS 5000u
 #define AT_HOLD_EVENTS (size_t)65536
 struct at_tracer_options {
     const char *const *dialects; /* "automator", "mine.json", "mine.json:prompt,settings"; none: automator */
     size_t n_dialects;
     struct at_identity identity;
-    bool fresh;           /* the first `start` of each key says that nothing was asked before */
-    const char *observes; /* "prompts,decisions" or NULL: what the dialects say */
-    uint32_t hold_ms;     /* how long events may be held back to come out in the order of their times */
-    size_t hold_events;   /* and how many; 0 for either: the defaults below */
-    bool keep_args;       /* all arguments of calls go on the tape, also those that may hold personal data */
-    bool in_turn;         /* events with times of their own do not wait for earlier ones */
+    bool fresh;                   /* the first `start` of each key says that nothing was asked before */
+    const char *observes;         /* "prompts,decisions" or NULL: what the dialects say */
+    uint32_t hold_ms;             /* how long events may be held back to come out in the order of their times */
+    size_t hold_events;           /* and how many; 0 for either: the defaults below */
+    bool keep_args;               /* all arguments of calls go on the tape, also those that may hold personal data */
+    bool in_turn;                 /* events with times of their own do not wait for earlier ones */
+    const struct at_watch *watch; /* NULL: nobody; must live as long as the tracer */
 };
 
 #define AT_KIND_COUNT 11

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Decoding with the built-in dialects against `messages` alone: CPU seconds of both on the same capture in the same run,
-# medians of nine, and their ratio: how much of the messages a second is left. `events` is the part without the tape.
+# medians of nine, and their ratio: how much of the messages a second is left. `events` is the part without the tape. What
+# the captures hold, and why so, is said in dialects.mjs; `beacons` is the worst case, nothing but batches of events.
 # BENCH_MESSAGES (default 100000) says how many messages each capture has.
 cd "$(dirname "$0")/../.." || exit 2
 program=./build/authtape
@@ -17,13 +18,13 @@ node tests/bench/dialects.mjs "$work" "${BENCH_MESSAGES:-100000}" || { echo "dia
 TIMEFORMAT='%U %S'
 cpu() { { time "$@" >/dev/null 2>&1; } 2>&1 | awk '{ print $1 + $2 }'; }
 median() { sort -n "$1" | sed -n 5p; }
-for name in automator beacon cdp; do
-    file=$work/$name.pcap
+for name in automator beacon cdp beacons; do
+    file=$work/$name.pcap dialect=${name%s}
     who=(--app query:appid --user query:openid)
     for _ in 1 2 3 4 5 6 7 8 9; do # in turn, so that what else the machine does is shared
         cpu $program messages -q -r "$file" >>"$work/$name.messages"
-        cpu build/tools/bench_dialect "$name" "$file" >>"$work/$name.events"
-        cpu $program record -q -r "$file" -d $name "${who[@]}" -w "$work/$name.tape" >>"$work/$name.record"
+        cpu build/tools/bench_dialect "$dialect" "$file" >>"$work/$name.events"
+        cpu $program record -q -r "$file" -d "$dialect" "${who[@]}" -w "$work/$name.tape" >>"$work/$name.record"
     done
     awk -v name=$name -v n="$($program messages -q -r "$file" | wc -l)" -v e="$($program cat "$work/$name.tape" | wc -l)" \
         -v m="$(median "$work/$name.messages")" -v v="$(median "$work/$name.events")" -v r="$(median "$work/$name.record")" \
