@@ -36,6 +36,15 @@ static enum at_err identify(void *ctx, const struct at_message *m, struct at_nam
     return AT_OK;
 }
 
+/* A rule has a place, and a reason where what it gave is no event. */
+static void on_rule(void *ctx, const struct at_message *m, struct at_str place, const char *unfit)
+{
+    (void)m;
+    if (!at_str_starts(place, AT_STR("/rules/")) || (unfit && !unfit[0]))
+        abort();
+    *(uint64_t *)ctx += unfit != NULL;
+}
+
 static struct at_apis *apis;
 
 static void work(struct at_dialect *d)
@@ -48,6 +57,8 @@ static void work(struct at_dialect *d)
     struct at_last_reports last = {0};
     struct at_tracer_stats stats = {0};
     size_t events = 0, noted = 0;
+    uint64_t unfits = 0;
+    const struct at_watch watch = {&unfits, on_rule};
     struct at_needles needles = {0};
     const struct at_hold_options hold_options = {.hold_ms = 1, .lag_ms = d->own_times, .hold_events = 8};
     struct at_run run = {.dialect = d,
@@ -61,6 +72,7 @@ static void work(struct at_dialect *d)
                          .stats = &stats,
                          .note = note,
                          .ctx = &noted,
+                         .watch = &watch,
                          .identify = identify};
     struct at_stream stream = {.name = AT_STR("1.1.1.1:1>2.2.2.2:2"),
                                .target = AT_STR("/log?openid=a%41+"),
@@ -77,13 +89,15 @@ static void work(struct at_dialect *d)
                                .dir = i / 6 % 2 ? AT_DIR_SERVER : AT_DIR_CLIENT,
                                .proto = i / 12 ? AT_PROTO_HTTP : AT_PROTO_WEBSOCKET,
                                .exchange = i / 12 ? 1 + i % 2 : 0};
-        struct at_gate gate = {.body = m.body};
+        struct at_gate gate = {.doc = &doc};
         size_t before = noted;
         uint64_t unfit = stats.unfit;
-        bool open = at_gate_open(&needles, d, &m, &state.pairs, &gate, &run.answered);
-        if (at_doc_index(&doc, m.body) || at_run_message(&run, &m, &doc) || at_hold_tick(run.hold, m.t_us))
+        if (at_doc_index(&doc, m.body))
             abort();
-        if (!open && (noted > before || stats.unfit > unfit))
+        bool open = at_gate_open(&needles, d, &m, &state.pairs, &gate, &run.answered);
+        if (at_run_message(&run, &m, &doc) || at_hold_tick(run.hold, m.t_us))
+            abort();
+        if (unfits != stats.unfit || (!open && (noted > before || stats.unfit > unfit)))
             abort(); /* the gate must not keep out what would have made an event */
         at_arena_release(&arena, (struct at_arena_mark){0});
         docs.used = 0;
