@@ -362,7 +362,6 @@ static const char *scan_value(const char *p, const char *end, bool *spaced)
 
 enum at_err at_doc_index(struct at_doc *d, struct at_str s)
 {
-    const char *end = s.ptr + s.len;
     d->text = s;
     d->n = 0;
     d->spaced = d->failed = false;
@@ -370,7 +369,7 @@ enum at_err at_doc_index(struct at_doc *d, struct at_str s)
         return AT_BAD;
     if (s.len > AT_DOC_MAX_BYTES)
         return at_json_valid(s) ? AT_LIMIT : AT_BAD;
-    const char *p = scan(s.ptr, end, &d->spaced, d);
+    const char *end = s.ptr + s.len, *p = scan(s.ptr, end, &d->spaced, d);
     if (!p)
         return d->failed ? AT_NOMEM : AT_BAD;
     return skip_noted(p, end, &d->spaced) == end ? AT_OK : AT_BAD;
