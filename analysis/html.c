@@ -9,6 +9,9 @@ extern const struct at_blob at_page_blobs[]; /* made from the files in analysis/
 
 #define GROUPS_SHOWN 800
 #define WORDINGS_SHOWN 200
+/* Long names make long rows: a table ends when it takes more than this, so that all of them stay below a megabyte. */
+#define GROUPS_BYTES (460u << 10)
+#define TABLE_BYTES (90u << 10)
 
 static void table_begin(struct page *p, const char *id, const char *en, const char *zh)
 {
@@ -89,6 +92,16 @@ static void cells_of_counts(struct page *p, const struct counts *c)
     cell_quantile(p, &c->recovery_us, 0.5, 1e6);
 }
 
+/* How many rows a table does not show. */
+static void put_left_out(struct page *p, size_t n)
+{
+    if (!n)
+        return;
+    put(p, "<p class=\"note\">");
+    put_both(p, "rows not shown: ", "未显示的行数：");
+    put(p, "%zu</p>\n", n);
+}
+
 void table_scopes(struct page *p, const struct row *rows, size_t n)
 {
     static const struct heading scope = {"scope", "scope", false};
@@ -96,13 +109,15 @@ void table_scopes(struct page *p, const struct row *rows, size_t n)
     table_head(p, &scope, 1);
     table_head(p, count_headings, COUNT_HEADINGS);
     put(p, "</tr></thead><tbody>");
-    for (size_t i = 0; i < n && i < GROUPS_SHOWN; i++) {
+    size_t from = p->out->len, i = 0;
+    for (; i < n && i < GROUPS_SHOWN && p->out->len - from < TABLE_BYTES; i++) {
         put(p, "<tr>");
         cell_text(p, rows[i].label[DIM_SCOPE]);
         cells_of_counts(p, rows[i].counts);
         put(p, "</tr>\n");
     }
     table_end(p);
+    put_left_out(p, n - i);
 }
 
 void table_groups(struct page *p, const struct row *rows, size_t n, const struct report_options *o)
@@ -116,7 +131,8 @@ void table_groups(struct page *p, const struct row *rows, size_t n, const struct
         table_head(p, &dims[o->by[d]], 1);
     table_head(p, count_headings, COUNT_HEADINGS);
     put(p, "</tr></thead><tbody>");
-    for (size_t i = 0; i < n && i < GROUPS_SHOWN; i++) {
+    size_t from = p->out->len, i = 0;
+    for (; i < n && i < GROUPS_SHOWN && p->out->len - from < GROUPS_BYTES; i++) {
         put(p, "<tr>");
         for (size_t d = 0; d < o->n_by; d++)
             cell_text(p, rows[i].label[o->by[d]]);
@@ -124,8 +140,7 @@ void table_groups(struct page *p, const struct row *rows, size_t n, const struct
         put(p, "</tr>\n");
     }
     table_end(p);
-    if (n > GROUPS_SHOWN)
-        put(p, "<p class=\"note\">+%zu</p>\n", n - GROUPS_SHOWN);
+    put_left_out(p, n - i);
 }
 
 void table_wordings(struct page *p, const struct wording *list, size_t n)
@@ -138,7 +153,8 @@ void table_wordings(struct page *p, const struct wording *list, size_t n)
     table_begin(p, "errmsgs", "errMsg by platform", "各平台的 errMsg");
     table_head(p, headings, sizeof headings / sizeof headings[0]);
     put(p, "</tr></thead><tbody>");
-    for (size_t i = 0; i < n && i < WORDINGS_SHOWN; i++) {
+    size_t from = p->out->len, i = 0;
+    for (; i < n && i < WORDINGS_SHOWN && p->out->len - from < TABLE_BYTES; i++) {
         const struct wording *w = &list[i];
         const char *css = w->cls == AT_CLASS_OK          ? "ok"
                           : w->cls == AT_CLASS_DENIED    ? "denied"
@@ -164,8 +180,7 @@ void table_wordings(struct page *p, const struct wording *list, size_t n)
         put(p, "</tr>\n");
     }
     table_end(p);
-    if (n > WORDINGS_SHOWN)
-        put(p, "<p class=\"note\">+%zu</p>\n", n - WORDINGS_SHOWN);
+    put_left_out(p, n - i);
 }
 
 void table_lone(struct page *p, const struct row *rows, size_t n)
@@ -178,7 +193,8 @@ void table_lone(struct page *p, const struct row *rows, size_t n)
     table_begin(p, "never-asked", "Called by users who were never asked", "用户从未被询问的调用");
     table_head(p, headings, 5);
     put(p, "</tr></thead><tbody>");
-    for (size_t i = 0; i < n && i < WORDINGS_SHOWN; i++) {
+    size_t from = p->out->len, i = 0;
+    for (; i < n && i < WORDINGS_SHOWN && p->out->len - from < TABLE_BYTES; i++) {
         put(p, "<tr>");
         cell_text(p, rows[i].label[DIM_SCOPE]);
         cell_text(p, rows[i].label[DIM_API]);
@@ -188,8 +204,7 @@ void table_lone(struct page *p, const struct row *rows, size_t n)
         put(p, "</tr>\n");
     }
     table_end(p);
-    if (n > WORDINGS_SHOWN)
-        put(p, "<p class=\"note\">+%zu</p>\n", n - WORDINGS_SHOWN);
+    put_left_out(p, n - i);
 }
 
 void table_faults(struct page *p, const struct story *s)
@@ -201,7 +216,8 @@ void table_faults(struct page *p, const struct story *s)
     table_begin(p, "divergences", "Divergences", "偏差");
     table_head(p, headings, sizeof headings / sizeof headings[0]);
     put(p, "</tr></thead><tbody>");
-    for (size_t i = 0; i < s->n_faults; i++) {
+    size_t from = p->out->len, i = 0;
+    for (; i < s->n_faults && p->out->len - from < TABLE_BYTES; i++) {
         const struct fault *f = &s->faults[i];
         char when[40];
         at_time_text(f->t_us, when);
@@ -215,8 +231,7 @@ void table_faults(struct page *p, const struct story *s)
         put(p, "</tr>\n");
     }
     table_end(p);
-    if (s->faults_all > s->n_faults)
-        put(p, "<p class=\"note\">+%" PRIu64 "</p>\n", s->faults_all - s->n_faults);
+    put_left_out(p, (size_t)(s->faults_all - i));
 }
 
 static struct at_str blob(const char *name)

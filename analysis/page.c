@@ -128,12 +128,20 @@ void drawing_end(struct page *p)
     put(p, "</svg>\n");
 }
 
-void put_bar(struct page *p, const struct bar *bar, const char *what, uint64_t value)
+/* The script puts the Chinese words into the titles; without it they stay English. */
+void put_bar(struct page *p, const struct bar *bar, const char *en, const char *zh, uint64_t value)
 {
     put(p,
-        "<rect x=\"%.3f%%\" y=\"%.1f\" width=\"%.3f%%\" height=\"%.1f\" class=\"%s\"><title>%s: %" PRIu64
+        "<rect x=\"%.3f%%\" y=\"%.1f\" width=\"%.3f%%\" height=\"%.1f\" class=\"%s\"><title data-zh=\"%s\">%s: %" PRIu64
         "</title></rect>",
-        bar->x, bar->y, bar->w, bar->h, bar->css, what, value);
+        bar->x, bar->y, bar->w, bar->h, bar->css, zh, en, value);
+}
+
+void put_nothing(struct page *p)
+{
+    put(p, "<p class=\"nothing\">");
+    put_both(p, "Nothing of this kind was recorded.", "没有此类记录。");
+    put(p, "</p>");
 }
 
 /* ---- Tables */

@@ -37,8 +37,10 @@ struct bar {
     double x, y, w, h;
     const char *css;
 };
-/* A bar that says its value when pointed at. */
-void put_bar(struct page *p, const struct bar *bar, const char *what, uint64_t value);
+/* A bar that says its value when pointed at, in both languages. */
+void put_bar(struct page *p, const struct bar *bar, const char *en, const char *zh, uint64_t value);
+/* Instead of a drawing: there is nothing to draw. */
+void put_nothing(struct page *p);
 
 struct heading {
     const char *en, *zh;

@@ -40,7 +40,7 @@ static void lay_out(struct canvas *c, const struct tale *t)
 }
 
 struct look {
-    const char *css, *name, *shape; /* shape: SVG path around 0,0 */
+    const char *css, *en, *zh, *shape; /* shape: SVG path around 0,0 */
 };
 
 static struct look look_of(const struct mark *m)
@@ -48,29 +48,30 @@ static struct look look_of(const struct mark *m)
     switch (m->kind) {
     case MARK_CALL:
         if (!m->answered)
-            return (struct look){"silent", "call, unanswered", "M-5,-5h10v10h-10z"};
-        return m->cls == AT_CLASS_OK          ? (struct look){"ok", "call: ok", "M-5,-5h10v10h-10z"}
-               : m->cls == AT_CLASS_DENIED    ? (struct look){"denied", "call: denied", "M-5,-5h10v10h-10z"}
-               : m->cls == AT_CLASS_DISMISSED ? (struct look){"dismissed", "call: dismissed", "M-5,-5h10v10h-10z"}
-                                              : (struct look){"other", "call: other failure", "M-5,-5h10v10h-10z"};
+            return (struct look){"silent", "call, unanswered", "调用，无应答", "M-5,-5h10v10h-10z"};
+        return m->cls == AT_CLASS_OK       ? (struct look){"ok", "call: ok", "调用：成功", "M-5,-5h10v10h-10z"}
+               : m->cls == AT_CLASS_DENIED ? (struct look){"denied", "call: denied", "调用：被拒", "M-5,-5h10v10h-10z"}
+               : m->cls == AT_CLASS_DISMISSED
+                   ? (struct look){"dismissed", "call: dismissed", "调用：弹窗被关闭", "M-5,-5h10v10h-10z"}
+                   : (struct look){"other", "call: other failure", "调用：其他失败", "M-5,-5h10v10h-10z"};
     case MARK_PROMPT:
-        return (struct look){"asked", "prompt", "M0,-7L7,0L0,7L-7,0z"};
+        return (struct look){"asked", "prompt", "弹窗", "M0,-7L7,0L0,7L-7,0z"};
     case MARK_ALLOW:
-        return (struct look){"ok", "allowed", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"};
+        return (struct look){"ok", "allowed", "用户允许", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"};
     case MARK_DENY:
-        return (struct look){"denied", "denied by the user", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"};
+        return (struct look){"denied", "denied by the user", "用户拒绝", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"};
     case MARK_DISMISS:
-        return (struct look){"dismissed", "dismissed", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"};
+        return (struct look){"dismissed", "dismissed", "关闭弹窗", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"};
     case MARK_ON:
-        return (struct look){"ok", "turned on in settings", "M0,-8L7,5H-7z"};
+        return (struct look){"ok", "turned on in settings", "在设置中打开", "M0,-8L7,5H-7z"};
     case MARK_OFF:
-        return (struct look){"denied", "turned off in settings", "M0,8L7,-5H-7z"};
+        return (struct look){"denied", "turned off in settings", "在设置中关闭", "M0,8L7,-5H-7z"};
     case MARK_RESET:
-        return (struct look){"axis", "removed: records cleared", "M0,-9V9"};
+        return (struct look){"axis", "removed: records cleared", "移除：记录清空", "M0,-9V9"};
     case MARK_FAULT:
-        return (struct look){"fault", "divergence", "M-7,-7L7,7M7,-7L-7,7"};
+        return (struct look){"fault", "divergence", "偏差", "M-7,-7L7,7M7,-7L-7,7"};
     }
-    return (struct look){"other", "", "M0,0"};
+    return (struct look){"other", "", "", "M0,0"};
 }
 
 static void put_when(struct page *p, const struct mark *m, int64_t origin)
@@ -81,10 +82,13 @@ static void put_when(struct page *p, const struct mark *m, int64_t origin)
 static void put_mark(struct page *p, const struct story *s, const struct mark *m, double x, double y, int64_t origin)
 {
     struct look look = look_of(m);
-    put(p, "<svg x=\"%.2f%%\" y=\"%.0f\" overflow=\"visible\"><path d=\"%s\" class=\"mark %s%s\"><title>", x, y,
-        look.shape, look.css, m->inferred ? " guess" : "");
+    put(p,
+        "<svg x=\"%.2f%%\" y=\"%.0f\" overflow=\"visible\"><path d=\"%s\" class=\"mark %s%s\"><title "
+        "data-zh=\"%s%s\">%s%s: ",
+        x, y, look.shape, look.css, m->inferred ? " guess" : "", m->inferred ? "推断，" : "", look.zh,
+        m->inferred ? "inferred, " : "", look.en);
     put_when(p, m, origin);
-    put(p, ": %s%s ", m->inferred ? "inferred: " : "", look.name);
+    put(p, " ");
     put_text(p, story_string(s, m->kind == MARK_FAULT ? m->text : m->api));
     put(p, "</title></path></svg>");
 }
@@ -125,7 +129,11 @@ static void put_numbers(struct page *p, const struct story *s, const struct tale
         const struct mark *m = &t->marks[i];
         put(p, "<tr><td class=n>");
         put_when(p, m, t->marks[0].t_us);
-        put(p, "</td><td>%s%s</td>", m->inferred ? "inferred: " : "", look_of(m).name);
+        put(p, "</td><td>");
+        if (m->inferred)
+            put_both(p, "inferred: ", "推断：");
+        put_both(p, look_of(m).en, look_of(m).zh);
+        put(p, "</td>");
         cell_text(p, story_string(s, m->scope));
         cell_text(p, story_string(s, m->kind == MARK_FAULT ? m->text : m->api));
         put(p, "</tr>");

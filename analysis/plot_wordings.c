@@ -117,7 +117,7 @@ static void draw(struct page *p, const struct reason *reasons, size_t n, const s
             const struct bar bar = {x, y + 21, 100 * (double)reasons[i].by_platform[k] / (double)reasons[0].all, 16,
                                     colours[k]};
             if (reasons[i].by_platform[k])
-                put_bar(p, &bar, "count", reasons[i].by_platform[k]);
+                put_bar(p, &bar, "count", "次数", reasons[i].by_platform[k]);
             x += bar.w;
         }
     }
@@ -158,7 +158,10 @@ void plot_wordings(struct page *p, const struct wording *list, size_t n)
         p, "wordings", "errMsg of failures by platform", "各平台失败的 errMsg",
         "What hosts say when a call fails, whatever the API. (?) marks wordings that the profile does not know.",
         "调用失败时宿主的说法，不分接口。(?) 表示档案未收录的措辞。");
-    draw(p, reasons, shown, platforms, n_platforms);
+    if (shown)
+        draw(p, reasons, shown, platforms, n_platforms);
+    else
+        put_nothing(p);
     put_numbers(p, reasons, shown, platforms, n_platforms);
     free(reasons);
 }

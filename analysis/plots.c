@@ -80,7 +80,10 @@ void plot_outcomes(struct page *p, const struct row *rows, size_t n)
                  "每个 scope 的调用如何结束。");
     for (size_t k = 0; k < PARTS; k++)
         legend[k] = (struct legend){outcomes[k].css, outcomes[k].en, outcomes[k].zh, NULL};
-    put_legend(p, legend, PARTS);
+    if (shown)
+        put_legend(p, legend, PARTS);
+    else
+        put_nothing(p);
     drawing_begin(p, "Outcome per scope: a bar for each scope", "各 scope 的调用结果：每个 scope 一条",
                   BAR_ROW * (double)shown);
     for (size_t i = 0; i < shown; i++) {
@@ -90,7 +93,7 @@ void plot_outcomes(struct page *p, const struct row *rows, size_t n)
             uint64_t value = outcomes[k].value(rows[i].counts);
             const struct bar bar = {x, y + 21, (double)value * 100 / most, 16, outcomes[k].css};
             if (value)
-                put_bar(p, &bar, outcomes[k].en, value);
+                put_bar(p, &bar, outcomes[k].en, outcomes[k].zh, value);
             x += bar.w;
         }
     }
@@ -140,7 +143,7 @@ static void put_funnel(struct page *p, const struct row *row)
         double y = STEP_ROW * (double)k;
         const struct bar bar = {44, y + 3, max_of(34 * (double)n / (double)most, 0.4), STEP_ROW - 6, steps[k].css};
         put_label(p, 3.0 * steps[k].depth, y + 15, steps[k].depth ? "small" : "", steps[k].en, steps[k].zh);
-        put_bar(p, &bar, steps[k].en, n);
+        put_bar(p, &bar, steps[k].en, steps[k].zh, n);
         put(p, "<text x=\"100%%\" y=\"%.0f\" class=\"small end\">", y + 15);
         put_number(p, n);
         if (k && of)
@@ -159,6 +162,8 @@ void plot_users(struct page *p, const struct row *rows, size_t n)
         "Users of each scope: asked, allowed, later turned off and on again; denied, recovered in the settings, "
         "failed in silence. Percents are of the step above that it belongs to.",
         "各 scope 的用户：被询问、允许、后来关闭、再次打开；拒绝、在设置页恢复、静默失败。百分比相对于其上一级。");
+    if (!n)
+        put_nothing(p);
     put(p, "<div class=\"grid\">");
     for (size_t i = 0; i < n && i < FUNNELS_MAX; i++)
         put_funnel(p, &rows[i]);
@@ -204,31 +209,20 @@ static double bin_ms(size_t i)
     return FIRST_MS * pow(10, (double)i / 10);
 }
 
-void plot_answer_times(struct page *p, const struct cells *scopes)
+static void draw_answer_times(struct page *p, const uint64_t *bins, uint64_t most)
 {
-    static const struct heading headings[] = {
-        {"from ms", "起（毫秒）", true}, {"to ms", "止（毫秒）", true}, {"prompts", "弹窗", true}};
     static const char *const ticks[] = {"0.1 s", "1 s", "10 s", "100 s"};
-    uint64_t bins[BINS] = {0}, most = 1;
     double bottom = 170, w = 100.0 / BINS;
-    for (size_t i = 0; i < scopes->n; i++)
-        fill_bins(&scopes->list[i].counts.answer_us, bins);
-    for (size_t i = 0; i < BINS; i++)
-        most = bins[i] > most ? bins[i] : most;
-    figure_begin(
-        p, "answer-times", "Time to answer a prompt", "回答弹窗所用时间",
-        "Very short times are reflexes, not decisions. The scale is logarithmic; the first and the last bar hold "
-        "what is beyond.",
-        "时间极短的回答是下意识的，而不是决定。对数刻度；首尾两条包含超出范围者。");
     drawing_begin(p, "How many prompts were answered how fast", "弹窗回答时间分布", bottom + 26);
     put(p, "<line x1=\"0\" x2=\"100%%\" y1=\"20\" y2=\"20\" class=\"grid-line\"/>");
     for (size_t i = 0; i < BINS; i++) {
         double h = (double)bins[i] * (bottom - 20) / (double)most;
         const struct bar bar = {w * (double)i, bottom - h, w - 0.3, h, "asked"};
-        char what[64];
-        snprintf(what, sizeof what, "%.0f-%.0f ms", bin_ms(i), bin_ms(i + 1));
+        char en[64], zh[64];
+        snprintf(en, sizeof en, "%.0f-%.0f ms", bin_ms(i), bin_ms(i + 1));
+        snprintf(zh, sizeof zh, "%.0f-%.0f 毫秒", bin_ms(i), bin_ms(i + 1));
         if (bins[i])
-            put_bar(p, &bar, what, bins[i]);
+            put_bar(p, &bar, en, zh, bins[i]);
     }
     put(p, "<line x1=\"0\" x2=\"100%%\" y1=\"%.0f\" y2=\"%.0f\" class=\"axis\"/>", bottom, bottom);
     for (int i = 0; i <= 3; i++)
@@ -241,6 +235,26 @@ void plot_answer_times(struct page *p, const struct cells *scopes)
     put_number(p, most);
     put(p, "</text>");
     drawing_end(p);
+}
+
+void plot_answer_times(struct page *p, const struct cells *scopes)
+{
+    static const struct heading headings[] = {
+        {"from ms", "起（毫秒）", true}, {"to ms", "止（毫秒）", true}, {"prompts", "弹窗", true}};
+    uint64_t bins[BINS] = {0}, most = 0;
+    for (size_t i = 0; i < scopes->n; i++)
+        fill_bins(&scopes->list[i].counts.answer_us, bins);
+    for (size_t i = 0; i < BINS; i++)
+        most = bins[i] > most ? bins[i] : most;
+    figure_begin(
+        p, "answer-times", "Time to answer a prompt", "回答弹窗所用时间",
+        "Very short times are reflexes, not decisions. The scale is logarithmic; the first and the last bar hold "
+        "what is beyond.",
+        "时间极短的回答是下意识的，而不是决定。对数刻度；首尾两条包含超出范围者。");
+    if (most)
+        draw_answer_times(p, bins, most);
+    else
+        put_nothing(p);
     data_begin(p, "answer-times", headings, 3);
     for (size_t i = 0; i < BINS; i++)
         if (bins[i])
@@ -345,7 +359,7 @@ static void draw_denials(struct page *p, const struct moment *list, size_t n, in
             const struct bar bar = {w * (double)(list[i].bucket - list[0].bucket), y -= h, max_of(w * 0.92, 0.1), h,
                                     denial_legend[k].css};
             if (values[k])
-                put_bar(p, &bar, denial_legend[k].en, values[k]);
+                put_bar(p, &bar, denial_legend[k].en, denial_legend[k].zh, values[k]);
         }
     }
     put(p, "<line x1=\"0\" x2=\"100%%\" y1=\"%.0f\" y2=\"%.0f\" class=\"axis\"/>", bottom, bottom);
@@ -377,6 +391,7 @@ void plot_denials(struct page *p, const struct cells *hours)
                                               {"not explained", "无法解释", true}};
     size_t n;
     int64_t unit;
+    uint64_t all = 0;
     struct moment *list = moments_of(hours, &n, &unit);
     if (!list) {
         p->err = p->err ? p->err : AT_NOMEM;
@@ -385,8 +400,14 @@ void plot_denials(struct page *p, const struct cells *hours)
     figure_begin(p, "denials", "Denials over time", "拒绝随时间的变化",
                  "Denials in silence are calls wasted on users who were never guided to the settings. Times are UTC.",
                  "静默失败是浪费的调用：用户没有被引导到设置页。时间为 UTC。");
-    put_legend(p, denial_legend, 3);
-    draw_denials(p, list, n, unit);
+    for (size_t i = 0; i < n; i++)
+        all += sum_of(&list[i]);
+    if (all) {
+        put_legend(p, denial_legend, 3);
+        draw_denials(p, list, n, unit);
+    } else {
+        put_nothing(p);
+    }
     data_begin(p, "denials", headings, 4);
     for (size_t i = 0; i < n; i++) {
         char text[40];

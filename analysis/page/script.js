@@ -2,7 +2,12 @@
 (() => {
   const root = document.documentElement
   const langButton = document.getElementById('lang')
+  const titles = [...document.querySelectorAll('title[data-zh]')].map(t => { // "ok: 12": words, and a number or more
+    const [en, ...rest] = t.textContent.split(/(: (?=[+0-9]))/)
+    return { t, en, zh: t.dataset.zh, rest: rest.join('') }
+  })
   const setLang = lang => {
+    for (const { t, en, zh, rest } of titles) t.textContent = (lang === 'zh' ? zh : en) + rest
     root.dataset.lang = lang
     root.lang = lang === 'zh' ? 'zh-CN' : 'en'
     langButton.textContent = lang === 'zh' ? 'English' : '中文'

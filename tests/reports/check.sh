@@ -236,10 +236,32 @@ opens() {
 }
 small() { [ "$(wc -c <page.html)" -lt 1000000 ] && ! grep -q '<img\|<script>alert' page.html; }
 check "the HTML page is small and holds no markup from outside" small
+# what a page may have at most: 800 groups, 200 wordings, long names, a user with a long timeline
+crowded() {
+    node -e '
+        let t = 17e14
+        const put = e => console.log(JSON.stringify({ t: t += 1e6, app: "app" + "x".repeat(200), stream: "s", ...e }))
+        for (let i = 0; i < 3000; i++) {
+            const at = { user: "user" + i % 300, platform: "platform" + i % 40 + "<b>".repeat(60), call: "c" + i }
+            put({ kind: "call", api: "authorize", scope: "scope." + i % 37 + "\u202e&\"".repeat(50), ...at })
+            put({ kind: "return", errMsg: "authorize:fail " + i % 700 + "<i>".repeat(300), ...at })
+        }' >crowd
+    "$AUTHTAPE_ASAN" report --format html --by scope,platform,errmsg,hour -o crowd.html crowd &&
+        [ "$(wc -c <crowd.html)" -gt 100000 ] && [ "$(wc -c <crowd.html)" -lt 1000000 ] && ! grep -q '<b><b>\|<i><i>' crowd.html
+}
+check "the HTML page of a crowd of long names is below a megabyte" crowded
 if [ -z "$browser" ]; then
     skip "the HTML page in a browser" "chromium is not installed"
 elif ! npm_packages; then
     skip "the HTML page in a browser" "$npm_said"
 else
     check "the HTML page in a browser: every number, sorting, filter, languages, themes, widths, accessibility" opens
+    opens_small() { # TAPE
+        "$AUTHTAPE_ASAN" report --format html -o small.html "$1" && "$AUTHTAPE" report --format json -o small.json "$1" &&
+            node "$HERE/small.mjs" "$browser" "$WORK/small.html" small.json
+    }
+    : >none
+    printf '{"t":1700000000000000,"kind":"call","app":"a","user":"u","stream":"s","call":"1","api":"getLocation"}\n' >single
+    check "the HTML page of no event in a browser" opens_small none
+    check "the HTML page of one event in a browser" opens_small single
 fi

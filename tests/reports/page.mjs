@@ -90,6 +90,8 @@ same('unknown wordings', messages.map(r => r[3].includes('unknown')), report.err
 const tiles = await page.$$eval('.tiles b', l => l.map(b => b.textContent.replaceAll(',', '')))
 same('tiles', tiles.slice(0, 4).map(Number), [report.events, report.calls, report.apps, report.users])
 
+must((await page.$$('.nothing')).length === 0, 'a figure says that there is nothing')
+
 // ---- What a person does with it
 const column = async (id, n) => (await table(id)).map(r => r[n])
 await page.click('#errmsgs th:nth-child(1) button')
@@ -121,6 +123,8 @@ const axe = async name => {
 await axe('English, light')
 await page.click('#lang')
 must((await text('h1')).includes('授权报告') && !(await text('h1')).includes('Authorization'), 'no Chinese')
+const tips = await page.$$eval('svg.plot title', l => l.map(t => t.textContent))
+must(tips.length > 50 && tips.every(t => /[\u4e00-\u9fff].*: [+0-9]/.test(t)), `a tooltip is not in Chinese: ${tips.find(t => !/[\u4e00-\u9fff]/.test(t))}`)
 const untranslated = await page.$$eval('main h2, figcaption p, summary, .legend li', l => l.filter(e => e.innerText.trim() === '').length)
 must(untranslated === 0, `${untranslated} texts have no Chinese`)
 await page.click('#theme')
