@@ -59,15 +59,19 @@ static enum at_err get_texts(struct cursor *c, struct ch_cells *cells, size_t n)
         cells->texts = grown;
         cells->cap_texts = n;
     }
+    struct at_str *to = cells->texts;
+    const uint8_t *p = c->p, *end = c->end;
     for (size_t i = 0; i < n && !err; i++) {
-        size_t left = (size_t)(c->end - c->p), len = left ? *c->p : 0x80;
-        if (len >= 0x80 || len >= left) { /* a long one, or the end */
-            err = get_text(c, &cells->texts[i]);
+        if (end - p > 0x80 && *p < 0x80) { /* short, and there for sure */
+            to[i] = (struct at_str){(const char *)p + 1, *p};
+            p += 1 + *p;
             continue;
         }
-        cells->texts[i] = (struct at_str){(const char *)c->p + 1, len};
-        c->p += 1 + len;
+        c->p = p;
+        err = get_text(c, &to[i]);
+        p = c->p;
     }
+    c->p = p;
     return err;
 }
 

@@ -206,6 +206,57 @@ static enum at_err rank_apps(const struct ch_rows *r, uint32_t **out)
     return AT_OK;
 }
 
+#define DIGIT_BITS 16u
+#define DIGITS (1u << DIGIT_BITS)
+
+static uint32_t digit_of(const struct place *p, unsigned digit)
+{
+    return digit == 2 ? p->rank & (DIGITS - 1) : (uint32_t)(p->key >> (32 + DIGIT_BITS * digit)) & (DIGITS - 1);
+}
+
+/* One pass of a radix sort, which keeps the order of equals. */
+static void sort_digit(const struct place *from, struct place *to, size_t n, uint32_t *counts, unsigned digit)
+{
+    uint32_t before = 0;
+    memset(counts, 0, DIGITS * sizeof *counts);
+    for (size_t i = 0; i < n; i++)
+        counts[digit_of(&from[i], digit)]++;
+    for (size_t i = 0; i < DIGITS; i++) {
+        uint32_t of_digit = counts[i];
+        counts[i] = before;
+        before += of_digit;
+    }
+    for (size_t i = 0; i < n; i++)
+        to[counts[digit_of(&from[i], digit)]++] = from[i];
+}
+
+static bool is_sorted(const struct place *places, size_t n)
+{
+    for (size_t i = 1; i < n; i++)
+        if (by_place(&places[i - 1], &places[i]) > 0)
+            return false;
+    return true;
+}
+
+/* By app and the upper half of the hash, which is all there is to sort by but for chance. */
+static enum at_err sort_places(struct place **places, size_t n, uint32_t n_apps)
+{
+    struct place *other = malloc((n + 1) * sizeof *other), *swap;
+    uint32_t *counts = malloc(DIGITS * sizeof *counts);
+    for (unsigned digit = 0; digit < 3 && other && counts; digit++) {
+        sort_digit(*places, other, n, counts, digit);
+        swap = *places;
+        *places = other;
+        other = swap;
+    }
+    enum at_err err = other && counts ? AT_OK : AT_NOMEM;
+    free(other);
+    free(counts);
+    if (!err && (n_apps > DIGITS || !is_sorted(*places, n)))
+        qsort(*places, n, sizeof **places, by_place);
+    return err;
+}
+
 static enum at_err sort_rows(const struct ch_rows *r, uint32_t **cursors)
 {
     uint32_t *ranks = NULL, *at = *cursors = malloc((r->n + 1) * sizeof *at);
@@ -214,7 +265,7 @@ static enum at_err sort_rows(const struct ch_rows *r, uint32_t **cursors)
     for (size_t i = 0; i < r->n && !err; i++)
         places[i] = (struct place){r->rows[i].key, ranks[r->rows[i].app], (uint32_t)i};
     if (!err)
-        qsort(places, r->n, sizeof *places, by_place);
+        err = sort_places(&places, r->n, at_intern_count(r->apps));
     for (size_t i = 0; i < r->n && !err; i++)
         at[i] = r->rows[places[i].row].cells;
     free(ranks);

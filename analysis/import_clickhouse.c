@@ -16,6 +16,7 @@
 struct intake {
     struct at_buf native; /* not packed: with compress=1, version 18.16 leaves the end of an answer out */
     size_t next_try;      /* a block is not all there in fewer bytes */
+    size_t block_bytes;   /* of the last block */
     struct ch_in in;
     struct ch_event_room room;
     struct at_filter *filter;
@@ -150,7 +151,7 @@ static enum at_err take_row(struct intake *x, size_t row)
 /* Reads the blocks that are all there. */
 static enum at_err take_blocks(struct intake *x)
 {
-    size_t used = 0, len;
+    size_t used = 0, len = 0;
     enum at_err err = AT_OK;
     if (x->native.len < x->next_try)
         return AT_OK;
@@ -160,9 +161,12 @@ static enum at_err take_blocks(struct intake *x)
         for (size_t row = 0; row < x->in.n_rows && !err; row++)
             err = take_row(x, row);
         used += err ? 0 : len;
+        x->block_bytes = err ? x->block_bytes : len;
     }
     at_buf_drop(&x->native, used);
     x->next_try = x->native.len + x->native.len / 2 + 1;
+    if (x->next_try < x->block_bytes) /* blocks are of about one size */
+        x->next_try = x->block_bytes;
     return err == AT_AGAIN ? AT_OK : err;
 }
 
@@ -191,7 +195,8 @@ static enum at_err open_all(struct intake *x, const struct ch_server *server, co
 {
     bool pipe = !strcmp(to, "-");
     /* For a pipe, quickly; a file is of archive level, as any other import makes it. */
-    struct at_tape_options form = {.archive = !pipe, .level = pipe, .frame_us = UINT32_MAX, .segment_us = UINT32_MAX};
+    struct at_tape_options form = {
+        .archive = !pipe, .level = pipe ? -1 : 0, .frame_us = UINT32_MAX, .segment_us = UINT32_MAX};
     enum at_err err = selection_id(server, select, &form.id);
     if (!err)
         err = ch_in_new(ch_n_event_columns, &x->in);

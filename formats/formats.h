@@ -450,7 +450,7 @@ bool at_profile_same_api(const struct at_profile *p, struct at_str called, struc
  * The codec of tape(5): events in, bytes out, and back. Pure: no files.
  */
 struct at_tape_options {
-    int level;               /* zlib 1…9; 0 gives the default for live recording */
+    int level;               /* zlib 1…9; 0 gives the default for live recording; -1: nothing is deflated, for a pipe */
     uint32_t frame_events;   /* events in a frame at most; 0 gives 1,024 */
     uint32_t frame_us;       /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
     uint32_t segment_events; /* events in a segment at most; 0 gives 65,536 */

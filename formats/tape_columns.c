@@ -56,6 +56,7 @@ enum way { STORE, HUFFMAN, GENERAL };
 struct at_packer {
     z_stream general, huffman; /* kept: setting one up costs more than a small column */
     bool has_general, has_huffman;
+    bool stores;   /* nothing is deflated */
     bool thorough; /* try every way for every column */
     struct {
         enum way way;    /* the smallest at the last trial */
@@ -74,6 +75,7 @@ enum at_err at_packer_new(int level, bool thorough, struct at_packer **out)
     if (!p)
         return AT_NOMEM;
     p->thorough = thorough;
+    p->stores = level < 0;
     p->has_general = deflateInit2(&p->general, level, Z_DEFLATED, window, memory, Z_DEFAULT_STRATEGY) == Z_OK;
     p->has_huffman = deflateInit2(&p->huffman, 1, Z_DEFLATED, window, memory, Z_HUFFMAN_ONLY) == Z_OK;
     if (p->has_general && p->has_huffman)
@@ -155,7 +157,7 @@ static enum at_err pack_column(struct at_packer *p, enum tape_column id, const s
 {
     enum at_err err = AT_OK;
     enum way way = p->columns[id].way;
-    if (column->len <= INCOMPRESSIBLE_BYTES || id == COL_UUID) {
+    if (p->stores || column->len <= INCOMPRESSIBLE_BYTES || id == COL_UUID) {
         way = STORE;
         err = pack_as(p, column, &way);
     } else if (p->thorough || p->columns[id].frames == 0) {

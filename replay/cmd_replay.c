@@ -287,7 +287,7 @@ static enum at_err read_through(struct run *r, struct at_why *why)
     }
     err = at_checker_new(r->profile, &r->check_options, &sink, &r->checker);
     if (!err)
-        err = r->pass == PASS_FIND ? read_columns(r, why) : read_events(r, why);
+        err = r->pass == PASS_FIND || r->brief ? read_columns(r, why) : read_events(r, why);
     if (err == AT_END)
         err = at_checker_finish(r->checker);
     return err && !why->text[0] ? at_fail(why, err, "replay: %s", at_err_text(err)) : err;

@@ -21,7 +21,7 @@ if [ -n "${AUTHTAPE_FROM:-}" ]; then
     trap 'rm -rf "$scratch"' EXIT
     trap 'exit 1' INT TERM
     # shellcheck disable=SC2086 # options
-    authtape import --clickhouse "$AUTHTAPE_FROM" --shard "$i/$n" ${AUTHTAPE_SELECT:-} -w "$scratch/share.tape"
+    authtape import --clickhouse "$AUTHTAPE_FROM" --shard "$i/$n" ${AUTHTAPE_SELECT:-} >"$scratch/share.tape"
     set -- "$scratch/share.tape"
 fi
 # shellcheck disable=SC2086
