@@ -224,6 +224,38 @@ exports_perfetto() {
 }
 check "export --perfetto has every answered call as a span" exports_perfetto
 
+# ---- Names that try to act, in every format; recordings of nothing and of one event
+
+node "$HERE/simulate.mjs" 51 300 | node "$HERE/hostile.mjs" make >tape
+check "hostile names against SQL" agrees 100 scope app platform errmsg
+hostile() {
+    local by=app,platform,scope
+    "$AUTHTAPE_ASAN" report --format json --by $by tape >h.json && "$AUTHTAPE_ASAN" report --format csv --by $by tape >h.csv &&
+        "$AUTHTAPE_ASAN" report --by $by tape >h.txt && "$AUTHTAPE_ASAN" export --perfetto h.trace tape || return 1
+    "$AUTHTAPE_ASAN" report --partial --by $by tape >h.part && "$AUTHTAPE_ASAN" report merge --format json h.part | cmp - h.json || return 1
+    sed 's/"deny"/"allow"/g; s/auth denied/ok/' tape >other
+    "$AUTHTAPE_ASAN" diff tape other >h.diff
+    [ $? = 1 ] || return 1
+    echo '[]' >h.rows
+    rm -f h.db
+    "$AUTHTAPE_ASAN" export --sqlite h.db tape 2>said && sqlite3 -json h.db 'select distinct app, platform from events' >h.rows
+    node "$HERE/hostile.mjs" check h.json h.csv h.txt h.diff h.trace h.rows <tape
+}
+check "hostile names are shown and do not act: JSON, CSV, text, parts, diff, SQLite, trace" hostile
+: >none
+printf '{"t":1700000000000000,"kind":"call","app":"a","user":"u","stream":"s","call":"1","api":"getLocation"}\n' >single
+hardly() { # TAPE EVENTS CALLS
+    local format
+    [ "$("$AUTHTAPE_ASAN" report --format json "$1" | node -p 'const r = JSON.parse(fs.readFileSync(0)); [r.events, r.calls, r.users]')" = \
+        "[ $2, $3, $2 ]" ] || return 1
+    for format in text csv html; do "$AUTHTAPE_ASAN" report --format $format --by scope,day -o hardly.$format "$1" || return 1; done
+    "$AUTHTAPE_ASAN" report --partial --by scope,day "$1" >hardly.part && "$AUTHTAPE_ASAN" report merge --format csv hardly.part | cmp - hardly.csv &&
+        "$AUTHTAPE_ASAN" diff "$1" "$1" >hardly.diff && "$AUTHTAPE_ASAN" export --perfetto hardly.trace "$1" &&
+        [ "$(node -p 'JSON.parse(fs.readFileSync("hardly.trace")).traceEvents.filter(e => e.ph === "b").length')" = 0 ]
+}
+check "no event in every format" hardly none 0 0
+check "one event in every format" hardly single 1 1
+
 # ---- The HTML page, in a real browser
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -260,8 +292,6 @@ else
         "$AUTHTAPE_ASAN" report --format html -o small.html "$1" && "$AUTHTAPE" report --format json -o small.json "$1" &&
             node "$HERE/small.mjs" "$browser" "$WORK/small.html" small.json
     }
-    : >none
-    printf '{"t":1700000000000000,"kind":"call","app":"a","user":"u","stream":"s","call":"1","api":"getLocation"}\n' >single
     check "the HTML page of no event in a browser" opens_small none
     check "the HTML page of one event in a browser" opens_small single
 fi
