@@ -19,7 +19,7 @@ static bool take_numbered(struct tally *t, const struct happening *h, uint32_t r
         return false;
     bool found = true;
     if (c->pending == CALL_OPEN)
-        *out = made_of(h->view, c);
+        make_made(h->view, c, out);
     else
         found = pending_take_at(&t->pending, c->pending - CALL_SPILLED, c->index, out);
     c->pending = CALL_NONE;
@@ -46,7 +46,8 @@ enum at_err calls_add_any(struct tally *t, const struct happening *h, const stru
     uint32_t at, ref = h->batch->call_ref[h->i];
     if (ref == AT_NO_CALL) {
         struct call_name name = name_of(v, h->who, call->call);
-        struct made_call made = made_of(v, call);
+        struct made_call made;
+        make_made(v, call, &made);
         return pending_add(&t->pending, &made, &name, &at);
     }
     while (ref >= v->n_calls) {
@@ -69,7 +70,8 @@ enum at_err calls_spill(struct tally *t, struct view *v)
         if (c->pending != CALL_OPEN)
             continue;
         struct call_name name = name_of(v, &v->who[c->source], c->call);
-        struct made_call made = made_of(v, c);
+        struct made_call made;
+        make_made(v, c, &made);
         err = pending_add(&t->pending, &made, &name, &c->pending);
         c->pending += CALL_SPILLED;
     }
@@ -93,7 +95,7 @@ enum at_err calls_named(struct tally *t, const struct happening *h, bool *known,
     uint32_t ref = h->batch->call_ref[h->i];
     *known = ref < h->view->n_calls && h->view->calls[ref].pending == CALL_OPEN;
     if (*known) {
-        *out = made_of(h->view, &h->view->calls[ref]);
+        make_made(h->view, &h->view->calls[ref], out);
         return AT_OK;
     }
     enum at_err err = calls_spill(t, h->view);

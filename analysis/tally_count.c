@@ -467,21 +467,16 @@ enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_ba
                         const struct at_whole_events *whole)
 {
     enum at_err err = AT_OK;
-    struct happening h;
+    struct happening h = {.view = v, .batch = b};
     count_totals(t, b);
     t->now = &h;
     for (size_t i = 0; i < b->n && !err; i++) {
-        struct who *who = &v->who[b->source[i]];
-        h = (struct happening){
-            .view = v,
-            .who = who,
-            .what = &v->what[b->shape[i]],
-            .key = who->links,
-            .batch = b,
-            .i = i,
-            .t_us = b->t_us[i],
-            .index = first + (b->place ? b->place[i] : i),
-        };
+        h.who = &v->who[b->source[i]];
+        h.what = &v->what[b->shape[i]];
+        h.key = h.who->links;
+        h.i = i;
+        h.t_us = b->t_us[i];
+        h.index = first + (b->place ? b->place[i] : i);
         look_ahead(t, v, b, i);
         err = count_one(t, &h, whole);
     }

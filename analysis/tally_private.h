@@ -205,20 +205,26 @@ AT_MUST_USE enum at_err count_wording(struct tally *t, const struct wording_key 
 
 /* tally_calls.c: calls that wait, by their numbers in a segment or by their ids. */
 AT_MUST_USE enum at_err calls_add_any(struct tally *t, const struct happening *h, const struct open_call *call);
+static inline void fill_call(const struct happening *h, uint32_t bond, struct open_call *out)
+{
+    out->index = h->index;
+    out->t_us = h->t_us;
+    out->call = h->batch->call[h->i];
+    out->source = h->batch->source[h->i];
+    out->shape = h->batch->shape[h->i];
+    out->bond = bond;
+    out->pending = CALL_OPEN;
+}
 AT_MUST_USE static inline enum at_err calls_add(struct tally *t, const struct happening *h, uint32_t bond)
 {
     struct view *v = h->view;
-    const struct open_call call = {.index = h->index,
-                                   .t_us = h->t_us,
-                                   .call = h->batch->call[h->i],
-                                   .source = h->batch->source[h->i],
-                                   .shape = h->batch->shape[h->i],
-                                   .bond = bond,
-                                   .pending = CALL_OPEN};
-    if (h->batch->call_ref[h->i] != v->n_calls || v->n_calls == v->calls_cap)
-        return calls_add_any(t, h, &call);
-    v->calls[v->n_calls++] = call; /* the next one of the segment, as most are */
-    return AT_OK;
+    if (h->batch->call_ref[h->i] == v->n_calls && v->n_calls < v->calls_cap) {
+        fill_call(h, bond, &v->calls[v->n_calls++]); /* the next one of the segment, as most are */
+        return AT_OK;
+    }
+    struct open_call call;
+    fill_call(h, bond, &call);
+    return calls_add_any(t, h, &call);
 }
 /* The open call that a new one with the same number or id puts an end to; false where there is none. */
 bool calls_supersede_any(struct tally *t, const struct happening *h, struct made_call *out);
@@ -229,20 +235,21 @@ static inline bool calls_supersede(struct tally *t, const struct happening *h, s
                   pending_may_have(&t->pending, h->who->stream_hash);
     return may_be && calls_supersede_any(t, h, out);
 }
-static inline struct made_call made_of(const struct view *v, const struct open_call *c)
+/* Field by field, as is fill_call: a whole that was just put together from parts is slow to copy. */
+static inline void make_made(const struct view *v, const struct open_call *c, struct made_call *out)
 {
     const struct who *who = &v->who[c->source];
     const struct what *what = &v->what[c->shape];
-    return (struct made_call){.index = c->index,
-                              .t_us = c->t_us,
-                              .key = who->key,
-                              .app = who->app,
-                              .platform = who->platform,
-                              .api = what->api,
-                              .scopes = what->scopes,
-                              .bond = c->bond,
-                              .rank = what->rank,
-                              .reads = what->reads};
+    out->index = c->index;
+    out->t_us = c->t_us;
+    out->key = who->key;
+    out->app = who->app;
+    out->platform = who->platform;
+    out->api = what->api;
+    out->scopes = what->scopes;
+    out->bond = c->bond;
+    out->rank = what->rank;
+    out->reads = what->reads;
 }
 /* The call that the event answers, taken out. */
 AT_MUST_USE enum at_err calls_answered_any(struct tally *t, const struct happening *h, bool *known,
@@ -254,7 +261,7 @@ AT_MUST_USE static inline enum at_err calls_answered(struct tally *t, const stru
     struct open_call *c = ref < h->view->n_calls ? &h->view->calls[ref] : NULL;
     if (!c || c->pending != CALL_OPEN)
         return calls_answered_any(t, h, known, out);
-    *out = made_of(h->view, c);
+    make_made(h->view, c, out);
     *known = true;
     c->pending = CALL_NONE;
     return AT_OK;
