@@ -159,6 +159,25 @@ static inline void at_put_u64le(uint8_t *p, uint64_t v)
     at_put_u32le(p + 4, (uint32_t)(v >> 32));
 }
 
+/*
+ * Numbers found by the hash of what they stand for, which is kept, and compared, by who owns the table: the first place
+ * to look at is hash & (n - 1), then those behind it, up to one that is free.
+ */
+#define AT_SLOT_FREE UINT32_MAX
+struct at_slot {
+    uint32_t id; /* AT_SLOT_FREE: none */
+    uint32_t hash;
+};
+struct at_slots {
+    struct at_slot *at;
+    uint32_t n, taken; /* a power of two, and at most half of them */
+};
+AT_MUST_USE enum at_err at_slots_room(struct at_slots *s); /* for one more */
+/* A number that is not there; there must be room. */
+void at_slots_put(struct at_slots *s, uint32_t hash, uint32_t id);
+void at_slots_clear(struct at_slots *s); /* keeps the memory */
+void at_slots_free(struct at_slots *s);
+
 /* Strings to small numbers 0, 1, 2 … in order of first sight. Views of interned strings live as long as the table. */
 struct at_intern;
 AT_MUST_USE enum at_err at_intern_new(struct at_intern **out);
@@ -166,6 +185,8 @@ void at_intern_free(struct at_intern **table);
 AT_MUST_USE enum at_err at_intern_add(struct at_intern *table, struct at_str s, uint32_t *id); /* AT_LIMIT: 2^30 */
 /* The same for many at once, which is faster: what all of them will look at is fetched before the first does. */
 AT_MUST_USE enum at_err at_intern_add_all(struct at_intern *table, const struct at_str *s, size_t n, uint32_t *ids);
+/* Fetches what looking for them will look at, and does nothing else. */
+void at_intern_fetch(const struct at_intern *table, const struct at_str *s, size_t n);
 bool at_intern_find(const struct at_intern *table, struct at_str s, uint32_t *id);
 struct at_str at_intern_get(const struct at_intern *table, uint32_t id); /* absent for an id never given */
 uint32_t at_intern_count(const struct at_intern *table);

@@ -5,7 +5,6 @@
 #include "formats/formats.h"
 
 #define CHUNK_BYTES (size_t)(64 * 1024)
-#define NO_ENTRY UINT32_MAX
 #define MAX_STRINGS (1u << 30) /* their slots, twice as many, are counted in 32 bits */
 
 struct chunk {
@@ -14,22 +13,10 @@ struct chunk {
     char bytes[];
 };
 
-struct entry {
-    struct at_str str;
-    uint64_t hash;
-};
-
-/* The upper half of the hash stands here, too: an entry is looked at when it is the right one, as a rule. */
-struct slot {
-    uint32_t entry; /* number; NO_ENTRY: the slot is free */
-    uint32_t high;
-};
-
 struct at_intern {
-    struct entry *entries;
+    struct at_str *entries;
     uint32_t count, cap;
-    struct slot *slots; /* a power of two, at most half full */
-    uint32_t n_slots;
+    struct at_slots slots;
     struct chunk *chunks;
 };
 
@@ -54,7 +41,7 @@ void at_intern_free(struct at_intern **table)
         return;
     free_chunks(*table);
     free((*table)->entries);
-    free((*table)->slots);
+    at_slots_free(&(*table)->slots);
     free(*table);
     *table = NULL;
 }
@@ -63,57 +50,37 @@ void at_intern_clear(struct at_intern *t)
 {
     free_chunks(t);
     t->count = 0;
-    if (t->slots)
-        memset(t->slots, 0xff, t->n_slots * sizeof *t->slots);
+    at_slots_clear(&t->slots);
 }
 
-/* The number of `s`, NO_ENTRY where it has none. */
-static uint32_t look_up(const struct at_intern *t, struct at_str s, uint64_t hash)
+static uint32_t hash_of(struct at_str s)
 {
-    uint32_t mask = t->n_slots - 1;
-    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
-        const struct slot *slot = &t->slots[i];
-        if (slot->entry == NO_ENTRY)
-            return NO_ENTRY;
-        if (slot->high == (uint32_t)(hash >> 32) && at_str_eq(t->entries[slot->entry].str, s))
-            return slot->entry;
+    uint64_t hash = at_hash(s.ptr, s.len, 0);
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+/* The number of `s`, AT_SLOT_FREE where it has none. */
+static uint32_t look_up(const struct at_intern *t, struct at_str s, uint32_t hash)
+{
+    uint32_t mask = t->slots.n - 1;
+    for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+        const struct at_slot *slot = &t->slots.at[i];
+        if (slot->id == AT_SLOT_FREE || (slot->hash == hash && at_str_eq(t->entries[slot->id], s)))
+            return slot->id;
     }
-}
-
-/* Gives an entry that has no slot the first free one. */
-static void take_slot(struct at_intern *t, uint32_t entry)
-{
-    uint32_t mask = t->n_slots - 1;
-    uint64_t hash = t->entries[entry].hash;
-    uint32_t i = (uint32_t)hash & mask;
-    while (t->slots[i].entry != NO_ENTRY)
-        i = (i + 1) & mask;
-    t->slots[i] = (struct slot){.entry = entry, .high = (uint32_t)(hash >> 32)};
 }
 
 static enum at_err grow(struct at_intern *t)
 {
     if (t->count == t->cap) {
         uint32_t cap = t->cap ? t->cap * 2 : 16;
-        struct entry *entries = realloc(t->entries, cap * sizeof *entries);
+        struct at_str *entries = realloc(t->entries, cap * sizeof *entries);
         if (!entries)
             return AT_NOMEM;
         t->entries = entries;
         t->cap = cap;
     }
-    if (t->count < t->n_slots / 2)
-        return AT_OK;
-    uint32_t n = t->n_slots ? t->n_slots * 2 : 32;
-    struct slot *slots = malloc(n * sizeof *slots);
-    if (!slots)
-        return AT_NOMEM;
-    memset(slots, 0xff, n * sizeof *slots);
-    free(t->slots);
-    t->slots = slots;
-    t->n_slots = n;
-    for (uint32_t id = 0; id < t->count; id++)
-        take_slot(t, id);
-    return AT_OK;
+    return at_slots_room(&t->slots);
 }
 
 /* A copy of the bytes that stays where it is. */
@@ -136,11 +103,11 @@ static const char *keep(struct at_intern *t, struct at_str s)
     return to;
 }
 
-static enum at_err add(struct at_intern *t, struct at_str s, uint64_t hash, uint32_t *id)
+static enum at_err add(struct at_intern *t, struct at_str s, uint32_t hash, uint32_t *id)
 {
-    if (t->n_slots) {
+    if (t->slots.n) {
         *id = look_up(t, s, hash);
-        if (*id != NO_ENTRY)
+        if (*id != AT_SLOT_FREE)
             return AT_OK;
     }
     if (t->count >= MAX_STRINGS)
@@ -152,40 +119,46 @@ static enum at_err add(struct at_intern *t, struct at_str s, uint64_t hash, uint
     if (!bytes)
         return AT_NOMEM;
     *id = t->count++;
-    t->entries[*id] = (struct entry){.str = {bytes, s.len}, .hash = hash};
-    take_slot(t, *id);
+    t->entries[*id] = (struct at_str){bytes, s.len};
+    at_slots_put(&t->slots, hash, *id);
     return AT_OK;
 }
 
 enum at_err at_intern_add(struct at_intern *t, struct at_str s, uint32_t *id)
 {
-    return add(t, s, at_hash(s.ptr, s.len, 0), id);
+    return add(t, s, hash_of(s), id);
 }
 
-#define TOGETHER 16 /* strings whose memory is fetched at a time */
+#define TOGETHER 16u /* strings whose memory is fetched at a time */
+
+/* Fetches what looking for up to TOGETHER strings will look at; their hashes are found on the way. */
+static void fetch(const struct at_intern *t, const struct at_str *s, size_t n, uint32_t hashes[TOGETHER])
+{
+    uint32_t mask = t->slots.n - 1;
+    for (size_t i = 0; i < n; i++) {
+        hashes[i] = hash_of(s[i]);
+        if (t->slots.n)
+            __builtin_prefetch(&t->slots.at[hashes[i] & mask]);
+    }
+    for (size_t i = 0; i < n && t->slots.n; i++) {
+        uint32_t entry = t->slots.at[hashes[i] & mask].id;
+        if (entry != AT_SLOT_FREE)
+            __builtin_prefetch(&t->entries[entry]);
+    }
+    for (size_t i = 0; i < n && t->slots.n; i++) {
+        uint32_t entry = t->slots.at[hashes[i] & mask].id;
+        if (entry != AT_SLOT_FREE)
+            __builtin_prefetch(t->entries[entry].ptr);
+    }
+}
 
 enum at_err at_intern_add_all(struct at_intern *t, const struct at_str *s, size_t n, uint32_t *ids)
 {
     enum at_err err = AT_OK;
     while (n && !err) {
-        uint64_t hashes[TOGETHER];
+        uint32_t hashes[TOGETHER];
         size_t some = n < TOGETHER ? n : TOGETHER;
-        uint32_t mask = t->n_slots - 1;
-        for (size_t i = 0; i < some; i++) {
-            hashes[i] = at_hash(s[i].ptr, s[i].len, 0);
-            if (t->n_slots)
-                __builtin_prefetch(&t->slots[(uint32_t)hashes[i] & mask]);
-        }
-        for (size_t i = 0; i < some && t->n_slots; i++) {
-            uint32_t entry = t->slots[(uint32_t)hashes[i] & mask].entry;
-            if (entry != NO_ENTRY)
-                __builtin_prefetch(&t->entries[entry]);
-        }
-        for (size_t i = 0; i < some && t->n_slots; i++) {
-            uint32_t entry = t->slots[(uint32_t)hashes[i] & mask].entry;
-            if (entry != NO_ENTRY)
-                __builtin_prefetch(t->entries[entry].str.ptr);
-        }
+        fetch(t, s, some, hashes);
         for (size_t i = 0; i < some && !err; i++)
             err = add(t, s[i], hashes[i], &ids[i]);
         s += some;
@@ -195,17 +168,24 @@ enum at_err at_intern_add_all(struct at_intern *t, const struct at_str *s, size_
     return err;
 }
 
+void at_intern_fetch(const struct at_intern *t, const struct at_str *s, size_t n)
+{
+    uint32_t hashes[TOGETHER];
+    for (size_t at = 0; at < n; at += TOGETHER)
+        fetch(t, s + at, n - at < TOGETHER ? n - at : TOGETHER, hashes);
+}
+
 bool at_intern_find(const struct at_intern *t, struct at_str s, uint32_t *id)
 {
-    if (!t->n_slots)
+    if (!t->slots.n)
         return false;
-    *id = look_up(t, s, at_hash(s.ptr, s.len, 0));
-    return *id != NO_ENTRY;
+    *id = look_up(t, s, hash_of(s));
+    return *id != AT_SLOT_FREE;
 }
 
 struct at_str at_intern_get(const struct at_intern *t, uint32_t id)
 {
-    return id < t->count ? t->entries[id].str : (struct at_str){0};
+    return id < t->count ? t->entries[id] : (struct at_str){0};
 }
 
 uint32_t at_intern_count(const struct at_intern *t)

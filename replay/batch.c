@@ -6,6 +6,8 @@
 
 /* Events whose keys are fetched ahead. */
 #define AHEAD 12u
+#define NEW_SOURCES 256u /* of which names are fetched ahead; more come at once on several threads only */
+#define FEW_NEW 4u
 #define FEW_SOURCES 256u /* that stay in the cache by themselves */
 
 /* Where events of a source belong. */
@@ -79,12 +81,42 @@ static enum at_err lengthen(void **array, size_t *n, size_t *cap, size_t want, s
     return AT_OK;
 }
 
-static enum at_err look_at(struct view *v, const struct at_tape_batch *b)
+/* Fetches what looking the new sources up will look at: for many users that is what takes the time. */
+static enum at_err fetch_names(struct at_checker *c, const struct at_tape_batch *b, size_t from)
+{
+    struct at_buf *text = &c->text[0];
+    struct at_str names[NEW_SOURCES], streams[NEW_SOURCES];
+    size_t n = b->n_sources - from < NEW_SOURCES ? b->n_sources - from : NEW_SOURCES, at = 0;
+    enum at_err err = AT_OK;
+    text->len = 0;
+    for (size_t i = 0; i < n && !err; i++) {
+        const struct at_tape_source *s = &b->sources[from + i];
+        const struct at_event ev = {.app = s->app, .user = s->user, .stream = s->stream};
+        err = add_key_name(c, &ev, text);
+        names[i].len = text->len - at;
+        at = text->len;
+        streams[i] = s->stream;
+    }
+    for (size_t i = 0; i < n; i++) { /* the buffer may have moved while it grew */
+        names[i].ptr = i ? names[i - 1].ptr + names[i - 1].len : text->ptr;
+    }
+    if (err)
+        return err;
+    at_intern_fetch(c->names, names, n);
+    at_intern_fetch(c->stream_names, streams, n);
+    fetch_keys(c, names, streams, n);
+    return AT_OK;
+}
+
+static enum at_err look_at(struct at_checker *c, struct view *v, const struct at_tape_batch *b)
 {
     if (v->segment != b->segment)
         v->n_sources = v->n_shapes = 0;
     v->segment = b->segment;
+    size_t had = v->n_sources;
     enum at_err err = lengthen((void **)&v->sources, &v->n_sources, &v->cap_sources, b->n_sources, sizeof *v->sources);
+    if (!err && b->n_sources > had + FEW_NEW && c->totals.keys > FEW_SOURCES && !c->options.shard.of)
+        err = fetch_names(c, b, had);
     return err ? err : lengthen((void **)&v->shapes, &v->n_shapes, &v->cap_shapes, b->n_shapes, sizeof *v->shapes);
 }
 
@@ -126,8 +158,8 @@ static size_t event_at(const struct share *share, size_t at)
     return share ? share->order[at] : at;
 }
 
-static inline __attribute__((always_inline)) void fetch_ahead(const struct view *v, const struct at_tape_batch *b, const struct share *share, size_t at,
-                        size_t n)
+static inline __attribute__((always_inline)) void fetch_ahead(const struct view *v, const struct at_tape_batch *b,
+                                                              const struct share *share, size_t at, size_t n)
 {
     if (at + 2 * AHEAD < n) {
         const struct place_of *far = &v->sources[b->source[event_at(share, at + 2 * AHEAD)]];
@@ -190,7 +222,7 @@ enum at_err check_batch(struct at_checker *c, const struct at_tape_batch *b, uin
     struct view *v = NULL;
     enum at_err err = view_of(c, b->input, &v);
     if (!err)
-        err = look_at(v, b);
+        err = look_at(c, v, b);
     size_t n = share ? share->n : b->n;
     for (size_t at = 0; at < n && !err; at++) {
         size_t i = event_at(share, at);

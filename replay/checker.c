@@ -312,12 +312,23 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
     return err ? err : check(c, k, st, &h);
 }
 
+/* Whether an open call of a key at rest is overdue, or somebody wants to know of all of them. */
+static bool anything_to_tell(const struct at_checker *c, const struct key *k)
+{
+    int64_t grace_us = (int64_t)c->options.grace_ms * 1000;
+    for (uint32_t i = 0; i < k->n_calls; i++)
+        if (c->sink.settled ||
+            (!k->calls[i]->over && k->calls[i]->stream->last_us - k->calls[i]->place.t_us >= grace_us))
+            return true;
+    return false;
+}
+
 static enum at_err finish_key(struct at_checker *c, struct key *k)
 {
     struct at_event none = {.kind = AT_KIND_END, .t_us = k->last.t_us};
     int64_t grace_us = (int64_t)c->options.grace_ms * 1000;
-    if (k->folded && !k->n_calls)
-        return AT_OK; /* nothing to tell */
+    if (k->folded && !anything_to_tell(c, k))
+        return AT_OK;
     enum at_err err = key_unfold(c, k);
     if (!err)
         err = key_advance(c, k, k->last.t_us);

@@ -8,35 +8,12 @@
 #define NO_COLUMN UINT32_MAX
 #define IDENTITY_BYTES offsetof(struct column, uncertain_now)
 
-static enum at_err grow_edges(struct column_table *t)
-{
-    uint32_t old_cap = t->cap_edges;
-    struct edge *old = t->edges;
-    if (t->n_edges < old_cap / 2)
-        return AT_OK;
-    uint32_t cap = old_cap ? old_cap * 2 : 1024;
-    struct edge *edges = calloc(cap, sizeof *edges);
-    if (!edges)
-        return AT_NOMEM;
-    t->edges = edges;
-    t->cap_edges = cap;
-    for (uint32_t i = 0; i < old_cap; i++) {
-        uint32_t at = edge_slot(t, old[i].key);
-        while (old[i].key && t->edges[at].key)
-            at = (at + 1) & (cap - 1);
-        if (old[i].key)
-            t->edges[at] = old[i];
-    }
-    free(old);
-    return AT_OK;
-}
-
 enum at_err columns_new(struct column_table **out)
 {
     struct column_table *t = *out = calloc(1, sizeof **out);
     if (!t)
         return AT_NOMEM;
-    enum at_err err = grow_edges(t);
+    enum at_err err = edges_room(&t->edges);
     for (uint32_t i = 0; i < LANES && !err; i++) {
         t->probe[i] = calloc(1, sizeof **t->probe + sizeof t->probe[i]->sets[0]);
         err = t->probe[i] ? AT_OK : AT_NOMEM;
@@ -52,28 +29,26 @@ void columns_free(struct column_table **table)
     for (uint32_t i = 0; i < LANES; i++)
         free(t->probe[i]);
     free(t->columns);
-    free(t->hashes);
-    free(t->index);
-    free(t->edges);
+    at_slots_free(&t->slots);
+    edges_free(&t->edges);
     free(t);
     *table = NULL;
 }
 
 size_t columns_bytes(const struct column_table *t)
 {
-    return t->cap * (sizeof *t->columns + sizeof *t->hashes) + t->n_index * sizeof *t->index +
-           t->cap_edges * sizeof *t->edges;
+    return t->cap * sizeof *t->columns + t->slots.n * sizeof *t->slots.at + t->edges.cap * sizeof *t->edges.edges;
 }
 
 /* --------------------------------------------------------------------------------------------- Numbering ---- */
 
-static uint32_t *index_of(const struct column_table *t, const struct column *col, uint64_t hash)
+static uint32_t find(const struct column_table *t, const struct column *col, uint32_t hash)
 {
-    uint32_t mask = t->n_index - 1;
-    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
-        uint32_t id = t->index[i];
-        if (id == NO_COLUMN || (t->hashes[id] == hash && !memcmp(&t->columns[id], col, IDENTITY_BYTES)))
-            return &t->index[i];
+    uint32_t mask = t->slots.n - 1;
+    for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+        const struct at_slot *slot = &t->slots.at[i];
+        if (slot->id == AT_SLOT_FREE || (slot->hash == hash && !memcmp(&t->columns[slot->id], col, IDENTITY_BYTES)))
+            return slot->id;
     }
 }
 
@@ -85,25 +60,9 @@ static enum at_err grow(struct column_table *t)
         if (!columns)
             return AT_NOMEM;
         t->columns = columns;
-        uint64_t *hashes = realloc(t->hashes, cap * sizeof *hashes);
-        if (!hashes)
-            return AT_NOMEM;
-        t->hashes = hashes;
         t->cap = cap;
     }
-    if (t->n < t->n_index / 2)
-        return AT_OK;
-    uint32_t n = t->n_index ? t->n_index * 2 : 1024;
-    uint32_t *index = malloc(n * sizeof *index);
-    if (!index)
-        return AT_NOMEM;
-    memset(index, 0xff, n * sizeof *index);
-    free(t->index);
-    t->index = index;
-    t->n_index = n;
-    for (uint32_t id = 0; id < t->n; id++)
-        *index_of(t, &t->columns[id], t->hashes[id]) = id;
-    return AT_OK;
+    return at_slots_room(&t->slots);
 }
 
 static bool sees(const struct at_checker *c, const struct column *col, enum at_sight what)
@@ -155,15 +114,14 @@ enum at_err columns_number(struct at_checker *c, const struct column *col, uint3
     enum at_err err = grow(t);
     if (err)
         return err;
-    uint64_t hash = at_hash(col, IDENTITY_BYTES, 0);
-    uint32_t *at = index_of(t, col, hash);
-    if (*at == NO_COLUMN) {
-        t->columns[t->n] = *col;
-        t->hashes[t->n] = hash;
-        derive(c, &t->columns[t->n]);
-        *at = t->n++;
+    uint32_t hash = (uint32_t)at_hash(col, IDENTITY_BYTES, 0);
+    *id = find(t, col, hash);
+    if (*id == AT_SLOT_FREE) {
+        *id = t->n++;
+        t->columns[*id] = *col;
+        derive(c, &t->columns[*id]);
+        at_slots_put(&t->slots, hash, *id);
     }
-    *id = *at;
     return AT_OK;
 }
 
@@ -532,24 +490,17 @@ enum at_err columns_work_out(struct at_checker *c, uint32_t from, uint32_t op, s
     enum at_err err = work_out(c, &col, op, out);
     if (!err)
         err = columns_number(c, &col, &out->to);
-    if (!err)
-        err = grow_edges(t);
     if (err)
         return err;
     const struct column *to = &t->columns[out->to];
-    uint64_t key = (uint64_t)(from + 1) << 32 | op, had, has;
+    uint64_t had, has;
     memcpy(&had, t->columns[from].covers, sizeof had);
     memcpy(&has, to->covers, sizeof has);
     out->flags |= to->open_ended || to->uncertain_now ? RESULT_OPEN : 0;
     out->flags |= has & ~had ? RESULT_COVERS : 0;
     out->flags |= to->certain ? RESULT_CERTAIN : 0;
-    uint32_t i = edge_slot(t, key);
-    while (t->edges[i].key)
-        i = (i + 1) & (t->cap_edges - 1);
-    t->edges[i] = (struct edge){.key = key, .result = *out};
-    t->n_edges++;
     t->grown = true;
-    return AT_OK;
+    return edges_add(&t->edges, edge_key(from, op), out);
 }
 
 /* -------------------------------------------------------------------------------------------- Collecting ---- */
@@ -562,13 +513,9 @@ bool columns_keep_begin(struct column_table *t)
     memset(t->renamed, 0xff, ((size_t)t->n + 1) * sizeof *t->renamed);
     t->old = t->columns;
     t->columns = NULL;
-    free(t->hashes);
-    t->hashes = NULL;
-    free(t->index);
-    t->index = NULL;
-    t->n = t->cap = t->n_index = 0;
-    memset(t->edges, 0, t->cap_edges * sizeof *t->edges);
-    t->n_edges = 0;
+    at_slots_free(&t->slots);
+    t->n = t->cap = 0;
+    edges_clear(&t->edges);
     return true;
 }
 

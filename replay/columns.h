@@ -11,6 +11,7 @@
 #ifndef AUTHTAPE_REPLAY_COLUMNS_H
 #define AUTHTAPE_REPLAY_COLUMNS_H
 
+#include "replay/edges.h"
 #include "replay/private.h"
 
 #define LANES 8u
@@ -90,25 +91,11 @@ struct column {
     uint8_t covers[LANES];
 };
 
-struct op_result {
-    uint32_t to;
-    uint8_t lanes, flags;
-    uint8_t before, how; /* of an answer: the outcomes that the call may have had, and those that it has */
-};
-
-struct edge {
-    uint64_t key; /* column + 1 and operation; 0: free */
-    struct op_result result;
-};
-
 struct column_table {
     struct column *columns;
-    uint64_t *hashes;
     uint32_t n, cap;
-    uint32_t *index; /* a power of two, at most half full */
-    uint32_t n_index;
-    struct edge *edges; /* likewise */
-    uint32_t n_edges, cap_edges;
+    struct at_slots slots; /* numbers of columns */
+    struct edge_table edges;
     bool grown;         /* since it was last looked at */
     struct column *old; /* while collecting: what there was */
     uint32_t *renamed;
@@ -133,24 +120,16 @@ static inline const struct column *column_at(const struct column_table *t, uint3
     return &t->columns[id];
 }
 
-static inline uint32_t edge_slot(const struct column_table *t, uint64_t key)
-{
-    return (uint32_t)(key * 0x9fb21c651e98df25u >> 32) & (t->cap_edges - 1);
-}
-
 /* What operation `op` makes of a column. AT_LIMIT: too many lanes or configurations. */
 AT_MUST_USE static inline enum at_err columns_op(struct at_checker *c, const struct column_table *t, uint32_t from,
                                                  uint32_t op, struct op_result *out)
 {
-    uint64_t key = (uint64_t)(from + 1) << 32 | op;
-    for (uint32_t i = edge_slot(t, key);; i = (i + 1) & (t->cap_edges - 1)) {
-        if (t->edges[i].key == key) {
-            *out = t->edges[i].result;
-            return AT_OK;
-        }
-        if (!t->edges[i].key)
-            return columns_work_out(c, from, op, out);
-    }
+    uint64_t key = edge_key(from, op);
+    const struct edge *e = edge_of(&t->edges, key);
+    if (!e->key)
+        return columns_work_out(c, from, op, out);
+    *out = e->result;
+    return AT_OK;
 }
 
 #endif

@@ -155,11 +155,8 @@ struct at_str key_user(const struct at_checker *c, const struct key *k)
     return (struct at_str){name.ptr + app, strnlen(name.ptr + app, name.len - app)};
 }
 
-enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out)
+enum at_err add_key_name(const struct at_checker *c, const struct at_event *ev, struct at_buf *name)
 {
-    struct at_buf *name = &c->text[0];
-    uint32_t id;
-    name->len = 0;
     enum at_err err = at_buf_str(name, ev->app);
     if (!err)
         err = at_buf_add(name, "", 1);
@@ -170,6 +167,33 @@ enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key
         if (!err)
             err = at_buf_str(name, ev->stream);
     }
+    return err;
+}
+
+void fetch_keys(const struct at_checker *c, const struct at_str *names, const struct at_str *streams, size_t n)
+{
+    uint32_t id;
+    for (size_t i = 0; i < n; i++) {
+        if (at_intern_find(c->names, names[i], &id) && id < c->cap_keys)
+            __builtin_prefetch(&c->keys[id]);
+        if (at_intern_find(c->stream_names, streams[i], &id) && id < c->cap_streams && c->streams[id])
+            __builtin_prefetch(c->streams[id]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!at_intern_find(c->names, names[i], &id) || id >= c->cap_keys || !c->keys[id])
+            continue;
+        __builtin_prefetch(c->keys[id]);
+        __builtin_prefetch((const char *)c->keys[id] + LINE_BYTES);
+        __builtin_prefetch((const char *)c->keys[id] + KEY_HEAD_BYTES);
+    }
+}
+
+enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out)
+{
+    struct at_buf *name = &c->text[0];
+    uint32_t id;
+    name->len = 0;
+    enum at_err err = add_key_name(c, ev, name);
     if (!err)
         err = at_intern_add(c->names, at_buf_view(name), &id);
     if (!err)

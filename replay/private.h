@@ -386,6 +386,10 @@ AT_MUST_USE enum at_err intern_word(struct at_checker *c, struct at_str word, st
 bool word_number(const struct at_checker *c, struct at_str word, uint16_t *out);
 /* The key and the stream of an event, made when they are new. */
 AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out);
+/* Appends the name of the key of an event, as it stands in at_checker.names. */
+AT_MUST_USE enum at_err add_key_name(const struct at_checker *c, const struct at_event *ev, struct at_buf *name);
+/* Fetches the memory of keys and streams, those that there are. */
+void fetch_keys(const struct at_checker *c, const struct at_str *names, const struct at_str *streams, size_t n);
 AT_MUST_USE enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out);
 AT_MUST_USE enum at_err stream_add_key(const struct at_checker *c, struct stream *st, struct key *k);
 void stream_free_keys(struct stream *st);

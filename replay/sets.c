@@ -1,5 +1,6 @@
 /* sets.c: the automaton of sets of configurations, built while it is used. */
 #include "replay/sets.h"
+#include "replay/edges.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,24 +9,16 @@
 
 struct entry {
     struct cset set;
-    uint64_t hash;
     uint8_t states;
     bool any_up;
-};
-
-struct edge {
-    uint64_t key; /* set number and packed step; 0: free */
-    uint32_t to;
 };
 
 struct set_table {
     struct steps policies;
     struct entry *entries;
     uint32_t n, cap;
-    uint32_t *index; /* entry numbers by hash; a power of two, at most half full */
-    uint32_t n_index;
-    struct edge *edges; /* by hash of the key; a power of two, at most half full */
-    uint32_t n_edges, cap_edges;
+    struct at_slots slots; /* entry numbers */
+    struct edge_table edges;
     size_t row_bytes;
     struct scratch scratch;
     struct cset work;
@@ -40,7 +33,7 @@ enum at_err sets_new(const struct steps *policies, struct set_table **out)
     if (!*out)
         return AT_NOMEM;
     (*out)->policies = *policies;
-    return AT_OK;
+    return edges_room(&(*out)->edges);
 }
 
 static void free_entries(struct entry *entries, uint32_t n)
@@ -56,8 +49,8 @@ void sets_free(struct set_table **table)
     if (!t)
         return;
     free_entries(t->entries, t->n);
-    free(t->index);
-    free(t->edges);
+    at_slots_free(&t->slots);
+    edges_free(&t->edges);
     cset_free(&t->scratch.set);
     cset_free(&t->work);
     at_buf_free(&t->scratch.stack);
@@ -83,7 +76,7 @@ bool sets_any_up(const struct set_table *t, uint32_t id)
 
 size_t sets_bytes(const struct set_table *t)
 {
-    return t->row_bytes + t->n * sizeof *t->entries + t->cap_edges * sizeof *t->edges;
+    return t->row_bytes + t->n * sizeof *t->entries + t->edges.cap * sizeof *t->edges.edges;
 }
 
 /* --------------------------------------------------------------------------------------------- Numbering ---- */
@@ -113,13 +106,13 @@ static bool same_set(const struct cset *a, const struct cset *b)
     return a->n == b->n && a->slots == b->slots && !memcmp(cset_row(a, 0), cset_row(b, 0), set_bytes(a));
 }
 
-static uint32_t *index_of(const struct set_table *t, const struct cset *s, uint64_t hash)
+static uint32_t find(const struct set_table *t, const struct cset *s, uint32_t hash)
 {
-    uint32_t mask = t->n_index - 1;
-    for (uint32_t i = (uint32_t)hash & mask;; i = (i + 1) & mask) {
-        uint32_t id = t->index[i];
-        if (id == NO_SET || (t->entries[id].hash == hash && same_set(&t->entries[id].set, s)))
-            return &t->index[i];
+    uint32_t mask = t->slots.n - 1;
+    for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+        const struct at_slot *slot = &t->slots.at[i];
+        if (slot->id == AT_SLOT_FREE || (slot->hash == hash && same_set(&t->entries[slot->id].set, s)))
+            return slot->id;
     }
 }
 
@@ -133,19 +126,7 @@ static enum at_err grow_entries(struct set_table *t)
         t->entries = entries;
         t->cap = cap;
     }
-    if (t->n < t->n_index / 2)
-        return AT_OK;
-    uint32_t n = t->n_index ? t->n_index * 2 : 256;
-    uint32_t *index = malloc(n * sizeof *index);
-    if (!index)
-        return AT_NOMEM;
-    memset(index, 0xff, n * sizeof *index);
-    free(t->index);
-    t->index = index;
-    t->n_index = n;
-    for (uint32_t id = 0; id < t->n; id++)
-        *index_of(t, &t->entries[id].set, t->entries[id].hash) = id;
-    return AT_OK;
+    return at_slots_room(&t->slots);
 }
 
 /* The number of a set, given to it if it is new. Sorts its rows. */
@@ -155,18 +136,18 @@ static enum at_err number(struct set_table *t, struct cset *s, uint32_t *id)
     if (err)
         return err;
     sort_rows(s);
-    uint64_t hash = at_hash(cset_row(s, 0), set_bytes(s), s->slots);
-    uint32_t *at = index_of(t, s, hash);
-    if (*at == NO_SET) {
-        struct entry *e = &t->entries[t->n];
-        *e = (struct entry){.hash = hash, .states = cset_states(s), .any_up = cset_any_up(s)};
-        err = cset_copy(&e->set, s);
-        if (err)
-            return err;
-        *at = t->n++;
-        t->row_bytes += e->set.heap ? e->set.heap_words * sizeof(uint16_t) : 0;
-    }
-    *id = *at;
+    uint32_t hash = (uint32_t)at_hash(cset_row(s, 0), set_bytes(s), s->slots);
+    *id = find(t, s, hash);
+    if (*id != AT_SLOT_FREE)
+        return AT_OK;
+    struct entry *e = &t->entries[t->n];
+    *e = (struct entry){.states = cset_states(s), .any_up = cset_any_up(s)};
+    err = cset_copy(&e->set, s);
+    if (err)
+        return err;
+    *id = t->n++;
+    at_slots_put(&t->slots, hash, *id);
+    t->row_bytes += e->set.heap ? e->set.heap_words * sizeof(uint16_t) : 0;
     return AT_OK;
 }
 
@@ -341,53 +322,22 @@ static enum at_err work_out(struct set_table *t, uint32_t from, const struct ste
     return cset_drop_slot(&t->work, a->slot, st, &t->scratch);
 }
 
-/* All that a step depends on, besides the policies, in one number that is never 0. */
-static uint64_t edge_key(uint32_t from, const struct step *a, const struct steps *st)
+/* All that a step depends on, besides the policies. */
+static uint64_t key_of(uint32_t from, const struct step *a, const struct steps *st)
 {
     uint32_t flags = st->hidden_prompts | (uint32_t)st->hidden_decisions << 1 | (uint32_t)st->flips << 2 |
                      (uint32_t)st->prompts << 3 | (uint32_t)st->spare_call << 4 | (uint32_t)a->waive << 5;
-    return (uint64_t)(from + 1) << 32 | (uint32_t)a->kind << 24 | (uint32_t)a->slot << 16 | (uint32_t)a->value << 8 |
-           flags;
-}
-
-static struct edge *edge_of(const struct set_table *t, uint64_t key)
-{
-    uint32_t mask = t->cap_edges - 1;
-    uint64_t hash = key * 0x9fb21c651e98df25u;
-    for (uint32_t i = (uint32_t)(hash >> 32) & mask;; i = (i + 1) & mask)
-        if (t->edges[i].key == key || t->edges[i].key == 0)
-            return &t->edges[i];
-}
-
-static enum at_err grow_edges(struct set_table *t)
-{
-    if (t->n_edges < t->cap_edges / 2)
-        return AT_OK;
-    uint32_t old_cap = t->cap_edges;
-    struct edge *old = t->edges;
-    uint32_t cap = old_cap ? old_cap * 2 : 1024;
-    struct edge *edges = calloc(cap, sizeof *edges);
-    if (!edges)
-        return AT_NOMEM;
-    t->edges = edges;
-    t->cap_edges = cap;
-    for (uint32_t i = 0; i < old_cap; i++)
-        if (old[i].key)
-            *edge_of(t, old[i].key) = old[i];
-    free(old);
-    return AT_OK;
+    return edge_key(from, (uint32_t)a->kind << 24 | (uint32_t)a->slot << 16 | (uint32_t)a->value << 8 | flags);
 }
 
 enum at_err sets_step(struct set_table *t, uint32_t from, const struct step *step, const struct steps *given,
                       uint32_t *to)
 {
-    uint64_t key = edge_key(from, step, given);
-    if (t->cap_edges) {
-        const struct edge *e = edge_of(t, key);
-        if (e->key) {
-            *to = e->to;
-            return AT_OK;
-        }
+    uint64_t key = key_of(from, step, given);
+    const struct edge *e = edge_of(&t->edges, key);
+    if (e->key) {
+        *to = e->result.to;
+        return AT_OK;
     }
     struct steps st = t->policies;
     st.hidden_prompts = given->hidden_prompts;
@@ -398,13 +348,7 @@ enum at_err sets_step(struct set_table *t, uint32_t from, const struct step *ste
     enum at_err err = work_out(t, from, step, &st);
     if (!err)
         err = number(t, &t->work, to);
-    if (!err)
-        err = grow_edges(t);
-    if (err)
-        return err;
-    *edge_of(t, key) = (struct edge){.key = key, .to = *to};
-    t->n_edges++;
-    return AT_OK;
+    return err ? err : edges_add(&t->edges, key, &(struct op_result){.to = *to});
 }
 
 bool sets_covers(const struct set_table *t, uint32_t a, uint32_t b, const struct steps *given)
@@ -429,12 +373,8 @@ void sets_keep_begin(struct set_table *t)
     t->entries = NULL;
     t->n = t->cap = 0;
     t->row_bytes = 0;
-    free(t->index);
-    t->index = NULL;
-    t->n_index = 0;
-    free(t->edges);
-    t->edges = NULL;
-    t->n_edges = t->cap_edges = 0;
+    at_slots_free(&t->slots);
+    edges_clear(&t->edges);
 }
 
 enum at_err sets_keep(struct set_table *t, uint32_t *id)
