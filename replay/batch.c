@@ -8,7 +8,7 @@
 #define AHEAD 12u
 #define NEW_SOURCES 256u /* of which names are fetched ahead; more come at once on several threads only */
 #define FEW_NEW 4u
-#define FEW_SOURCES 256u /* that stay in the cache by themselves */
+#define FEW_SOURCES 2048u /* that stay in the cache by themselves */
 
 /* Where events of a source belong. */
 struct place_of {

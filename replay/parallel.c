@@ -416,22 +416,24 @@ static enum at_err decode(struct worker *w)
 
 /* ------------------------------------------------------------------------------------------------- Checking ---- */
 
-static int by_number(const void *key, const void *entry)
-{
-    uint32_t i = *(const uint32_t *)key, j = ((const struct special *)entry)->i;
-    return i < j ? -1 : i > j;
-}
+/* A slot, and how far its special events were asked for: they are in order, and asked for in order. */
+struct look {
+    const struct slot *slot;
+    size_t next;
+};
 
 static void get_whole(void *ctx, size_t i, struct at_event *ev)
 {
-    const struct slot *s = ctx;
+    struct look *look = ctx;
+    const struct slot *s = look->slot;
     const struct at_tape_batch *b = &s->batch;
     const struct at_tape_source *src = &b->sources[b->source[i]];
     const struct at_event *shape = &b->shapes[b->shape[i]];
-    uint32_t number = (uint32_t)i;
     if (is_special(shape)) {
-        const struct special *sp = bsearch(&number, s->specials, s->n_specials, sizeof *sp, by_number);
-        if (sp) {
+        while (look->next < s->n_specials && s->specials[look->next].i < i)
+            look->next++;
+        const struct special *sp = &s->specials[look->next];
+        if (look->next < s->n_specials && sp->i == i) {
             *ev = sp->ev;
             ev->settings = s->settings + sp->settings;
             return;
@@ -489,7 +491,8 @@ static bool note_stream(struct worker *w, uint64_t hash, uint8_t owner)
 
 static enum at_err check_slot(struct worker *w, struct slot *s)
 {
-    const struct at_whole_events whole = {.ctx = s, .get = get_whole};
+    struct look look = {.slot = s};
+    const struct at_whole_events whole = {.ctx = &look, .get = get_whole};
     if (s->batch.n == 0)
         return AT_OK;
     for (size_t i = 0; i < s->batch.n_sources; i++)
