@@ -229,6 +229,11 @@ check:
 	@.ci/deps all || echo "some tests will be skipped"
 	@tests/check.sh $(CHECK)
 
+# And what takes longer: thread sanitizer, valgrind, clang-tidy, coverage, Debian packages. About half an hour.
+.PHONY: check-full
+check-full: check
+	@tests/full.sh $(FULL)
+
 # The main job on a capture of a real client, with all the set-up that it takes.
 .PHONY: demo
 demo:
