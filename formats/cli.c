@@ -254,15 +254,6 @@ bool at_cli_number(const struct at_cli *cli, const char *option, uint64_t min, u
     return true;
 }
 
-bool at_cli_shard(const struct at_cli *cli, struct at_shard *out)
-{
-    if (at_shard_parse(cli->arg, out))
-        return true;
-    at_cli_usage(cli->command, "'--shard %s': a share is needed, from 1/N to N/N (N at most %u)", cli->arg,
-                 AT_SHARDS_MAX);
-    return false;
-}
-
 bool at_cli_color(FILE *to)
 {
     const char *no = getenv("NO_COLOR");

@@ -84,19 +84,3 @@ enum at_err at_shares_missing_text(const struct at_shares *s, struct at_buf *out
     }
     return err;
 }
-
-int at_cli_missing_shares(const char *command, const struct at_shares *s)
-{
-    struct at_buf list = {0};
-    uint32_t n, first = at_shares_missing(s, &n);
-    if (!first)
-        return AT_EXIT_NONE;
-    int status = at_shares_missing_text(s, &list)
-                     ? at_cli_trouble("%s merge: out of memory", command)
-                     : at_cli_trouble("%s merge: share%s %.*s of %" PRIu32 " %s missing: make %s with '%s --partial "
-                                      "--shard %" PRIu32 "/%" PRIu32 "'",
-                                      command, n == 1 ? "" : "s", AT_STR_FMT(at_buf_view(&list)), s->of,
-                                      n == 1 ? "is" : "are", n == 1 ? "it" : "them", command, first, s->of);
-    at_buf_free(&list);
-    return status;
-}
