@@ -427,26 +427,29 @@ static enum at_err count_one(struct tally *t, const struct happening *h, const s
 #define AHEAD 12 /* events */
 
 /*
- * Fetches the key of an event to come, and the bond of one that comes sooner. As a function of its own the compiler
- * would see that it does nothing, and leave it out.
+ * These fetch the key of an event to come, and the bond of one that comes sooner. As functions of their own the
+ * compiler would see that they do nothing, and leave them out.
  */
-static inline __attribute__((always_inline)) void look_ahead(const struct tally *t, const struct view *v,
+static inline __attribute__((always_inline)) void fetch_key(const struct view *v, const struct at_tape_batch *b,
+                                                            size_t i)
+{
+    if (i >= b->n)
+        return;
+    const char *links = (const char *)v->who[b->source[i]].links;
+    __builtin_prefetch(links);
+    __builtin_prefetch(links + 64);
+}
+
+static inline __attribute__((always_inline)) void fetch_bond(const struct tally *t, const struct view *v,
                                                              const struct at_tape_batch *b, size_t i)
 {
-    if (i + 2 * AHEAD < b->n) {
-        const struct key_links *far = v->who[b->source[i + 2 * AHEAD]].links;
-        __builtin_prefetch(far);
-        __builtin_prefetch((const char *)far + 64);
-    }
-    if (i + AHEAD >= b->n)
+    uint32_t scope = i < b->n ? v->what[b->shape[i]].scope : NO_ID;
+    uint32_t bond = scope < SCOPES_NEAR ? v->who[b->source[i]].links->near[scope] : 0;
+    if (!bond)
         return;
-    uint32_t scope = v->what[b->shape[i + AHEAD]].scope;
-    uint32_t bond = scope < SCOPES_NEAR ? v->who[b->source[i + AHEAD]].links->near[scope] : 0;
-    if (bond) {
-        const char *near = pool_at(&t->bonds.list, bond - 1);
-        __builtin_prefetch(near);
-        __builtin_prefetch(near + 64);
-    }
+    const char *near = pool_at(&t->bonds.list, bond - 1);
+    __builtin_prefetch(near);
+    __builtin_prefetch(near + 64);
 }
 
 static void count_totals(struct tally *t, const struct at_tape_batch *b)
@@ -470,6 +473,10 @@ enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_ba
     struct happening h = {.view = v, .batch = b};
     count_totals(t, b);
     t->now = &h;
+    for (size_t i = 0; i < 2 * AHEAD; i++)
+        fetch_key(v, b, i);
+    for (size_t i = 0; i < AHEAD; i++)
+        fetch_bond(t, v, b, i);
     for (size_t i = 0; i < b->n && !err; i++) {
         h.who = &v->who[b->source[i]];
         h.what = &v->what[b->shape[i]];
@@ -477,7 +484,8 @@ enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_ba
         h.i = i;
         h.t_us = b->t_us[i];
         h.index = first + (b->place ? b->place[i] : i);
-        look_ahead(t, v, b, i);
+        fetch_key(v, b, i + 2 * AHEAD);
+        fetch_bond(t, v, b, i + AHEAD);
         err = count_one(t, &h, whole);
     }
     t->now = NULL;
