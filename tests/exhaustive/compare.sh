@@ -69,7 +69,7 @@ all_policy() {
     local status=$?
     histories "$1-one-scope-after" "$2" --events 3 --scopes 1 --unexplained 1 || status=1
     histories "$1-two-scopes" "$2" --events 3 --scopes 2 || status=1
-    histories "$1-random" "$2" --random "${RANDOM_POLICY:-600000}" --seed "${SEED:-11}" || status=1
+    histories "$1-random" "$2" --random "${RANDOM_POLICY:-200000}" --seed "${SEED:-11}" || status=1
     return $status
 }
 
@@ -80,7 +80,7 @@ all() {
     histories two-scopes "" --events 4 --scopes 2 || failed=1
     histories two-scopes-after "" --events 3 --scopes 2 --unexplained 2 || failed=1
     each_policy all_policy
-    histories random "" --random "${RANDOM_DEFAULT:-4000000}" --seed "${SEED:-11}" || failed=1
+    histories random "" --random "${RANDOM_DEFAULT:-5400000}" --seed "${SEED:-11}" || failed=1
 }
 
 case $what in

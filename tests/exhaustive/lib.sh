@@ -66,7 +66,7 @@ unreached() {
         setting-wrong setting-unasked setting-missing; do
         echo "class $c"
     done >"$FOLDER/wanted"
-    for c in 2 3 4 5 6 7 8 16; do echo "rule R$c"; done >>"$FOLDER/wanted"
+    for c in 2 3 4 5 6 7 8 9 15 16; do echo "rule R$c"; done >>"$FOLDER/wanted"
     sed -n 's/^[0-9]* \(step .*\|observes .*\|explained .*\)$/\1/p' "$FOLDER/coverage" | sort -u >>"$FOLDER/wanted"
     for c in return prompt decision settings settings-page; do echo "unexplained $c"; done >>"$FOLDER/wanted"
     while read -r name; do
