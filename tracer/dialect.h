@@ -453,6 +453,12 @@ struct at_dialect_state { /* of a connection and dialect */
 };
 void at_dialect_state_free(struct at_dialect_state *state, struct at_hold *hold);
 
+/* What a message says of its sender's clock, by the value that was looked at last; NULL: none was. */
+struct at_lead {
+    const struct at_value *clock;
+    uint64_t us;
+};
+
 struct at_run {
     const struct at_dialect *dialect;
     uint64_t number; /* of the dialect in the tracer */
@@ -483,12 +489,7 @@ struct at_run {
     const struct at_watch *watch; /* may be NULL */
     /* The request that the message answers, where the gate found it already. */
     struct at_pending *answered;
-    struct at_lead *lead; /* likewise set by at_run_message */
-};
-/* What a message says of its sender's clock, by the value that was looked at last; NULL: none was. */
-struct at_lead {
-    const struct at_value *clock;
-    uint64_t us;
+    struct at_lead *lead; /* for at_run_message to work with */
 };
 /* Mocks, dialect_mock.c: the answers of an API are made up, as a part of the app (may be empty) calls it. */
 /* *changed: it was not so before. */

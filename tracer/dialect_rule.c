@@ -601,9 +601,8 @@ enum at_err at_run_message(struct at_run *run, const struct at_message *m, const
                          .arena = run->arena,
                          .docs = run->docs};
     struct walk w = {run, d->steps, d->n_steps, each_of_message, d->rules, d->n_rules};
-    struct at_lead lead = {0};
     run->m = m;
-    run->lead = &lead;
+    *run->lead = (struct at_lead){0};
     at_finder_begin(run->finder, d);
     return walk(&w, 0, s);
 }

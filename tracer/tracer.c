@@ -50,6 +50,7 @@ struct at_tracer {
     int64_t last_us;
     struct at_tracer_stats stats;
     struct at_run run;
+    struct at_lead lead;
     enum at_err (*event)(void *ctx, const struct at_event *ev);
     void *ctx;
     /* of the message at hand */
@@ -527,6 +528,7 @@ static struct at_run run_of(struct at_tracer *t)
                            .hold = t->hold,
                            .seen = t->seen,
                            .parser = t->parser,
+                           .lead = &t->lead,
                            .stats = &t->stats,
                            .identify = identify,
                            .note = note_event,

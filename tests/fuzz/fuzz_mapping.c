@@ -58,6 +58,7 @@ static void work(struct at_dialect *d)
     struct at_tracer_stats stats = {0};
     size_t events = 0, noted = 0;
     uint64_t unfits = 0;
+    struct at_lead lead = {0};
     const struct at_watch watch = {&unfits, on_rule};
     struct at_needles needles = {0};
     const struct at_hold_options hold_options = {.hold_ms = 1, .lag_ms = d->own_times, .hold_events = 8};
@@ -73,6 +74,7 @@ static void work(struct at_dialect *d)
                          .note = note,
                          .ctx = &noted,
                          .watch = &watch,
+                         .lead = &lead,
                          .identify = identify};
     struct at_stream stream = {.name = AT_STR("1.1.1.1:1>2.2.2.2:2"),
                                .target = AT_STR("/log?openid=a%41+"),
