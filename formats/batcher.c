@@ -131,7 +131,7 @@ enum at_err at_batcher_add(struct at_batcher *b, const struct at_event *ev)
     if (place.source == AT_DICT_NEW)
         err = at_dict_add_source(&b->dict, ev, &place);
     if (!err)
-        err = at_columns_grow((void **)&b->calls, &b->cap_calls, b->dict.n_sources, sizeof *b->calls);
+        err = at_grow((void **)&b->calls, &b->cap_calls, b->dict.n_sources, sizeof *b->calls);
     if (!err && b->dict.n_sources > n_sources)
         b->calls[n_sources] = (struct tape_calls){0};
     if (!err && place.shape == AT_DICT_NEW)

@@ -197,3 +197,19 @@ struct at_str at_buf_view(const struct at_buf *b)
 {
     return (struct at_str){.ptr = b->ptr ? b->ptr : "", .len = b->len};
 }
+
+enum at_err at_grow(void **array, size_t *cap, size_t wanted, size_t element_bytes)
+{
+    if (wanted <= *cap)
+        return AT_OK;
+    size_t more = *cap < 16 ? 16 : *cap * 2;
+    while (more < wanted)
+        more *= 2;
+    char *moved = realloc(*array, more * element_bytes);
+    if (!moved)
+        return AT_NOMEM;
+    memset(moved + *cap * element_bytes, 0, (more - *cap) * element_bytes);
+    *array = moved;
+    *cap = more;
+    return AT_OK;
+}

@@ -95,7 +95,7 @@ static uint32_t find_source(const struct at_dict *d, const struct at_tape_source
 enum at_err at_dict_add_source(struct at_dict *d, const struct at_event *ev, struct dict_place *place)
 {
     const struct at_tape_source from = source_of(ev);
-    enum at_err err = at_columns_grow((void **)&d->sources, &d->cap_sources, d->n_sources + 1, sizeof *d->sources);
+    enum at_err err = at_grow((void **)&d->sources, &d->cap_sources, d->n_sources + 1, sizeof *d->sources);
     if (err)
         return err;
     struct at_tape_source *s = &d->sources[d->n_sources];
@@ -191,7 +191,7 @@ static bool same_shape(const struct at_event *kept, const struct shape *b)
 
 static enum at_err keep_shape(struct at_dict *d, const struct at_event *ev)
 {
-    enum at_err err = at_columns_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
+    enum at_err err = at_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
     if (err)
         return err;
     const struct shape s = shape_of(ev);

@@ -118,6 +118,8 @@ AT_MUST_USE enum at_err at_buf_vprintf(struct at_buf *b, const char *fmt, va_lis
 void at_buf_drop(struct at_buf *b, size_t front_bytes); /* removes from the front */
 void at_buf_free(struct at_buf *b);
 struct at_str at_buf_view(const struct at_buf *b); /* valid until the buffer changes */
+/* Makes an array at least `wanted` elements long, `*cap` being its length so far; what is new is zero. AT_NOMEM. */
+AT_MUST_USE enum at_err at_grow(void **array, size_t *cap, size_t wanted, size_t element_bytes);
 
 static inline uint16_t at_get_u16le(const uint8_t *p)
 {

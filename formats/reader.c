@@ -236,7 +236,7 @@ static enum at_err judge_sources(const struct at_reader *r, struct head *h)
     if (h->segment != b->segment + 1)
         h->n_verdicts = 0;
     h->segment = b->segment + 1;
-    enum at_err err = at_columns_grow((void **)&h->verdicts, &h->cap_verdicts, b->n_sources, sizeof *h->verdicts);
+    enum at_err err = at_grow((void **)&h->verdicts, &h->cap_verdicts, b->n_sources, sizeof *h->verdicts);
     for (; h->n_verdicts < b->n_sources && !err; h->n_verdicts++) {
         const struct at_tape_source *s = &b->sources[h->n_verdicts];
         h->verdicts[h->n_verdicts] = (uint8_t)((at_filter_source(r->filter, s) ? VERDICT_PASSES : 0) |

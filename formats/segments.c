@@ -29,9 +29,9 @@ struct at_segments {
 
 static enum at_err add(struct at_segments *s, const struct at_tape_segment *segment, const struct start *start)
 {
-    enum at_err err = at_columns_grow((void **)&s->list, &s->cap_list, s->n + 1, sizeof *s->list);
+    enum at_err err = at_grow((void **)&s->list, &s->cap_list, s->n + 1, sizeof *s->list);
     if (!err)
-        err = at_columns_grow((void **)&s->starts, &s->cap_starts, s->n + 1, sizeof *s->starts);
+        err = at_grow((void **)&s->starts, &s->cap_starts, s->n + 1, sizeof *s->starts);
     if (err)
         return err;
     s->list[s->n] = *segment;

@@ -337,19 +337,3 @@ enum at_err at_unpack(struct at_unpacker *u, const uint8_t *payload, size_t len,
     }
     return c.p == c.end ? AT_OK : AT_DAMAGED;
 }
-
-enum at_err at_columns_grow(void **array, size_t *cap, size_t wanted, size_t element_bytes)
-{
-    if (wanted <= *cap)
-        return AT_OK;
-    size_t more = *cap < 16 ? 16 : *cap * 2;
-    while (more < wanted)
-        more *= 2;
-    char *moved = realloc(*array, more * element_bytes);
-    if (!moved)
-        return AT_NOMEM;
-    memset(moved + *cap * element_bytes, 0, (more - *cap) * element_bytes);
-    *array = moved;
-    *cap = more;
-    return AT_OK;
-}

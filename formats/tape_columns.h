@@ -78,7 +78,4 @@ void at_unpacker_leave_out(struct at_unpacker *u, enum tape_column id);
 AT_MUST_USE enum at_err at_unpack(struct at_unpacker *u, const uint8_t *payload, size_t len, size_t raw_bytes,
                                   struct cursor columns[COLUMNS]);
 
-/* Makes an array at least `wanted` elements long; what is new is zero. */
-AT_MUST_USE enum at_err at_columns_grow(void **array, size_t *cap, size_t wanted, size_t element_bytes);
-
 #endif

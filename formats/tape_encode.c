@@ -210,7 +210,7 @@ static enum at_err put_new_source(struct at_tape_encoder *e, const struct at_eve
 {
     enum at_err err = at_dict_add_source(&e->dict, ev, place);
     if (!err)
-        err = at_columns_grow((void **)&e->source, &e->cap_sources, e->dict.n_sources, sizeof *e->source);
+        err = at_grow((void **)&e->source, &e->cap_sources, e->dict.n_sources, sizeof *e->source);
     if (err)
         return err;
     e->source[place->source] = (struct source){0};
@@ -276,7 +276,7 @@ static enum at_err put_shape(struct at_tape_encoder *e, const struct at_event *e
     bool is_new = place->shape == AT_DICT_NEW;
     enum at_err err = is_new ? at_dict_add_shape(&e->dict, ev, place) : AT_OK;
     if (!err && is_new) /* [0] and one for each shape */
-        err = at_columns_grow((void **)&e->follow, &e->cap_follow, e->dict.n_shapes + 1, sizeof *e->follow);
+        err = at_grow((void **)&e->follow, &e->cap_follow, e->dict.n_shapes + 1, sizeof *e->follow);
     if (!err && is_new)
         err = at_indexer_shape(e->index, ev);
     if (err)

@@ -139,9 +139,9 @@ enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, c
     if (f->flags & TAPE_FLAG_SEGMENT) {
         clear_segment(d);
         d->segment++;
-        err = at_columns_grow((void **)&d->nodes, &d->cap_nodes, 1, sizeof *d->nodes);
+        err = at_grow((void **)&d->nodes, &d->cap_nodes, 1, sizeof *d->nodes);
         if (!err)
-            err = at_columns_grow((void **)&d->follow, &d->cap_follow, 1, sizeof *d->follow);
+            err = at_grow((void **)&d->follow, &d->cap_follow, 1, sizeof *d->follow);
         if (err)
             return err;
         d->nodes[0] = (struct node){0};
@@ -175,7 +175,7 @@ static enum at_err new_text(struct tape_events *d, enum pool pool)
     d->segment_texts += s.len;
     if (d->segment_texts > TAPE_SEGMENT_TEXT_MAX)
         return AT_LIMIT;
-    enum at_err err = at_columns_grow((void **)&t->items, &t->cap, t->n + 1, sizeof *t->items);
+    enum at_err err = at_grow((void **)&t->items, &t->cap, t->n + 1, sizeof *t->items);
     if (err)
         return err;
     t->items[t->n] = at_room_text(&d->arena, s);
@@ -207,9 +207,9 @@ static enum at_err get_view(struct tape_events *d, enum tape_column id, enum poo
 static enum at_err new_source(struct tape_events *d)
 {
     size_t wanted = d->n_sources + 1;
-    enum at_err err = at_columns_grow((void **)&d->sources, &d->cap_sources, wanted, sizeof *d->sources);
+    enum at_err err = at_grow((void **)&d->sources, &d->cap_sources, wanted, sizeof *d->sources);
     if (!err)
-        err = at_columns_grow((void **)&d->states, &d->cap_states, wanted, sizeof *d->states);
+        err = at_grow((void **)&d->states, &d->cap_states, wanted, sizeof *d->states);
     if (err)
         return err;
     uint64_t has_platform = 0;
@@ -319,11 +319,11 @@ static enum at_err new_shape(struct tape_events *d)
     }
     if (err || !is_fit(&ev))
         return err ? err : AT_DAMAGED;
-    err = at_columns_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
+    err = at_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
     if (!err) /* [0] and one for each shape */
-        err = at_columns_grow((void **)&d->follow, &d->cap_follow, d->n_shapes + 2, sizeof *d->follow);
+        err = at_grow((void **)&d->follow, &d->cap_follow, d->n_shapes + 2, sizeof *d->follow);
     if (!err)
-        err = at_columns_grow((void **)&d->briefs, &d->cap_briefs, d->n_shapes + 1, sizeof *d->briefs);
+        err = at_grow((void **)&d->briefs, &d->cap_briefs, d->n_shapes + 1, sizeof *d->briefs);
     if (err)
         return err;
     if (d->no_packets)
@@ -475,7 +475,7 @@ static enum at_err new_node(struct tape_events *d)
         return AT_DAMAGED;
     enum at_err err = get_text(d, COL_SNAPSHOT, WORDS, &scope);
     if (!err)
-        err = at_columns_grow((void **)&d->nodes, &d->cap_nodes, d->n_nodes + 1, sizeof *d->nodes);
+        err = at_grow((void **)&d->nodes, &d->cap_nodes, d->n_nodes + 1, sizeof *d->nodes);
     if (err)
         return err;
     uint32_t parent = (uint32_t)(d->n_nodes - 1 - back);

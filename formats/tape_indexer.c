@@ -59,7 +59,7 @@ static enum at_err find_scope(struct tape_indexer *x, struct at_str scope, uint3
 {
     enum at_err err = at_intern_add(x->index->scopes, scope, id);
     if (!err)
-        err = at_columns_grow((void **)&x->scopes, &x->cap_scopes, (size_t)*id + 1, sizeof *x->scopes);
+        err = at_grow((void **)&x->scopes, &x->cap_scopes, (size_t)*id + 1, sizeof *x->scopes);
     while (!err && x->n_scopes <= *id)
         x->scopes[x->n_scopes++] = ABSENT;
     return err;
@@ -79,9 +79,9 @@ enum at_err at_indexer_source(struct tape_indexer *x, struct at_str app, struct 
     uint32_t id = 0;
     enum at_err err = at_intern_add(x->index->apps, app, &id);
     if (!err)
-        err = at_columns_grow((void **)&x->apps, &x->cap_apps, (size_t)id + 1, sizeof *x->apps);
+        err = at_grow((void **)&x->apps, &x->cap_apps, (size_t)id + 1, sizeof *x->apps);
     if (!err)
-        err = at_columns_grow((void **)&x->users, &x->cap_users, x->n_users + 1, sizeof *x->users);
+        err = at_grow((void **)&x->users, &x->cap_users, x->n_users + 1, sizeof *x->users);
     if (err)
         return err;
     while (x->n_apps <= id)
@@ -94,9 +94,9 @@ enum at_err at_indexer_source(struct tape_indexer *x, struct at_str app, struct 
 enum at_err at_indexer_shape(struct tape_indexer *x, const struct at_event *ev)
 {
     size_t n = ev->has & AT_HAS_SCOPE ? ev->n_scopes : 0;
-    enum at_err err = at_columns_grow((void **)&x->shapes, &x->cap_shapes, x->n_shapes + 1, sizeof *x->shapes);
+    enum at_err err = at_grow((void **)&x->shapes, &x->cap_shapes, x->n_shapes + 1, sizeof *x->shapes);
     if (!err)
-        err = at_columns_grow((void **)&x->shape_scopes, &x->cap_shape_scopes, x->n_shape_scopes + n,
+        err = at_grow((void **)&x->shape_scopes, &x->cap_shape_scopes, x->n_shape_scopes + n,
                               sizeof *x->shape_scopes);
     if (err)
         return err;
@@ -178,7 +178,7 @@ enum at_err at_indexer_segment(struct tape_indexer *x)
     struct tape_index *index = x->index;
     enum at_err err = AT_OK;
     if (x->now.frames) {
-        err = at_columns_grow((void **)&index->segments, &index->cap_segments, index->n_segments + 1,
+        err = at_grow((void **)&index->segments, &index->cap_segments, index->n_segments + 1,
                               sizeof *index->segments);
         if (err)
             return err;

@@ -75,21 +75,19 @@ static struct call *new_call(struct at_checker *c, size_t text_bytes)
     if (text_bytes > CALL_TEXT)
         return malloc(offsetof(struct call, text) + text_bytes);
     if (!call)
-        return aligned_alloc(LINE_BYTES, 2 * LINE_BYTES);
+        return room_get(&c->room, offsetof(struct call, text) + CALL_TEXT);
     c->spare_calls = call->next;
-    c->n_spare_calls--;
     return call;
 }
 
 void free_call(struct at_checker *c, struct call *call)
 {
-    if (call->id.len > CALL_TEXT || c->n_spare_calls >= SPARE_CALLS_MAX) {
+    if (call->id.len > CALL_TEXT) {
         free(call);
         return;
     }
     call->next = c->spare_calls;
     c->spare_calls = call;
-    c->n_spare_calls++;
 }
 
 enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h,

@@ -80,11 +80,6 @@ void at_checker_free(struct at_checker **checker)
     sets_free(&c->sets);
     columns_free(&c->columns);
     views_free(&c->views);
-    while (c->spare_calls) {
-        struct call *next = c->spare_calls->next;
-        free(c->spare_calls);
-        c->spare_calls = next;
-    }
     for (size_t i = 0; i < sizeof c->text / sizeof c->text[0]; i++)
         at_buf_free(&c->text[i]);
     free(c);

@@ -45,8 +45,7 @@ struct room_chunk {
     struct room_chunk *next;
 };
 
-/* Zeroed memory at the start of a line of the cache. */
-static void *room_get(struct room *r, size_t bytes)
+void *room_get(struct room *r, size_t bytes)
 {
     bytes = (bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
     if (bytes > r->left) {

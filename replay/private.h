@@ -24,6 +24,29 @@
  * early or late makes no difference to the state, so the outcomes that a call may have collected can be kept as a set
  * on one row. A branch never remembers when its last reset was, only what it left; so their number is bounded by what
  * is open and by the number of scopes, not by the length of the tape.
+ *
+ * What is done otherwise than it is told above, and why it comes to the same
+ * -------------------------------------------------------------------------
+ * Keys at rest are columns instead of branches (columns.h, lanes.h), and on those most events are one look-up
+ * (quick.c):
+ *
+ *   - Silent steps are looked for right after an event, not only before the next one (close_early of columns.c).
+ * Closing is monotone and idempotent: what a quiet window adds later, flips and resets, starts from a superset of what
+ * it would have started from, inside the same closure. Where closing makes something less certain that was certain, it
+ *     waits for the next event, as what is told of that depends on when it is.
+ *   - An answer that every lane allows changes its one scope in all of them. Nothing is to be pruned as long as no lane
+ *     covers another in the scope that moved that did not before (RESULT_COVERS): a lane covers another only where it
+ *     does so in every scope.
+ *   - A call that reads the settings needs no slots while no state can change (`waits` of struct key): observing
+ * changes nothing, so all that it may have seen since it was made it may see at the last instant before its answer.
+ * With the first event that may change a state, or that takes more than one look-up, it gets its slots; and a snapshot
+ * taken then covers all that could have been taken before.
+ *   - Where such a call has its slots and the snapshot that it might take now leads to nothing new, that is kept as a
+ * mask
+ *     (`snapshot_covered`), and only the scope that moved is looked at again.
+ *
+ * tests/unit/test_ways.c compares the two ways, the divergences, what is inferred and the totals, on recordings of
+ * anything at all; tests/exhaustive compares both with the rules themselves.
  */
 #ifndef AUTHTAPE_REPLAY_PRIVATE_H
 #define AUTHTAPE_REPLAY_PRIVATE_H
@@ -37,10 +60,9 @@
 #define DEFAULT_CONFIGURATIONS 20000u
 #define BRANCHES_MAX 2048u
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
-#define CALLS_MAX 150u /* open calls of one key */
-#define CALL_TEXT 6u   /* bytes of an id that most have room enough with */
-#define LINE_BYTES 64u /* of the cache */
-#define SPARE_CALLS_MAX 4096u
+#define CALLS_MAX 150u     /* open calls of one key */
+#define CALL_TEXT 6u       /* bytes of an id that most have room enough with */
+#define LINE_BYTES 64u     /* of the cache */
 #define FOREIGN_MAX 1024u  /* open calls of other shards that a stream remembers */
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
 
@@ -241,7 +263,6 @@ struct at_checker {
     struct at_check_totals totals;
     bool saw_login, saw_user_info;
     struct call *spare_calls; /* memory for CALL_TEXT bytes of text each */
-    uint32_t n_spare_calls;
     struct set_table *sets;
     struct column_table *columns;
     uint32_t starts[16][2]
@@ -377,6 +398,8 @@ bool key_seen_up(const struct key *k, size_t s); /* in any branch */
 /* Who it is; views that live as long as the checker. */
 struct at_str key_app(const struct at_checker *c, const struct key *k);
 struct at_str key_user(const struct at_checker *c, const struct key *k);
+/* Zeroed memory at the start of a line of the cache, given back with all of the room. NULL: there is none. */
+void *room_get(struct room *r, size_t bytes);
 void room_free(struct room *r);
 /* Gives back all that the search of a key holds. */
 void key_free_search(struct at_checker *c, struct key *k);

@@ -40,7 +40,7 @@ static bool recorded_too(const struct rd_compare *c, uint32_t call, enum at_dive
 
 enum at_err rd_compare_divergence(struct rd_compare *c, const struct at_divergence *d)
 {
-    enum at_err err = rd_grow((void **)&c->findings, &c->cap_findings, c->n_findings, sizeof *c->findings);
+    enum at_err err = at_grow((void **)&c->findings, &c->cap_findings, c->n_findings + 1, sizeof *c->findings);
     if (err)
         return err;
     struct rd_finding f = {.cls = d->cls};

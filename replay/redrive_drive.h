@@ -89,8 +89,6 @@ struct rd_driver {
     int64_t now_us, last_us; /* the time of the last event */
 };
 
-/* Makes room for one more element; what is new is zero. */
-AT_MUST_USE enum at_err rd_grow(void **array, size_t *cap, size_t n, size_t element_bytes);
 /*
  * Puts an event of the connection at the end of the queue; who and where it is from is filled in. `*slot` (> 0) names
  * it. AT_BAD: not fit for a tape.

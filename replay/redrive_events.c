@@ -8,22 +8,6 @@
 
 #define ID_PREFIX AT_STR("authtape-")
 
-enum at_err rd_grow(void **array, size_t *cap, size_t n, size_t element_bytes)
-{
-    if (n < *cap)
-        return AT_OK;
-    size_t wanted = *cap ? *cap * 2 : 16;
-    while (wanted <= n)
-        wanted *= 2;
-    char *room = realloc(*array, wanted * element_bytes);
-    if (!room)
-        return AT_NOMEM;
-    memset(room + *cap * element_bytes, 0, (wanted - *cap) * element_bytes);
-    *array = room;
-    *cap = wanted;
-    return AT_OK;
-}
-
 /* ---- The queue of events */
 
 enum at_err rd_queue_event(struct rd_driver *d, const struct conn *c, const struct at_event *ev, int64_t now_us,
@@ -32,7 +16,7 @@ enum at_err rd_queue_event(struct rd_driver *d, const struct conn *c, const stru
     const struct runner *r = &d->runners[c->runner];
     const struct rd_key *k = &d->plan->keys[r->key];
     struct at_event whole = *ev;
-    enum at_err err = rd_grow((void **)&d->slots, &d->cap_slots, d->n_slots, sizeof *d->slots);
+    enum at_err err = at_grow((void **)&d->slots, &d->cap_slots, d->n_slots + 1, sizeof *d->slots);
     if (err)
         return err;
     whole.t_us = now_us > d->last_us ? now_us : d->last_us;

@@ -46,7 +46,7 @@ static enum at_err on_inferred(void *ctx, const struct at_inferred *i)
     uint32_t scope, app, user;
     if (i->kind == AT_INFERRED_PROMPT) /* comes by itself */
         return AT_OK;
-    enum at_err err = rd_grow((void **)&p->hidden, &p->cap_hidden, p->n_hidden, sizeof *p->hidden);
+    enum at_err err = at_grow((void **)&p->hidden, &p->cap_hidden, p->n_hidden + 1, sizeof *p->hidden);
     if (!err)
         err = at_intern_add(p->names, i->scope.ptr ? i->scope : AT_STR(""), &scope);
     if (!err)
@@ -92,7 +92,7 @@ static enum at_err on_divergence(void *ctx, const struct at_divergence *d)
     p->plan.divergences++;
     if (!call_of(p, d, &call))
         return AT_OK;
-    enum at_err err = rd_grow((void **)&p->plan.found, &p->cap_found, p->plan.n_found, sizeof *p->plan.found);
+    enum at_err err = at_grow((void **)&p->plan.found, &p->cap_found, p->plan.n_found + 1, sizeof *p->plan.found);
     if (err)
         return err;
     p->plan.found[p->plan.n_found++] = (struct rd_found){.call = call, .cls = d->cls, .text = p->texts.len};
@@ -177,11 +177,11 @@ static enum at_err find_stream(struct rd_planner *p, const struct at_event *ev, 
     if (!err)
         err = number_of(p, p->streams, as_text(key), ev->stream, stream);
     if (!err)
-        err = rd_grow((void **)&plan->keys, &p->cap_keys, plan->n_keys, sizeof *plan->keys);
+        err = at_grow((void **)&plan->keys, &p->cap_keys, plan->n_keys + 1, sizeof *plan->keys);
     if (!err)
-        err = rd_grow((void **)&plan->streams, &p->cap_streams, plan->n_streams, sizeof *plan->streams);
+        err = at_grow((void **)&plan->streams, &p->cap_streams, plan->n_streams + 1, sizeof *plan->streams);
     if (!err)
-        err = rd_grow((void **)&p->pages, &p->cap_pages, *key, sizeof *p->pages);
+        err = at_grow((void **)&p->pages, &p->cap_pages, (size_t)*key + 1, sizeof *p->pages);
     if (err)
         return err;
     if (*key == plan->n_keys)
@@ -209,11 +209,11 @@ static enum at_err note_call(struct rd_planner *p, const struct at_event *ev, ui
         plan->left_out++;
         return AT_OK;
     }
-    enum at_err err = rd_grow((void **)&plan->calls, &p->cap_calls, plan->n_calls, sizeof *plan->calls);
+    enum at_err err = at_grow((void **)&plan->calls, &p->cap_calls, plan->n_calls + 1, sizeof *plan->calls);
     if (!err)
         err = number_of(p, p->open, as_text(&n->stream), ev->call, &open);
     if (!err)
-        err = rd_grow((void **)&p->open_calls, &p->cap_open, open, sizeof *p->open_calls);
+        err = at_grow((void **)&p->open_calls, &p->cap_open, open + 1, sizeof *p->open_calls);
     if (err)
         return err;
     n->call = (uint32_t)plan->n_calls;
@@ -228,7 +228,7 @@ static enum at_err note_return(struct rd_planner *p, const struct at_event *ev, 
     uint32_t open;
     enum at_err err = number_of(p, p->open, as_text(&n->stream), ev->call, &open);
     if (!err)
-        err = rd_grow((void **)&p->open_calls, &p->cap_open, open, sizeof *p->open_calls);
+        err = at_grow((void **)&p->open_calls, &p->cap_open, open + 1, sizeof *p->open_calls);
     if (err || !p->open_calls[open])
         return err;
     n->call = p->open_calls[open] - 1;
@@ -244,9 +244,9 @@ enum at_err rd_planner_event(struct rd_planner *p, const struct at_event *ev)
     uint64_t event = plan->n_events;
     if (event == RD_EVENTS_MAX)
         return AT_LIMIT;
-    enum at_err err = rd_grow((void **)&plan->events, &p->cap_events, plan->n_events, sizeof *plan->events);
+    enum at_err err = at_grow((void **)&plan->events, &p->cap_events, plan->n_events + 1, sizeof *plan->events);
     if (!err)
-        err = rd_grow((void **)&p->noted, &p->cap_noted, plan->n_events, sizeof *p->noted);
+        err = at_grow((void **)&p->noted, &p->cap_noted, plan->n_events + 1, sizeof *p->noted);
     if (err)
         return err;
     struct at_event *mine = at_event_clone(ev);
@@ -270,7 +270,7 @@ enum at_err rd_planner_event(struct rd_planner *p, const struct at_event *ev)
 static enum at_err add_step(struct rd_planner *p, uint32_t key, const struct rd_step *step)
 {
     struct rd_key *k = &p->plan.keys[key];
-    enum at_err err = rd_grow((void **)&k->steps, &k->cap_steps, k->n_steps, sizeof *k->steps);
+    enum at_err err = at_grow((void **)&k->steps, &k->cap_steps, k->n_steps + 1, sizeof *k->steps);
     if (!err)
         k->steps[k->n_steps++] = *step;
     return err;

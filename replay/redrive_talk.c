@@ -20,7 +20,7 @@ struct rd_values rd_values_of(const struct rd_driver *d, const struct runner *r)
 
 static enum at_err send_text(struct rd_driver *d, uint32_t conn, struct sent *about)
 {
-    enum at_err err = rd_grow((void **)&d->sent, &d->cap_sent, d->n_sent, sizeof *d->sent);
+    enum at_err err = at_grow((void **)&d->sent, &d->cap_sent, d->n_sent + 1, sizeof *d->sent);
     if (err)
         return err;
     about->conn = conn;
