@@ -640,6 +640,7 @@ static int run(const struct at_command *self, int argc, char **argv)
     at_reader_close(&r.reader);
     known_free(&r.known);
     at_profile_free(&r.profile);
+    at_buf_free(&r.part);
     print_free(&r.print);
     return status;
 }
