@@ -22,7 +22,7 @@ cpu() {
 }
 speed() { # NAME EVENTS TAPE
     local read
-    read=$("$READ" "$3" 1 read_batches | awk '{ print $2 }')
+    read=$("$READ" "$3" 1 batches | awk '{ print $2 }')
     cpu 1 "$3" | awk -v name="$1" -v n="$2" -v read="$read" \
         '{ printf "%-34s %6.2f million events/s, %6.1f ns an event; reading alone %6.2f million/s\n", name, n / $2 / 1e6, $2 / n * 1e9, read }'
 }
