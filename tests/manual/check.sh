@@ -15,7 +15,13 @@ mkdir "$WORK/bin"
 cp tests/manual/stage.sh "$WORK/bin/authtape" && chmod +x "$WORK/bin/authtape"
 printf '#!/bin/sh\nexec "$@"\n' >"$WORK/bin/sudo"
 printf '#!/bin/sh\nexit 0\n' >"$WORK/bin/clickhouse-client"
-printf '#!/bin/sh\nexec xargs -I{} "$@"\n' >"$WORK/bin/parallel"
+cat >"$WORK/bin/parallel" <<'END'
+#!/bin/bash
+# COMMAND... with {} for every line of standard input, or for every word behind ":::"
+command=()
+while [ $# -gt 0 ] && [ "$1" != ::: ]; do command+=("$1"); shift; done
+if [ $# -gt 0 ]; then printf '%s\n' "${@:2}"; else cat; fi | xargs -I{} "${command[@]}"
+END
 printf '#!/bin/sh\nexec cat session.pcap\n' >"$WORK/bin/ssh"
 printf '#!/bin/sh\nexec %s -s -C "%s" -n "$@" >/dev/null\n' "$(command -v "$MAKE")" "$ROOT" >"$WORK/bin/make" # is there such a target?
 chmod +x "$WORK/bin/"*

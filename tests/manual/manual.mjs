@@ -53,6 +53,7 @@ function setStage() {
   run(s, 'minimize', '-w', 'bug.tape', 'session.tape');
   const bytes = fs.readFileSync(`${s}/week.tape`);
   fs.writeFileSync(`${s}/broken.tape`, bytes.subarray(0, bytes.length - 50));
+  fs.cpSync('docs', `${s}/docs`, {recursive: true});
   fs.mkdirSync(`${s}/day`);
   fs.copyFileSync(`${s}/session.tape`, `${s}/day/1.tape`);
   fs.writeFileSync(`${s}/game.ndjson`, run(s, 'cat', 'game.tape'));

@@ -6,7 +6,7 @@ args=("${args[@]//http:\/\/db:8123/http:\/\/127.0.0.1:$DATABASE_PORT}")
 args=("${args[@]//0.0.0.0:9100/127.0.0.1:0}")
 live=()
 case " $* " in
-*" -i "* | *" --listen "* | *" --relay "*) live=(timeout --preserve-status -s INT 1) ;;
+*" -i "* | *" --listen "* | *" --relay "*) live=(timeout --foreground --preserve-status -s INT 1) ;;
 esac
 "${live[@]}" "$REAL_AUTHTAPE" "${args[@]}"
 status=$?

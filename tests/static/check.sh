@@ -1,5 +1,5 @@
 #!/bin/bash
-# The sources themselves: cppcheck, functions that fit a screen, nothing that stands twice. `make check-full` adds clang-tidy.
+# The sources themselves: cppcheck, functions that fit a screen, nothing that stands twice.
 . "$(dirname "$0")/../tap.sh"
 cd "$ROOT" || exit 2
 mapfile -t sources < <(find authtape.c formats tracer replay analysis library tests -path '*/node_modules' -prune -o -name '*.[ch]' -print | sort)
