@@ -11,7 +11,7 @@ if ! pkg-config --exists cmocka; then
 fi
 
 check "gcc builds without a warning" quiet_make CC=gcc BUILD=build/check WERROR=-Werror "${units[@]}" \
-    build/check/authtape unit tools library
+    build/check/authtape unit tools library completions exhaustive-programs
 if command -v clang >/dev/null; then
     check "clang builds without a warning" quiet_make CC=clang BUILD=build/clang WERROR=-Werror "${units[@]}" \
         build/clang/authtape unit tools

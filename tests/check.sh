@@ -44,16 +44,29 @@ count() {
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
 
-run() { # SUITE COMMAND...
-    local suite=$1 log=$LOGS/$1.log begin=$SECONDS status
+run() { # SUITE COMMAND...: its result is in its log; what is needed to count it in $LOGS/SUITE.end
+    local suite=$1 log=$LOGS/$1.log begin=$SECONDS
     shift
     timeout -k 10 "${SUITE_SECONDS:-600}" "$@" >"$log" 2>&1 </dev/null
-    status=$?
-    count "$suite" "$log" "$status" $((SECONDS - begin))
+    echo "$? $((SECONDS - begin))" >"$LOGS/$suite.end"
+}
+
+# Counts the suites that have ended since the last time.
+count_ended() {
+    local end suite status seconds
+    for end in "$LOGS"/*.end; do
+        [ -f "$end" ] || continue
+        suite=$(basename "$end" .end)
+        read -r status seconds <"$end"
+        rm -f "$end"
+        count "$suite" "$LOGS/$suite.log" "$status" "$seconds"
+    done
 }
 
 echo "checking authtape (logs in ${LOGS#"$ROOT"/})"
+rm -f "$LOGS"/*.end
 run build tests/build.sh
+count_ended
 if [ ! -x "$AUTHTAPE" ]; then
     echo "authtape could not be built"
 else
@@ -62,14 +75,19 @@ else
         set -- "${@#tests/}"
         set -- "${@%/check.sh}"
     fi
+    # Two at a time: many wait for sockets and clocks more than for a processor.
     for suite in "$@"; do
         if [ -f "tests/$suite/check.sh" ]; then
-            run "$suite" bash "tests/$suite/check.sh"
+            while [ "$(jobs -rp | wc -l)" -ge "${SUITES_AT_A_TIME:-2}" ]; do wait -n; done
+            count_ended
+            run "$suite" bash "tests/$suite/check.sh" &
         else
             echo "  no suite '$suite' in tests/" >&2
             failed=$((failed + 1))
         fi
     done
+    wait
+    count_ended
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -42,9 +42,17 @@ work_folder() {
 }
 
 # The npm packages of tests/package.json, installed as the lock file says; fails, with the reason in $npm_said, where npm
-# cannot.
+# cannot. Suites that run side by side wait for each other here.
 npm_packages() {
-    local stamp=$ROOT/tests/node_modules/.authtape-lock
+    local stamp=$ROOT/tests/node_modules/.authtape-lock lock
+    mkdir -p "$LOGS" && exec {lock}>"$LOGS/npm.lock" && flock "$lock"
+    npm_are_there "$stamp"
+    local status=$?
+    exec {lock}>&-
+    return $status
+}
+npm_are_there() {
+    local stamp=$1
     npm_said="npm is not installed"
     cmp -s "$ROOT/tests/package-lock.json" "$stamp" && return 0
     command -v npm >/dev/null || return 1
