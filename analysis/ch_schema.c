@@ -14,6 +14,19 @@
 #define CHANGES "Enum8('prompt' = 0, 'decision' = 1, 'settings' = 2, 'reset' = 3, 'denial' = 4)"
 #define VIAS "Enum8('' = 0, 'state' = 1, 'prompt' = 2)"
 
+/* What calls, changes and divergences begin with; BY_USER sorts by it. */
+/* clang-format off */
+#define OF_A_USER \
+    {"recording", "UInt64", CH_U64}, \
+    {"number", "UInt64", CH_U64}, \
+    {"id", "UInt64", CH_U64}, \
+    {"key", "UInt64", CH_U64}, \
+    {"app", "String", CH_STRING}, \
+    {"user", "String", CH_STRING}, \
+    {"t", "Int64", CH_U64}, \
+    {"day", "Date", CH_U16}
+/* clang-format on */
+
 static const struct ch_column events[] = {
     {"tape", "UInt64", CH_U64},
     {"event", "UInt64", CH_U64},
@@ -44,14 +57,7 @@ static const struct ch_column events[] = {
 };
 
 static const struct ch_column calls[] = {
-    {"recording", "UInt64", CH_U64},
-    {"number", "UInt64", CH_U64},
-    {"id", "UInt64", CH_U64},
-    {"key", "UInt64", CH_U64},
-    {"app", "String", CH_STRING},
-    {"user", "String", CH_STRING},
-    {"t", "Int64", CH_U64},
-    {"day", "Date", CH_U16},
+    OF_A_USER,
     {"answered", "UInt64", CH_U64},
     {"answered_t", "Int64", CH_U64},
     {"scope", "String", CH_STRING},
@@ -64,14 +70,7 @@ static const struct ch_column calls[] = {
 };
 
 static const struct ch_column changes[] = {
-    {"recording", "UInt64", CH_U64},
-    {"number", "UInt64", CH_U64},
-    {"id", "UInt64", CH_U64},
-    {"key", "UInt64", CH_U64},
-    {"app", "String", CH_STRING},
-    {"user", "String", CH_STRING},
-    {"t", "Int64", CH_U64},
-    {"day", "Date", CH_U16},
+    OF_A_USER,
     {"moment", "UInt64", CH_U64},
     {"after", "UInt64", CH_U64},
     {"scope", "String", CH_STRING},
@@ -87,14 +86,7 @@ static const struct ch_column changes[] = {
 };
 
 static const struct ch_column divergences[] = {
-    {"recording", "UInt64", CH_U64},
-    {"number", "UInt64", CH_U64},
-    {"id", "UInt64", CH_U64},
-    {"key", "UInt64", CH_U64},
-    {"app", "String", CH_STRING},
-    {"user", "String", CH_STRING},
-    {"t", "Int64", CH_U64},
-    {"day", "Date", CH_U16},
+    OF_A_USER,
     {"class", "String", CH_STRING},
     {"rule", "String", CH_STRING},
     {"scope", "String", CH_STRING},
