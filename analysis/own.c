@@ -8,9 +8,9 @@ static enum at_err reserve(struct own_events *o, size_t n)
     if (n <= o->cap)
         return AT_OK;
     void **columns[] = {(void **)&o->t_us,   (void **)&o->source,   (void **)&o->shape, (void **)&o->place,
-                        (void **)&o->packet, (void **)&o->call_ref, (void **)&o->call};
+                        (void **)&o->packet, (void **)&o->call_ref, (void **)&o->call,  (void **)&o->listing};
     const size_t sizes[] = {sizeof *o->t_us,   sizeof *o->source,   sizeof *o->shape, sizeof *o->place,
-                            sizeof *o->packet, sizeof *o->call_ref, sizeof *o->call};
+                            sizeof *o->packet, sizeof *o->call_ref, sizeof *o->call,  sizeof *o->listing};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         void *grown = realloc(*columns[i], n * sizes[i]);
         if (!grown)
@@ -38,6 +38,7 @@ enum at_err own_events(struct own_events *o, struct at_shard shard, const struct
         o->packet[n] = b->packet[i];
         o->call[n] = b->call[i];
         o->call_ref[n] = b->call_ref[i];
+        o->listing[n] = b->listing[i];
         o->place[n++] = b->place ? b->place[i] : (uint32_t)i;
     }
     *out = *b;
@@ -48,6 +49,7 @@ enum at_err own_events(struct own_events *o, struct at_shard shard, const struct
     out->packet = o->packet;
     out->call = o->call;
     out->call_ref = o->call_ref;
+    out->listing = o->listing;
     out->place = o->place;
     return AT_OK;
 }
@@ -61,5 +63,6 @@ void own_events_free(struct own_events *o)
     free(o->packet);
     free(o->call_ref);
     free(o->call);
+    free(o->listing);
     *o = (struct own_events){0};
 }

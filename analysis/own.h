@@ -10,6 +10,7 @@ struct own_events {
     uint32_t *source, *shape, *place, *call_ref;
     uint64_t *packet;
     struct at_str *call;
+    struct at_listing *listing;
     size_t cap;
 };
 

@@ -22,6 +22,10 @@ struct at_batcher {
     struct tape_ids ids;
     struct tape_arena ids_before; /* of the segment before */
     size_t id_bytes;
+    struct at_intern *list_names; /* of all lists but the empty one: the shorter list's number, then the scope */
+    struct at_scope_list *lists;
+    size_t n_lists, cap_lists, list_bytes;
+    struct at_buf list_name; /* the one being looked for */
     /* The batch. */
     uint32_t n;
     size_t bytes;
@@ -30,13 +34,21 @@ struct at_batcher {
     uint32_t source[BATCH_EVENTS], shape[BATCH_EVENTS], call_ref[BATCH_EVENTS];
     uint64_t packet[BATCH_EVENTS];
     struct at_str call[BATCH_EVENTS];
+    struct at_listing listing[BATCH_EVENTS];
     struct at_event events[BATCH_EVENTS];
 };
 
 enum at_err at_batcher_new(struct at_batcher **out)
 {
-    *out = calloc(1, sizeof **out);
-    return *out ? AT_OK : AT_NOMEM;
+    struct at_batcher *b = *out = calloc(1, sizeof *b);
+    enum at_err err = b ? at_intern_new(&b->list_names) : AT_NOMEM;
+    if (!err)
+        err = at_grow((void **)&b->lists, &b->cap_lists, 1, sizeof *b->lists);
+    if (err)
+        at_batcher_free(out);
+    else
+        b->n_lists = 1; /* the empty one */
+    return err;
 }
 
 static void clear_segment(struct at_batcher *b)
@@ -44,6 +56,9 @@ static void clear_segment(struct at_batcher *b)
     at_dict_clear(&b->dict);
     at_ids_turn(&b->ids, &b->ids_before);
     b->id_bytes = 0;
+    at_intern_clear(b->list_names);
+    b->n_lists = 1;
+    b->list_bytes = 0;
     b->segment_events = 0;
     b->segment++;
 }
@@ -58,6 +73,9 @@ void at_batcher_free(struct at_batcher **batcher)
     at_room_free(&b->arena);
     at_dict_free(&b->dict);
     free(b->calls);
+    at_intern_free(&b->list_names);
+    at_buf_free(&b->list_name);
+    free(b->lists);
     free(b);
     *batcher = NULL;
 }
@@ -67,7 +85,7 @@ void at_batcher_begin(struct at_batcher *b)
     at_room_clear(&b->arena);
     b->n = 0;
     b->bytes = 0;
-    if (b->segment_events >= SEGMENT_EVENTS || b->dict.text_bytes + b->id_bytes >= SEGMENT_TEXT_BYTES)
+    if (b->segment_events >= SEGMENT_EVENTS || b->dict.text_bytes + b->id_bytes + b->list_bytes >= SEGMENT_TEXT_BYTES)
         clear_segment(b);
 }
 
@@ -86,6 +104,49 @@ static enum at_err add_call(struct at_batcher *b, const struct at_event *ev, str
     b->call[i] = at_room_text(&b->ids.arena, ev->call);
     b->id_bytes += 2 * ev->call.len;
     return b->call[i].ptr ? AT_OK : AT_NOMEM;
+}
+
+/* The list of one scope more than `*list` has. */
+static enum at_err longer_list(struct at_batcher *b, struct at_str scope, uint32_t *list)
+{
+    uint32_t shorter = *list, id = 0;
+    b->list_name.len = 0;
+    enum at_err err = at_buf_add(&b->list_name, &shorter, sizeof shorter);
+    if (!err)
+        err = at_buf_str(&b->list_name, scope);
+    if (!err)
+        err = at_intern_add(b->list_names, at_buf_view(&b->list_name), &id);
+    if (!err)
+        err = at_grow((void **)&b->lists, &b->cap_lists, (size_t)id + 2, sizeof *b->lists);
+    if (err)
+        return err;
+    *list = id + 1;
+    if (*list < b->n_lists)
+        return AT_OK;
+    struct at_str name = at_intern_get(b->list_names, id);
+    b->lists[b->n_lists++] = (struct at_scope_list){
+        .shorter = shorter,
+        .n = b->lists[shorter].n + 1,
+        .scope = {name.ptr + sizeof shorter, name.len - sizeof shorter},
+    };
+    b->list_bytes += sizeof *b->lists + name.len;
+    return AT_OK;
+}
+
+static enum at_err add_listing(struct at_batcher *b, const struct at_event *ev, struct at_listing *out)
+{
+    size_t bytes = (ev->n_settings + 7) / 8;
+    uint8_t *granted = at_room_array(&b->arena, bytes, 1);
+    enum at_err err = granted ? AT_OK : AT_NOMEM;
+    if (err)
+        return err;
+    memset(granted, 0, bytes);
+    *out = (struct at_listing){.granted = granted};
+    for (size_t i = 0; i < ev->n_settings && !err; i++) {
+        granted[i / 8] |= (uint8_t)(ev->settings[i].granted << i % 8);
+        err = longer_list(b, ev->settings[i].scope, &out->list);
+    }
+    return err;
 }
 
 static enum at_err add_settings(struct at_batcher *b, const struct at_event *ev, struct at_event *copy)
@@ -118,7 +179,10 @@ static enum at_err add_rest(struct at_batcher *b, const struct at_event *ev, str
             return AT_NOMEM;
         b->bytes += ev->extra.len;
     }
-    return ev->has & AT_HAS_AUTH_SETTING ? add_settings(b, ev, copy) : AT_OK;
+    if (!(ev->has & AT_HAS_AUTH_SETTING))
+        return AT_OK;
+    enum at_err err = add_settings(b, ev, copy);
+    return err ? err : add_listing(b, ev, &b->listing[b->n]);
 }
 
 enum at_err at_batcher_add(struct at_batcher *b, const struct at_event *ev)
@@ -171,10 +235,13 @@ void at_batcher_view(const struct at_batcher *b, struct at_tape_batch *out)
         .packet = b->packet,
         .call = b->call,
         .call_ref = b->call_ref,
+        .listing = b->listing,
         .sources = b->dict.sources,
         .shapes = b->dict.shapes,
+        .lists = b->lists,
         .n_sources = b->dict.n_sources,
         .n_shapes = b->dict.n_shapes,
+        .n_lists = b->n_lists,
     };
 }
 

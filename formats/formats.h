@@ -545,9 +545,21 @@ struct at_tape_source {
 
 #define AT_NO_CALL UINT32_MAX
 
+/* A list of scopes: those of a shorter list and one more. List 0 is the empty one. */
+struct at_scope_list {
+    uint32_t shorter, n; /* the shorter one's number, which is below its own; how many scopes it has */
+    struct at_str scope; /* the last one */
+};
+
+/* An authSetting: scopes, and which of them are granted. */
+struct at_listing {
+    uint32_t list;
+    const uint8_t *granted; /* of scope i of the list: bit i % 8 of byte i / 8 */
+};
+
 /*
- * Some events as columns, for who reads millions a second. Sources and shapes are numbered from 0 within a segment;
- * what was seen of them stays valid and the same until `segment` changes (the arrays grow, and may move). Call ids stay
+ * Some events as columns, for who reads millions a second. Sources, shapes and lists are numbered from 0 within a
+ * segment; what was seen of them stays valid and the same until `segment` changes (the arrays grow, and may move). Call ids stay
  * valid until it has changed twice: who keeps them over a segment's end has time to copy them. The rest is valid until
  * the next call.
  */
@@ -567,6 +579,7 @@ struct at_tape_batch {
      * return or a prompt has that of the open call with its id. AT_NO_CALL: no such call is known; `call` tells.
      */
     const uint32_t *call_ref;
+    const struct at_listing *listing; /* of events that have an authSetting */
     const uint32_t *place; /* of a reader with a filter: how many numbers after the first's; NULL: 0, 1, 2 … */
     const struct at_tape_source *sources;
     /*
@@ -574,7 +587,8 @@ struct at_tape_batch {
      * answer, granted, fresh, observes. The other fields are zero here.
      */
     const struct at_event *shapes;
-    size_t n_sources, n_shapes;
+    const struct at_scope_list *lists;
+    size_t n_sources, n_shapes, n_lists;
 };
 /* The next events, as at_tape_next; the two may be mixed. */
 AT_MUST_USE enum at_err at_tape_next_batch(struct at_tape_decoder *dec, struct at_tape_batch *out, struct at_why *why);

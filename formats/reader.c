@@ -27,6 +27,7 @@ struct passed {
     uint32_t source[BATCH_EVENTS], shape[BATCH_EVENTS], call_ref[BATCH_EVENTS], place[BATCH_EVENTS];
     uint64_t packet[BATCH_EVENTS];
     struct at_str call[BATCH_EVENTS];
+    struct at_listing listing[BATCH_EVENTS];
 };
 
 struct at_reader {
@@ -277,6 +278,7 @@ static enum at_err filter_run(struct at_reader *r, struct at_why *why)
         p->packet[n] = b->packet[i];
         p->call[n] = b->call[i];
         p->call_ref[n] = b->call_ref[i];
+        p->listing[n] = b->listing[i];
         n++;
     }
     r->run.n = n;
@@ -286,6 +288,7 @@ static enum at_err filter_run(struct at_reader *r, struct at_why *why)
     r->run.packet = p->packet;
     r->run.call = p->call;
     r->run.call_ref = p->call_ref;
+    r->run.listing = p->listing;
     r->run.place = p->place;
     return AT_OK;
 }
@@ -313,6 +316,7 @@ static void drop_first(struct at_tape_batch *b, size_t n)
     b->packet += n;
     b->call += n;
     b->call_ref += n;
+    b->listing += n;
     b->place = b->place ? b->place + n : NULL;
 }
 

@@ -454,6 +454,7 @@ enum at_err at_tape_next_batch(struct at_tape_decoder *d, struct at_tape_batch *
     out->packet += d->at;
     out->call += d->at;
     out->call_ref += d->at;
+    out->listing += d->at;
     d->batch_from = d->at;
     d->at = d->n;
     return AT_OK;

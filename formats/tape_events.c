@@ -14,7 +14,7 @@ static const enum tape_column pool_columns[POOLS] = {COL_APPS, COL_USERS, COL_ST
 /* What is kept of a source to understand its next event. */
 struct source {
     uint32_t shape; /* of its last event, +1; 0: none */
-    uint32_t node;  /* of its last snapshot */
+    uint32_t list;  /* of its last snapshot */
     struct tape_calls calls;
 };
 
@@ -26,12 +26,6 @@ struct brief {
 
 struct follow {
     uint32_t first, second;
-};
-
-/* A list of scopes: that of the parent and one more. Node 0 is the empty list. */
-struct node {
-    uint32_t parent, depth, bytes;
-    uint32_t scope; /* a word */
 };
 
 struct texts {
@@ -57,8 +51,8 @@ struct tape_events {
     struct brief *briefs;
     struct follow *follow; /* [0]: of a source's first event */
     size_t n_shapes, cap_shapes, cap_briefs, cap_follow;
-    struct node *nodes;
-    size_t n_nodes, cap_nodes;
+    struct at_scope_list *lists;
+    size_t n_lists, cap_lists;
     struct tape_arena arena;
     struct tape_ids ids;
     struct tape_arena ids_before; /* those of the segment before: who keeps them learns late that it is over */
@@ -67,11 +61,11 @@ struct tape_events {
     /* The batch. */
     uint32_t n;
     int64_t t_us[TAPE_BATCH];
-    uint32_t source[TAPE_BATCH], shape[TAPE_BATCH], node[TAPE_BATCH], extra[TAPE_BATCH];
+    uint32_t source[TAPE_BATCH], shape[TAPE_BATCH], extra[TAPE_BATCH];
     struct at_str call[TAPE_BATCH];
     uint32_t call_ref[TAPE_BATCH];
     uint64_t packet[TAPE_BATCH], lost[TAPE_BATCH];
-    const uint8_t *mask[TAPE_BATCH];
+    struct at_listing listing[TAPE_BATCH];
     struct at_setting settings[AT_LIST_MAX];
 };
 
@@ -91,7 +85,7 @@ static void clear_segment(struct tape_events *d)
     for (int i = 0; i < POOLS; i++)
         d->texts[i].n = 0;
     d->n_sources = d->n_shapes = 0;
-    d->n_nodes = 1;
+    d->n_lists = 1;
     d->segment_events = 0;
     d->segment_texts = 0;
     d->last_us = 0;
@@ -110,7 +104,7 @@ void at_events_free(struct tape_events **events)
     at_room_free(&d->ids_before);
     for (int i = 0; i < POOLS; i++)
         free(d->texts[i].items);
-    free(d->nodes);
+    free(d->lists);
     free(d->follow);
     free(d->briefs);
     free(d->shapes);
@@ -139,12 +133,12 @@ enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, c
     if (f->flags & TAPE_FLAG_SEGMENT) {
         clear_segment(d);
         d->segment++;
-        err = at_grow((void **)&d->nodes, &d->cap_nodes, 1, sizeof *d->nodes);
+        err = at_grow((void **)&d->lists, &d->cap_lists, 1, sizeof *d->lists);
         if (!err)
             err = at_grow((void **)&d->follow, &d->cap_follow, 1, sizeof *d->follow);
         if (err)
             return err;
-        d->nodes[0] = (struct node){0};
+        d->lists[0] = (struct at_scope_list){0};
         d->follow[0] = (struct follow){0};
     }
     if (d->segment == 0)
@@ -467,28 +461,28 @@ static enum at_err get_call(struct tape_events *d, struct source *source, enum a
     return at_calls_decode(&source->calls, &d->ids, kind, &c, text, out);
 }
 
-static enum at_err new_node(struct tape_events *d)
+static enum at_err new_list(struct tape_events *d)
 {
     uint64_t back = 0;
-    uint32_t scope = 0;
-    if (!get_varint(&d->columns[COL_SNAPSHOT], &back) || back >= d->n_nodes || d->n_nodes >= TAPE_SNAPSHOT_NODES_MAX)
+    struct at_str scope = {0};
+    if (!get_varint(&d->columns[COL_SNAPSHOT], &back) || back >= d->n_lists || d->n_lists >= TAPE_SNAPSHOT_NODES_MAX)
         return AT_DAMAGED;
-    enum at_err err = get_text(d, COL_SNAPSHOT, WORDS, &scope);
+    enum at_err err = get_view(d, COL_SNAPSHOT, WORDS, &scope);
     if (!err)
-        err = at_grow((void **)&d->nodes, &d->cap_nodes, d->n_nodes + 1, sizeof *d->nodes);
+        err = at_grow((void **)&d->lists, &d->cap_lists, d->n_lists + 1, sizeof *d->lists);
     if (err)
         return err;
-    uint32_t parent = (uint32_t)(d->n_nodes - 1 - back);
-    const struct node *p = &d->nodes[parent];
-    struct node n = {.parent = parent, .depth = p->depth + 1, .scope = scope};
-    n.bytes = p->bytes + (uint32_t)d->texts[WORDS].items[scope].len;
-    if (n.depth > AT_LIST_MAX || n.bytes > AT_LIST_MAX_BYTES)
-        return AT_DAMAGED;
-    const struct at_str *words = d->texts[WORDS].items;
-    for (uint32_t up = parent; up; up = d->nodes[up].parent)
-        if (at_str_eq(words[d->nodes[up].scope], words[scope])) /* a scope twice in a list */
+    uint32_t shorter = (uint32_t)(d->n_lists - 1 - back);
+    size_t bytes = scope.len;
+    for (uint32_t i = shorter; i; i = d->lists[i].shorter) {
+        if (at_str_eq(d->lists[i].scope, scope)) /* a scope twice in a list */
             return AT_DAMAGED;
-    d->nodes[d->n_nodes++] = n;
+        bytes += d->lists[i].scope.len;
+    }
+    struct at_scope_list list = {.shorter = shorter, .n = d->lists[shorter].n + 1, .scope = scope};
+    if (list.n > AT_LIST_MAX || bytes > AT_LIST_MAX_BYTES)
+        return AT_DAMAGED;
+    d->lists[d->n_lists++] = list;
     return AT_OK;
 }
 
@@ -501,19 +495,18 @@ static enum at_err get_snapshot(struct tape_events *d, struct source *source, ui
             return AT_DAMAGED;
         if (code != NODE_NEW)
             break;
-        enum at_err err = new_node(d);
+        enum at_err err = new_list(d);
         if (err)
             return err;
     }
-    if (code >= NODE_KNOWN && code - NODE_KNOWN >= d->n_nodes)
+    if (code >= NODE_KNOWN && code - NODE_KNOWN >= d->n_lists)
         return AT_DAMAGED;
     if (code >= NODE_KNOWN)
-        source->node = (uint32_t)(code - NODE_KNOWN);
-    d->node[i] = source->node;
-    size_t bytes = (d->nodes[source->node].depth + 7u) / 8;
+        source->list = (uint32_t)(code - NODE_KNOWN);
+    size_t bytes = (d->lists[source->list].n + 7u) / 8;
     if ((size_t)(masks->end - masks->p) < bytes)
         return AT_DAMAGED;
-    d->mask[i] = masks->p;
+    d->listing[i] = (struct at_listing){.list = source->list, .granted = masks->p};
     masks->p += bytes;
     return AT_OK;
 }
@@ -609,22 +602,26 @@ void at_events_view(const struct tape_events *d, struct at_tape_batch *out)
         .packet = d->packet,
         .call = d->call,
         .call_ref = d->call_ref,
+        .listing = d->listing,
         .sources = d->sources,
         .shapes = d->shapes,
+        .lists = d->lists,
         .n_sources = d->n_sources,
         .n_shapes = d->n_shapes,
+        .n_lists = d->n_lists,
     };
 }
 
 static void get_settings(struct tape_events *d, size_t i, struct at_event *ev)
 {
-    uint32_t node = d->node[i], n = d->nodes[node].depth;
+    const struct at_listing *listing = &d->listing[i];
+    uint32_t list = listing->list, n = d->lists[list].n;
     ev->settings = d->settings;
     ev->n_settings = n;
-    for (uint32_t j = n; j-- > 0; node = d->nodes[node].parent)
+    for (uint32_t j = n; j-- > 0; list = d->lists[list].shorter)
         d->settings[j] = (struct at_setting){
-            .scope = d->texts[WORDS].items[d->nodes[node].scope],
-            .granted = d->mask[i][j / 8] >> (j % 8) & 1,
+            .scope = d->lists[list].scope,
+            .granted = listing->granted[j / 8] >> (j % 8) & 1,
         };
 }
 

@@ -62,6 +62,18 @@ static void add_event(struct at_buf *out, const struct at_event *ev, uint64_t in
         AT_OK);
 }
 
+static void same_settings(const struct at_tape_batch *b, size_t i, const struct at_event *ev)
+{
+    const struct at_listing *listing = &b->listing[i];
+    uint32_t list = listing->list;
+    assert_true(list < b->n_lists && b->lists[list].n == ev->n_settings);
+    for (size_t at = ev->n_settings; at-- > 0; list = b->lists[list].shorter) {
+        assert_true(at_str_eq(b->lists[list].scope, ev->settings[at].scope));
+        assert_int_equal(listing->granted[at / 8] >> at % 8 & 1, ev->settings[at].granted);
+    }
+    assert_int_equal(list, 0);
+}
+
 /* The columns of a batch say the same as its events whole. */
 static void add_batch(struct at_buf *out, struct at_reader *r, const struct at_tape_batch *b, uint64_t first)
 {
@@ -76,6 +88,8 @@ static void add_batch(struct at_buf *out, struct at_reader *r, const struct at_t
                     at_str_eq(source->stream, ev.stream) && at_str_eq(source->platform, ev.platform));
         if (ev.has & AT_HAS_CALL)
             assert_true(at_str_eq(b->call[i], ev.call));
+        if (ev.has & AT_HAS_AUTH_SETTING)
+            same_settings(b, i, &ev);
         add_event(out, &ev, first + (b->place ? b->place[i] : i));
     }
 }
@@ -484,6 +498,41 @@ static void calls_have_numbers(void **state)
                      "01020");
 }
 
+/* What settings pages show, as lists and bits and as events: of lines and of a tape, all of it and the user u's. */
+static void settings_are_lists(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"a", "b"};
+    static const char *const shown[] = {
+        "",
+        "\"x\":true",
+        "\"x\":false,\"y\":true",
+        "\"y\":true,\"x\":true",
+        "\"x\":true,\"y\":false",
+        "\"a\":true,\"b\":false,\"c\":true,\"d\":false,\"e\":true,\"f\":true,\"g\":false,\"h\":false,\"i\":true",
+    };
+    struct at_buf text = {0}, expected = {0};
+    for (unsigned i = 0; i < 12; i++) {
+        assert_int_equal(at_buf_printf(&text,
+                                       "{\"t\":%u,\"kind\":\"settings-page\",\"app\":\"a\",\"user\":\"%s\","
+                                       "\"stream\":\"s\",\"authSetting\":{%s}}\n",
+                                       i, i % 3 ? "u" : "v", shown[i * 7 % COUNT(shown)]),
+                         AT_OK);
+        if (i % 3)
+            assert_int_equal(at_buf_printf(&expected, "%u:%us ", i, i), AT_OK);
+    }
+    assert_int_equal(at_buf_add(&expected, "", 1), AT_OK);
+    write_bytes("a", text.ptr, text.len);
+    assert_int_equal(at_import_ndjson("a", "b"), 0);
+    const struct at_reader_options all = {.recovery = AT_RECOVER_STRICT}, one = {.user = AT_STR("u")};
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        check_read(&paths[i], 1, &all, "0:0s 1:1s 2:2s 3:3s 4:4s 5:5s 6:6s 7:7s 8:8s 9:9s 10:10s 11:11s ");
+        check_read(&paths[i], 1, &one, expected.ptr);
+    }
+    at_buf_free(&text);
+    at_buf_free(&expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +546,7 @@ int main(void)
         cmocka_unit_test(standard_input),
         cmocka_unit_test(a_pipe_that_waits),
         cmocka_unit_test(calls_have_numbers),
+        cmocka_unit_test(settings_are_lists),
     };
     return cmocka_run_group_tests(tests, enter, leave);
 }
