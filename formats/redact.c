@@ -139,37 +139,57 @@ static enum at_err replace_names(struct at_redactor *r, struct at_event *ev)
 /* ---- Unknown fields */
 
 /* What platforms call personal things in the results of their APIs; the short ones stand for themselves only. */
-static bool is_personal(struct at_str raw_key, struct at_str value)
+static const char *const personal_anywhere[] = {
+    "userInfo",  "userName",    "postalCode",      "provinceName", "cityName",      "countyName", "nickName",
+    "nickname",  "avatarUrl",   "avatar",          "rawData",      "encryptedData", "stepInfo",   "latitude",
+    "longitude", "phoneNumber", "purePhoneNumber", "mobile",       "telNumber",     "cloudID",    "signature",
+    "openId",    "unionId",     "session_key",     "idCard",       "realName",      "detailInfo", "tempFilePath"};
+static const char *const personal_keys[] = {"iv",      "code", "gender", "city", "province", "country",
+                                            "address", "step", "result", "data", "res"};
+/* What recorders add themselves, all of it numbers. */
+static const char *const recorders_keys[] = {"total", "late_us", "seq"};
+
+/* True if a key in its quotes is one of the names. */
+static bool is_one_of(struct at_str raw_key, const char *const *names, size_t n)
 {
-    static const char *const anywhere[] = {
-        "userInfo",  "userName",    "postalCode",      "provinceName", "cityName",      "countyName", "nickName",
-        "nickname",  "avatarUrl",   "avatar",          "rawData",      "encryptedData", "stepInfo",   "latitude",
-        "longitude", "phoneNumber", "purePhoneNumber", "mobile",       "telNumber",     "cloudID",    "signature",
-        "openId",    "unionId",     "session_key",     "idCard",       "realName",      "detailInfo", "tempFilePath"};
-    static const char *const keys[] = {"iv",      "code", "gender", "city", "province", "country",
-                                       "address", "step", "result", "data", "res"};
-    if (memchr(raw_key.ptr, '\\', raw_key.len)) /* who hides a name has a reason */
-        return true;
-    for (size_t i = 0; i < sizeof anywhere / sizeof anywhere[0]; i++)
-        if (at_str_find(raw_key, at_str(anywhere[i])) != SIZE_MAX ||
-            at_str_find(value, at_str(anywhere[i])) != SIZE_MAX)
-            return true;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (raw_key.len == strlen(keys[i]) + 2 && !memcmp(raw_key.ptr + 1, keys[i], raw_key.len - 2))
+    for (size_t i = 0; i < n; i++)
+        if (!strncmp(raw_key.ptr + 1, names[i], raw_key.len - 2) && !names[i][raw_key.len - 2])
             return true;
     return false;
 }
+#define IS_ONE_OF(raw_key, names) is_one_of(raw_key, names, sizeof(names) / sizeof(names)[0])
 
-/* What recorders add themselves, all of it numbers. */
+static bool is_personal(struct at_str raw_key, struct at_str value)
+{
+    const size_t n = sizeof personal_anywhere / sizeof personal_anywhere[0];
+    if (memchr(raw_key.ptr, '\\', raw_key.len)) /* who hides a name has a reason */
+        return true;
+    for (size_t i = 0; i < n; i++) {
+        const struct at_str name = at_str(personal_anywhere[i]);
+        if (at_str_find(raw_key, name) != SIZE_MAX || at_str_find(value, name) != SIZE_MAX)
+            return true;
+    }
+    return IS_ONE_OF(raw_key, personal_keys);
+}
+
 static bool is_numbers(struct at_str raw_key, struct at_str value)
 {
-    static const char *const keys[] = {"\"total\"", "\"late_us\"", "\"seq\""};
-    bool known = false;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        known = known || at_str_eq(raw_key, at_str(keys[i]));
-    if (!known || value.len > 100)
+    if (!IS_ONE_OF(raw_key, recorders_keys) || value.len > 100)
         return false;
     return *value.ptr != '"' && at_str_find(value, AT_STR(":\"")) == SIZE_MAX;
+}
+
+/* A number under a recorder's own name: nearly every event of the shim has one, so it is not looked at any closer. */
+static bool is_harmless(struct at_str raw_key, struct at_str value)
+{
+    return *value.ptr >= '0' && *value.ptr <= '9' && IS_ONE_OF(raw_key, recorders_keys);
+}
+
+static bool is_taken_out(const struct at_redactor *r, struct at_str raw_key, struct at_str value)
+{
+    if (is_harmless(raw_key, value))
+        return false;
+    return r->everything ? !is_numbers(raw_key, value) : is_personal(raw_key, value);
 }
 
 static enum at_err clean_extra(struct at_redactor *r, struct at_event *ev)
@@ -180,7 +200,7 @@ static enum at_err clean_extra(struct at_redactor *r, struct at_event *ev)
     r->extra.len = 0;
     at_json_iter_begin(&it, ev->extra);
     while (!err && at_json_iter_next(&it, &key, &value)) {
-        if (r->everything ? !is_numbers(key, value) : is_personal(key, value))
+        if (is_taken_out(r, key, value))
             continue;
         err = at_buf_str(&r->extra, r->extra.len ? AT_STR(",") : AT_STR("{"));
         if (!err)
