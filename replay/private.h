@@ -58,7 +58,7 @@
 
 #define DEFAULT_GRACE_MS 30000u
 #define DEFAULT_CONFIGURATIONS 20000u
-#define BRANCHES_MAX 2048u
+#define BRANCHES_MAX 512u /* simulated recordings of which little or nothing was observed reach twenty */
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
 #define CALLS_MAX 150u     /* open calls of one key */
 #define CALL_TEXT 6u       /* bytes of an id that most have room enough with */
