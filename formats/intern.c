@@ -4,7 +4,8 @@
 
 #include "formats/formats.h"
 
-#define CHUNK_BYTES (size_t)(64 * 1024)
+#define CHUNK_MIN (size_t)256 /* many tables have few strings: one a connection, say */
+#define CHUNK_MAX (size_t)(64 * 1024)
 #define MAX_STRINGS (1u << 30) /* their slots, twice as many, are counted in 32 bits */
 
 struct chunk {
@@ -26,12 +27,12 @@ enum at_err at_intern_new(struct at_intern **out)
     return *out ? AT_OK : AT_NOMEM;
 }
 
-static void free_chunks(struct at_intern *t)
+static void free_chunks(struct chunk *c)
 {
-    while (t->chunks) {
-        struct chunk *next = t->chunks->next;
-        free(t->chunks);
-        t->chunks = next;
+    while (c) {
+        struct chunk *next = c->next;
+        free(c);
+        c = next;
     }
 }
 
@@ -39,7 +40,7 @@ void at_intern_free(struct at_intern **table)
 {
     if (!*table)
         return;
-    free_chunks(*table);
+    free_chunks((*table)->chunks);
     free((*table)->entries);
     at_slots_free(&(*table)->slots);
     free(*table);
@@ -48,7 +49,11 @@ void at_intern_free(struct at_intern **table)
 
 void at_intern_clear(struct at_intern *t)
 {
-    free_chunks(t);
+    if (t->chunks) { /* the newest, which is the largest but for very long strings, is filled again */
+        free_chunks(t->chunks->next);
+        t->chunks->next = NULL;
+        t->chunks->used = 0;
+    }
     t->count = 0;
     at_slots_clear(&t->slots);
 }
@@ -90,7 +95,8 @@ static const char *keep(struct at_intern *t, struct at_str s)
         return "";
     struct chunk *c = t->chunks;
     if (!c || c->cap - c->used < s.len) {
-        size_t cap = s.len > CHUNK_BYTES ? s.len : CHUNK_BYTES;
+        size_t cap = !c ? CHUNK_MIN : c->cap < CHUNK_MAX / 4 ? c->cap * 4 : CHUNK_MAX;
+        cap = s.len > cap ? s.len : cap;
         c = malloc(sizeof *c + cap);
         if (!c)
             return NULL;

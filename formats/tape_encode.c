@@ -121,7 +121,7 @@ enum at_err at_tape_encoder_new(const struct at_tape_options *options, struct at
     if (!err)
         err = at_intern_new(&e->nodes);
     if (!err)
-        err = at_indexer_new(&e->index);
+        err = at_indexer_new(TAPE_RAW_MAX, &e->index);
     if (!err)
         err = reset_segment(e);
     if (err)

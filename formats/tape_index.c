@@ -21,16 +21,20 @@ enum at_err at_tape_index_new(struct tape_index **out)
     return err;
 }
 
+void at_tape_segment_free(struct tape_segment *s)
+{
+    free(s->scopes);
+    free(s->apps);
+    free(s->users);
+}
+
 void at_tape_index_free(struct tape_index **index)
 {
     struct tape_index *x = *index;
     if (!x)
         return;
-    for (size_t i = 0; i < x->n_segments; i++) {
-        free(x->segments[i].scopes);
-        free(x->segments[i].apps);
-        free(x->segments[i].users);
-    }
+    for (size_t i = 0; i < x->n_segments; i++)
+        at_tape_segment_free(&x->segments[i]);
     free(x->segments);
     at_intern_free(&x->scopes);
     at_intern_free(&x->apps);
@@ -143,6 +147,25 @@ static enum at_err parse_segment(struct cursor *c, const struct tape_index *x, s
     return err ? err : parse_users(c, s);
 }
 
+static enum at_err parse_segments(struct cursor *c, struct tape_index *x, size_t n)
+{
+    enum at_err err = AT_OK;
+    x->segments = calloc(n + 1, sizeof *x->segments);
+    if (!x->segments)
+        return AT_NOMEM;
+    for (size_t i = 0; i < n && !err; i++) {
+        x->n_segments++;
+        err = parse_segment(c, x, &x->segments[i]);
+    }
+    return !err && c->p != c->end ? AT_DAMAGED : err;
+}
+
+enum at_err at_tape_index_unpack(struct tape_index *x, struct at_str packed, size_t n)
+{
+    struct cursor c = {(const uint8_t *)packed.ptr, (const uint8_t *)packed.ptr + packed.len};
+    return parse_segments(&c, x, n);
+}
+
 static enum at_err parse(struct tape_index *x, struct cursor *c)
 {
     uint32_t n = 0;
@@ -151,16 +174,7 @@ static enum at_err parse(struct tape_index *x, struct cursor *c)
         err = parse_names(c, x->apps);
     if (!err && !get_count(c, SEGMENT_MIN_BYTES, &n))
         err = AT_DAMAGED;
-    if (err)
-        return err;
-    x->segments = calloc((size_t)n + 1, sizeof *x->segments);
-    if (!x->segments)
-        return AT_NOMEM;
-    for (uint32_t i = 0; i < n && !err; i++) {
-        x->n_segments++;
-        err = parse_segment(c, x, &x->segments[i]);
-    }
-    return !err && c->p != c->end ? AT_DAMAGED : err;
+    return err ? err : parse_segments(c, x, n);
 }
 
 enum at_err at_tape_index_parse(const struct tape_frame *f, const uint8_t *payload, struct tape_index **out)

@@ -31,16 +31,19 @@ struct tape_segment {
 
 struct tape_index {
     struct tape_segment *segments;
-    size_t n_segments, cap_segments;
+    size_t n_segments;
     struct at_intern *scopes, *apps;
 };
 
 AT_MUST_USE enum at_err at_tape_index_new(struct tape_index **out);
 void at_tape_index_free(struct tape_index **x);
+void at_tape_segment_free(struct tape_segment *s); /* what it has, not itself */
 
 /* Reads an index frame's payload, whose trailer was checked. AT_DAMAGED, AT_NEWER, AT_NOMEM. */
 AT_MUST_USE enum at_err at_tape_index_parse(const struct tape_frame *f, const uint8_t *payload,
                                             struct tape_index **out);
+/* Takes the n segments out of the bytes that the indexer has of them, into an index with all names. Errors likewise. */
+AT_MUST_USE enum at_err at_tape_index_unpack(struct tape_index *x, struct at_str packed, size_t n);
 /* False if the segment cannot hold what the filter wants. */
 bool at_tape_index_may_match(const struct tape_index *x, const struct tape_segment *s,
                              const struct at_reader_options *o);
@@ -49,7 +52,8 @@ uint32_t at_tape_user_bits(struct at_str user);
 /* ---- Filled by the encoder */
 
 struct tape_indexer;
-AT_MUST_USE enum at_err at_indexer_new(struct tape_indexer **out);
+/* Keeps no segments when they need more than max_bytes. */
+AT_MUST_USE enum at_err at_indexer_new(size_t max_bytes, struct tape_indexer **out);
 void at_indexer_free(struct tape_indexer **x);
 /* A new segment begins. */
 AT_MUST_USE enum at_err at_indexer_segment(struct tape_indexer *x);
@@ -62,7 +66,7 @@ void at_indexer_event(struct tape_indexer *x, uint32_t shape);
 /* A frame of the segment was written. */
 void at_indexer_frame(struct tape_indexer *x, const struct tape_frame *f, uint64_t offset, uint64_t bytes);
 /* Gives the index away; the indexer is of no more use. */
-struct tape_index *at_indexer_take(struct tape_indexer *x);
+AT_MUST_USE enum at_err at_indexer_take(struct tape_indexer *x, struct tape_index **out);
 /* Appends the payload of the index frame that will stand at `offset`, and fills in f->raw_bytes and the times. */
 AT_MUST_USE enum at_err at_indexer_put(struct tape_indexer *x, uint64_t offset, struct tape_frame *f,
                                        struct at_buf *payload);

@@ -13,8 +13,13 @@ struct shape {
     uint64_t events;
 };
 
+/* Segments are kept as they will be written: all those of a live recording are in memory until its end. */
 struct tape_indexer {
-    struct tape_index *index;
+    struct tape_index *index; /* without its segments */
+    struct at_buf packed;     /* the segments */
+    size_t n_packed, max_bytes;
+    bool too_much; /* for an index: none of them are kept */
+    int64_t earliest_us, latest_us;
     /* Of the segment being written. */
     struct tape_segment now;
     struct shape *shapes;
@@ -29,11 +34,12 @@ struct tape_indexer {
     size_t n_users, cap_users;
 };
 
-enum at_err at_indexer_new(struct tape_indexer **out)
+enum at_err at_indexer_new(size_t max_bytes, struct tape_indexer **out)
 {
     *out = calloc(1, sizeof **out);
     if (!*out)
         return AT_NOMEM;
+    (*out)->max_bytes = max_bytes;
     enum at_err err = at_tape_index_new(&(*out)->index);
     if (err)
         at_indexer_free(out);
@@ -49,6 +55,7 @@ void at_indexer_free(struct tape_indexer **x)
     free((*x)->scopes);
     free((*x)->shape_scopes);
     free((*x)->shapes);
+    at_buf_free(&(*x)->packed);
     at_tape_index_free(&(*x)->index);
     free(*x);
     *x = NULL;
@@ -96,8 +103,7 @@ enum at_err at_indexer_shape(struct tape_indexer *x, const struct at_event *ev)
     size_t n = ev->has & AT_HAS_SCOPE ? ev->n_scopes : 0;
     enum at_err err = at_grow((void **)&x->shapes, &x->cap_shapes, x->n_shapes + 1, sizeof *x->shapes);
     if (!err)
-        err = at_grow((void **)&x->shape_scopes, &x->cap_shape_scopes, x->n_shape_scopes + n,
-                              sizeof *x->shape_scopes);
+        err = at_grow((void **)&x->shape_scopes, &x->cap_shape_scopes, x->n_shape_scopes + n, sizeof *x->shape_scopes);
     if (err)
         return err;
     struct shape *s = &x->shapes[x->n_shapes];
@@ -173,36 +179,7 @@ static enum at_err fill_segment(struct tape_indexer *x, struct tape_segment *s)
     return AT_OK;
 }
 
-enum at_err at_indexer_segment(struct tape_indexer *x)
-{
-    struct tape_index *index = x->index;
-    enum at_err err = AT_OK;
-    if (x->now.frames) {
-        err = at_grow((void **)&index->segments, &index->cap_segments, index->n_segments + 1,
-                              sizeof *index->segments);
-        if (err)
-            return err;
-        struct tape_segment *s = &index->segments[index->n_segments++];
-        *s = x->now;
-        err = fill_segment(x, s);
-    }
-    x->now = (struct tape_segment){0};
-    x->n_shapes = x->n_shape_scopes = x->n_users = 0;
-    for (size_t i = 0; i < x->n_scopes; i++)
-        x->scopes[i] = ABSENT;
-    if (x->n_apps)
-        memset(x->apps, 0, x->n_apps * sizeof *x->apps);
-    return err;
-}
-
-struct tape_index *at_indexer_take(struct tape_indexer *x)
-{
-    struct tape_index *index = x->index;
-    x->index = NULL;
-    return index;
-}
-
-/* ---- The payload */
+/* ---- Segments, packed */
 
 static enum at_err put(struct at_buf *out, uint64_t v)
 {
@@ -257,6 +234,46 @@ static enum at_err put_segment(struct at_buf *out, const struct tape_segment *s)
     return err;
 }
 
+static enum at_err keep_segment(struct tape_indexer *x, const struct tape_segment *s)
+{
+    enum at_err err = x->too_much ? AT_OK : put_segment(&x->packed, s);
+    if (!err && x->packed.len > x->max_bytes) {
+        x->too_much = true;
+        at_buf_free(&x->packed);
+    }
+    x->earliest_us = !x->n_packed || s->earliest_us < x->earliest_us ? s->earliest_us : x->earliest_us;
+    x->latest_us = !x->n_packed || s->latest_us > x->latest_us ? s->latest_us : x->latest_us;
+    x->n_packed++;
+    return err;
+}
+
+enum at_err at_indexer_segment(struct tape_indexer *x)
+{
+    enum at_err err = AT_OK;
+    if (x->now.frames) {
+        err = fill_segment(x, &x->now);
+        if (!err)
+            err = keep_segment(x, &x->now);
+        at_tape_segment_free(&x->now);
+    }
+    x->now = (struct tape_segment){0};
+    x->n_shapes = x->n_shape_scopes = x->n_users = 0;
+    for (size_t i = 0; i < x->n_scopes; i++)
+        x->scopes[i] = ABSENT;
+    if (x->n_apps)
+        memset(x->apps, 0, x->n_apps * sizeof *x->apps);
+    return err;
+}
+
+enum at_err at_indexer_take(struct tape_indexer *x, struct tape_index **out)
+{
+    *out = x->index;
+    x->index = NULL;
+    return at_tape_index_unpack(*out, at_buf_view(&x->packed), x->n_packed);
+}
+
+/* ---- The payload */
+
 enum at_err at_indexer_put(struct tape_indexer *x, uint64_t offset, struct tape_frame *f, struct at_buf *payload)
 {
     struct at_buf raw = {0};
@@ -267,19 +284,13 @@ enum at_err at_indexer_put(struct tape_indexer *x, uint64_t offset, struct tape_
         err = put_names(&raw, index->scopes);
     if (!err)
         err = put_names(&raw, index->apps);
-    size_t names_len = raw.len;
-    if (!err)
-        err = put(&raw, index->n_segments);
-    for (size_t i = 0; i < index->n_segments && !err; i++) {
-        const struct tape_segment *s = &index->segments[i];
-        err = put_segment(&raw, s);
-        f->earliest_us = !i || s->earliest_us < f->earliest_us ? s->earliest_us : f->earliest_us;
-        f->latest_us = !i || s->latest_us > f->latest_us ? s->latest_us : f->latest_us;
-    }
-    if (!err && raw.len > TAPE_RAW_MAX) { /* too much for an index: a reader has to do without */
-        raw.len = names_len;
-        err = put(&raw, 0);
-    }
+    bool too_much = x->too_much || raw.len + VARINT_MAX_BYTES + x->packed.len > TAPE_RAW_MAX;
+    if (!err) /* too much for an index: a reader has to do without */
+        err = put(&raw, too_much ? 0 : x->n_packed);
+    if (!err && !too_much)
+        err = at_buf_str(&raw, at_buf_view(&x->packed));
+    f->earliest_us = x->earliest_us;
+    f->latest_us = x->latest_us;
     uLongf bound = compressBound((uLong)raw.len);
     if (!err)
         err = at_buf_reserve(payload, bound + sizeof trailer);

@@ -47,7 +47,7 @@ enum at_err at_tape_scan(struct at_source *source, struct tape_index **out, stru
     struct at_tape_batch b;
     struct at_tape_decoder *d = at_source_decoder(source);
     *out = NULL;
-    enum at_err err = at_indexer_new(&s.indexer);
+    enum at_err err = at_indexer_new(SIZE_MAX, &s.indexer);
     while (!err) {
         err = at_tape_next_batch(d, &b, why);
         if (err == AT_AGAIN) {
@@ -64,7 +64,9 @@ enum at_err at_tape_scan(struct at_source *source, struct tape_index **out, stru
     if (err == AT_END)
         err = end_segment(&s);
     if (!err)
-        *out = at_indexer_take(s.indexer);
+        err = at_indexer_take(s.indexer, out);
+    if (err)
+        at_tape_index_free(out);
     if (err == AT_NOMEM)
         at_fail(why, err, "%s", at_err_text(err));
     at_indexer_free(&s.indexer);
