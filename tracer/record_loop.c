@@ -11,6 +11,9 @@
 #define DRAIN_US (int64_t)500000 /* after a signal: what the kernel holds already is still read */
 #define WAIT_MS 100
 #define PACKETS 1024 /* read before the other sources get their turn */
+#define WATCH_BYTES ((size_t)64 << 10)
+#define WATCH_US (int64_t)100000
+#define PACKET_COST (size_t)64 /* in the kernel's buffer, beside its bytes: at least */
 
 /* ---- Signals */
 
@@ -136,25 +139,47 @@ static enum at_err wait_for_sources(struct at_recording *r)
     return AT_OK;
 }
 
+/*
+ * Has the kernel dropped packets? It does when its buffer is full, and the next packet is then behind all that is in
+ * the buffer. So asked once for a part of it, the tracer knows before that packet is read.
+ */
+static enum at_err note_drops(struct at_recording *r, size_t bytes, bool idle)
+{
+    struct drop_watch *w = &r->drops;
+    w->bytes += bytes;
+    if (w->bytes < WATCH_BYTES && !idle)
+        return AT_OK;
+    int64_t now_us = clock_us(CLOCK_REALTIME);
+    if (w->bytes < WATCH_BYTES && now_us - w->asked_us < WATCH_US && now_us >= w->asked_us)
+        return AT_OK;
+    struct at_ledger ledger = {0};
+    at_capture_drops(r->capture, &ledger);
+    uint64_t dropped = ledger.kernel_drops + ledger.interface_drops;
+    enum at_err err = dropped > w->dropped ? at_tracer_lost(r->tracer, w->asked_us, clock_us(CLOCK_REALTIME)) : AT_OK;
+    *w = (struct drop_watch){.asked_us = now_us, .dropped = dropped};
+    return err;
+}
+
 /* What interfaces have by now, a turn's worth at most. */
 static enum at_err take_packets(struct at_recording *r, enum at_err *source_err, bool *any)
 {
     struct at_packet packet;
+    enum at_err err = AT_OK;
     *any = false;
-    for (unsigned n = 0; r->capture && n < PACKETS; n++) {
+    for (unsigned n = 0; r->capture && n < PACKETS && !err; n++) {
         enum at_err got = at_capture_next(r->capture, &packet, &r->why);
         if (got == AT_AGAIN)
-            return AT_OK;
+            return note_drops(r, 0, true);
         if (got) {
             *source_err = got;
             return AT_OK;
         }
-        enum at_err err = at_decoder_packet(r->decoder, &packet);
-        if (err)
-            return err;
+        err = at_decoder_packet(r->decoder, &packet);
+        if (!err)
+            err = note_drops(r, packet.caplen + PACKET_COST, false);
         *any = true;
     }
-    return AT_OK;
+    return err;
 }
 
 /* All sources in turn, until a signal or trouble. */

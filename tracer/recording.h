@@ -9,6 +9,13 @@
 
 #define AT_RECORD_LIST_MAX 64u
 
+/* What the kernel has dropped when it was asked last. */
+struct drop_watch {
+    size_t bytes; /* read since then */
+    int64_t asked_us;
+    uint64_t dropped;
+};
+
 struct at_recording {
     /* What it was told. */
     const char *file, *interfaces[AT_RECORD_LIST_MAX], *out, *dialects[AT_RECORD_LIST_MAX], *cors[AT_RECORD_LIST_MAX];
@@ -39,6 +46,7 @@ struct at_recording {
     struct at_tracer *tracer;
     struct at_redactor *redactor; /* between the tracer and the tape; NULL: events go as they are */
     struct at_taping *taping;
+    struct drop_watch drops;
     struct at_why why;
 };
 

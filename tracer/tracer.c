@@ -36,6 +36,7 @@ struct at_tracer {
     uint8_t observes; /* mask of enum at_sight */
     struct at_hold *hold;
     struct at_seen *seen;
+    struct at_losses *losses;
     struct at_event_parser *parser;
     struct at_intern *started;     /* app NUL user */
     uint64_t forgotten_keys;       /* that were in it; one may be counted again */
@@ -55,6 +56,7 @@ struct at_tracer {
     void *ctx;
     /* of the message at hand */
     struct conn *conn;
+    int64_t now_us;
     struct at_pending *answered[DIALECTS_MAX];
     const struct at_doc *at; /* its index */
 };
@@ -209,6 +211,7 @@ void at_tracer_free(struct at_tracer **tracer)
         at_dialect_free(&t->dialects[i].dialect);
     at_hold_free(&t->hold);
     at_seen_free(&t->seen);
+    at_losses_free(&t->losses);
     at_event_parser_free(&t->parser);
     at_intern_free(&t->started);
     at_ident_free(&t->ident);
@@ -395,7 +398,7 @@ static enum at_err gap_event(struct at_tracer *t, struct conn *c, const struct a
                            .lost_bytes = c->lost_bytes};
     if (gap.lost_bytes)
         gap.has |= AT_HAS_LOST_BYTES;
-    enum at_err err = put_total(t, c, &gap);
+    enum at_err err = c->lost ? put_total(t, c, &gap) : AT_OK;
     return err ? err : at_hold_push(t->hold, &gap, false);
 }
 
@@ -404,11 +407,13 @@ static enum at_err note_event(void *ctx, const struct at_event *ev)
 {
     struct at_tracer *t = ctx;
     struct conn *c = t->conn;
-    bool is_new;
+    bool is_new = false, gap = false;
     enum at_err err = c->keys ? AT_OK : at_intern_new(&c->keys);
     if (!err)
         err = add_key(t, c->keys, &c->last_key, (struct at_str[]){ev->stream, ev->app, ev->user}, 3, &is_new);
-    if (!err && is_new && c->lost)
+    if (!err)
+        err = at_losses_touch(t->losses, t->now_us, ev, &gap);
+    if (!err && (gap || (is_new && c->lost)))
         err = gap_event(t, c, ev);
     return err;
 }
@@ -578,6 +583,7 @@ static enum at_err on_message(void *ctx, const struct at_message *m)
         err = at_hold_tick(t->hold, m->t_us);
     if (err)
         return err;
+    t->now_us = m->t_us;
     t->at = m->doc;
     if (!t->at) {
         err = at_doc_index(&t->doc, m->body);
@@ -631,6 +637,7 @@ enum at_err at_tracer_take(struct at_tracer *t, const struct at_message *m, size
         err = at_hold_tick(t->hold, m->t_us);
     if (err)
         return err;
+    t->now_us = m->t_us;
     at_arena_release(&t->arena, (struct at_arena_mark){0});
     t->docs.used = 0;
     err = at_doc_index(&t->doc, m->body);
@@ -665,6 +672,11 @@ struct at_decoder_sink at_tracer_sink(struct at_tracer *t)
 enum at_err at_tracer_tick(struct at_tracer *t, int64_t now_us)
 {
     return at_hold_tick(t->hold, now_us);
+}
+
+enum at_err at_tracer_lost(struct at_tracer *t, int64_t from_us, int64_t to_us)
+{
+    return at_losses_add(&t->losses, from_us, to_us);
 }
 
 enum at_err at_tracer_finish(struct at_tracer *t)

@@ -263,6 +263,12 @@ AT_MUST_USE enum at_err at_tracer_take(struct at_tracer *t, const struct at_mess
 void at_tracer_remember(struct at_tracer *t, const struct at_event *ev);
 /* Time passes (packet time, or the wall clock of a live capture): lets go of what was held long enough. */
 AT_MUST_USE enum at_err at_tracer_tick(struct at_tracer *t, int64_t now_us);
+/*
+ * Packets were dropped between these times, nobody knows of which connections: whole ones may be missing. Each event of
+ * that time begins with a gap, and so does the next event of every user behind it. To be said before messages of the
+ * later packets come.
+ */
+AT_MUST_USE enum at_err at_tracer_lost(struct at_tracer *t, int64_t from_us, int64_t to_us);
 /* Hands on everything that is held. */
 AT_MUST_USE enum at_err at_tracer_finish(struct at_tracer *t);
 void at_tracer_stats(const struct at_tracer *t, struct at_tracer_stats *out);

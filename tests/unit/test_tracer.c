@@ -281,6 +281,44 @@ static void keys_and_streams(void **state)
 #undef TOTAL
 }
 
+/* Packets were dropped, of whatever connection: each event of that time begins with a gap, and each user's next one. */
+static void dropped_packets(void **state)
+{
+    struct feed f;
+    const struct at_tracer_options o = {.identity = {.user = "pointer:/params/args/0/user"}, .fresh = true};
+    (void)state;
+    feed_begin(&f, &o);
+#define LOGIN(t, id, user)                                                                                             \
+    feed(&f, t, C,                                                                                                     \
+         "{\"id\":" #id                                                                                                \
+         ",\"method\":\"App.callWxMethod\",\"params\":{\"method\":\"login\",\"args\":[{\"user\":\"" user "\"}]}}")
+    LOGIN(1, 1, "ann");
+    LOGIN(1, 2, "bob");
+    assert_int_equal(at_tracer_lost(f.tracer, 5, 6), AT_OK);
+    LOGIN(4, 3, "ann"); /* read before the loss */
+    LOGIN(5, 4, "ann");
+    LOGIN(6, 5, "ann");
+    assert_int_equal(at_tracer_lost(f.tracer, 6, 7), AT_OK); /* goes on */
+    LOGIN(7, 6, "bob");
+    LOGIN(8, 7, "bob");
+    LOGIN(8, 8, "bob");
+    LOGIN(9, 9, "ann");
+    LOGIN(9, 10, "eve"); /* may have been here before, too */
+    LOGIN(9, 11, "ann");
+    for (int64_t t = 20; t < 60; t += 2) /* more than are remembered one by one */
+        assert_int_equal(at_tracer_lost(f.tracer, t, t + 1), AT_OK);
+    LOGIN(30, 12, "ann");
+    LOGIN(58, 13, "ann");
+    LOGIN(60, 14, "ann");
+    LOGIN(60, 15, "ann");
+#undef LOGIN
+    feed_expect(&f, "1 start unknown/ann fresh\n1 call 1 login\n1 start unknown/bob fresh\n1 call 2 login\n"
+                    "4 call 3 login\n5 gap\n5 call 4 login\n6 gap\n6 call 5 login\n"
+                    "7 gap\n7 call 6 login\n8 gap\n8 call 7 login\n8 call 8 login\n"
+                    "9 gap\n9 call 9 login\n9 start unknown/eve fresh\n9 gap\n9 call 10 login\n9 call 11 login\n"
+                    "30 gap\n30 call 12 login\n58 gap\n58 call 13 login\n60 gap\n60 call 14 login\n60 call 15 login\n");
+}
+
 static void wrong_options(void **state)
 {
     static const char *const misspelt[] = {"automater"}, *const no_kind[] = {"automator:call,promt"};
@@ -327,8 +365,8 @@ int main(void)
         cmocka_unit_test(direct_calls),  cmocka_unit_test(look_alikes),      cmocka_unit_test(taps),
         cmocka_unit_test(wrapped_calls), cmocka_unit_test(mocked_in_part),   cmocka_unit_test(written_calls),
         cmocka_unit_test(mocked),        cmocka_unit_test(hold_limits),      cmocka_unit_test(hold_bounded),
-        cmocka_unit_test(pairs_bounded), cmocka_unit_test(keys_and_streams), cmocka_unit_test(wrong_options),
-        cmocka_unit_test(some_kinds),
+        cmocka_unit_test(pairs_bounded), cmocka_unit_test(keys_and_streams), cmocka_unit_test(dropped_packets),
+        cmocka_unit_test(wrong_options), cmocka_unit_test(some_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
