@@ -13,18 +13,17 @@
 #define GROUPINGS_MAX 4
 #define FLIPS_MAX 64 /* of a bond that are looked at */
 
-/* Two cache lines; what every call touches is in the first. */
+/* Two cache lines; what most calls touch is in the first. */
 struct bond {
-    uint32_t key, scope;
+    struct plain_bond plain;
     uint32_t pending;               /* calls that wait */
-    bool up, asked;                 /* its prompt is up; the user was asked for it at some time */
     uint8_t marks[GROUPINGS_MAX];   /* that the user has in the cells named beside them */
     uint32_t marked[GROUPINGS_MAX]; /* NO_ID: in none */
-    uint32_t prompt_api;            /* of the latest prompt */
     uint64_t granted_order;         /* the first sign of a grant; UINT64_MAX: none */
     uint64_t denied_order;          /* the first sign of a denial; UINT64_MAX: none */
-    struct plain_bond plain;
     int64_t prompt_us, denied_us;
+    uint32_t key, scope;
+    uint32_t prompt_api;          /* of the latest prompt */
     uint32_t next;                /* next bond of the key, NO_ID at the end */
     uint32_t rest;                /* what few have: number + 1; 0: there is none */
     uint32_t more[GROUPINGS_MAX]; /* marks in other cells; NO_ID: none */

@@ -402,7 +402,7 @@ static enum at_err pour(struct pump *p, struct at_checker *checker, struct at_re
         err = on_event(p, b->input, &ev, keys->hashes[b->source[i]]);
     }
     if (!err && p->derives)
-        err = fail(p, tally_batch(p->tally, b, first, NULL));
+        err = fail(p, tally_batch(p->tally, b, first));
     return err || !p->derives ? err : fail(p, at_checker_batch(checker, b, first, &whole));
 }
 

@@ -70,7 +70,7 @@ static enum at_err pour_all(struct sums *t, struct at_checker *checker, struct a
     enum at_err err = t->shard.of > 1 ? own_events(&t->own, t->shard, b, &own) : AT_OK;
     *go_on = true;
     if (!err)
-        err = tally_batch(t->tally, &own, first, &whole);
+        err = tally_batch(t->tally, &own, first);
     if (!err)
         err = at_checker_batch(checker, b, first, &whole);
     return err || !t->story ? err : tell_story(t->story, reader, b);
@@ -82,10 +82,10 @@ static enum at_err pour_all(struct sums *t, struct at_checker *checker, struct a
 static enum at_err pour_plain(struct sums *t, struct at_checker *checker, struct at_reader *reader,
                               const struct at_tape_batch *b, uint64_t first, bool *go_on)
 {
-    const struct at_whole_events whole = {reader, whole_event};
-    enum at_err err = tally_batch(t->tally, b, first, &whole);
+    enum at_err err = tally_batch(t->tally, b, first);
     uint64_t odd = tally_odd(t->tally);
     (void)checker;
+    (void)reader;
     *go_on = !tally_gives_up(t->tally) && (odd < ODD_FEW || odd < first / 2);
     return err;
 }

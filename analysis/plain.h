@@ -39,12 +39,13 @@ struct plain_key {
     bool relied : 1; /* since the window, on a state from before it */
 };
 
-/* A key and a scope. */
+/* A key and a scope. What the tally keeps, it keeps of keys that are not plain as well. */
 struct plain_bond {
     uint64_t change, before; /* orders of the latest two changes */
-    uint64_t prompted;       /* order of the latest prompt; kept by the tally, of keys that are not plain as well */
+    uint64_t prompted;       /* order of the latest prompt; kept by the tally */
     uint8_t by, old;         /* what the latest change was; states before it, as a mask of 1u << enum at_state */
     uint8_t fresh;           /* calls that wait and were made after the latest prompt */
+    bool up, asked;          /* its prompt is up; the user was asked for it at some time. Kept by the tally */
 };
 
 void plain_rules_of(const struct at_profile *profile, struct plain_rules *out);

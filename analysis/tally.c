@@ -67,6 +67,7 @@ void tally_free(struct tally **tally)
         free(t->views[i].who);
         at_buf_free(&t->views[i].names);
         free(t->views[i].what);
+        free(t->views[i].lists);
         free(t->views[i].calls);
     }
     free(t->views);

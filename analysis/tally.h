@@ -20,9 +20,8 @@ void tally_leave_out(struct tally *t, bool scopes, bool answer_times);
 /* As it was when it was new and was told what to leave out. On an error *t is NULL. */
 AT_MUST_USE enum at_err tally_clear(struct tally **t);
 /* The events in the order of `cat`, each batch before the checker is told of it. `first` as
- * at_reader_next_batch gives it; `whole` is asked after tally_ask_late only. */
-AT_MUST_USE enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first,
-                                    const struct at_whole_events *whole);
+ * at_reader_next_batch gives it. */
+AT_MUST_USE enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first);
 /* What the checker says of the same events, at any time before tally_finish, in any order; fastest at once. */
 AT_MUST_USE enum at_err tally_settled(struct tally *t, const struct at_settled *s);
 AT_MUST_USE enum at_err tally_inferred(struct tally *t, const struct at_inferred *i);

@@ -16,7 +16,7 @@ static enum at_err view_of(struct tally *t, const struct at_tape_batch *b, struc
     struct view *v = *out = &t->views[b->input];
     if (!v->begun || v->segment != b->segment) {
         err = v->begun ? calls_spill(t, v) : AT_OK;
-        v->n_who = v->n_what = v->n_calls = v->spilled = 0;
+        v->n_who = v->n_what = v->n_lists = v->n_calls = v->n_open = 0;
         v->names.len = 0;
         memset(v->texts, 0, sizeof v->texts);
     }
@@ -58,6 +58,12 @@ static enum at_err learn(struct tally *t, struct view *v, const struct at_tape_b
         if (!err)
             v->what[v->n_what++] = *what;
     }
+    for (; v->n_lists < b->n_lists && !err; v->n_lists += !err) {
+        const struct at_scope_list *list = &b->lists[v->n_lists];
+        err = ROOM(v->lists, v->n_lists, v->lists_cap);
+        if (!err)
+            v->lists[v->n_lists] = (struct known_list){list->shorter, (uint16_t)list->n, rank_of(t, v, list->scope)};
+    }
     return err;
 }
 
@@ -69,8 +75,7 @@ static enum at_err spill_all(struct tally *t)
     return err;
 }
 
-enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first,
-                        const struct at_whole_events *whole)
+enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t first)
 {
     struct view *v = NULL;
     enum at_err err = b->ended ? spill_all(t) : AT_OK;
@@ -80,7 +85,7 @@ enum at_err tally_batch(struct tally *t, const struct at_tape_batch *b, uint64_t
         err = learn(t, v, b);
     if (!t->asks_late)
         t->n_denials = t->told = 0;
-    return err ? err : count_batch(t, v, b, first, whole);
+    return err ? err : count_batch(t, v, b, first);
 }
 
 enum at_err tally_let_go(struct tally *t)
@@ -88,7 +93,7 @@ enum at_err tally_let_go(struct tally *t)
     enum at_err err = spill_all(t);
     for (size_t i = 0; i < t->n_views; i++) {
         t->views[i].begun = false;
-        t->views[i].n_calls = t->views[i].spilled = 0;
+        t->views[i].n_calls = t->views[i].n_open = 0;
     }
     t->told = 0;
     return err;

@@ -18,10 +18,12 @@ static bool take_numbered(struct tally *t, const struct happening *h, uint32_t r
     if (!c || c->pending == CALL_NONE)
         return false;
     bool found = true;
-    if (c->pending == CALL_OPEN)
+    if (c->pending == CALL_OPEN) {
         make_made(h->view, c, out);
-    else
+        h->view->n_open--;
+    } else {
         found = pending_take_at(&t->pending, c->pending - CALL_SPILLED, c->index, out);
+    }
     c->pending = CALL_NONE;
     return found;
 }
@@ -57,18 +59,18 @@ enum at_err calls_add_any(struct tally *t, const struct happening *h, const stru
         v->calls[v->n_calls++].pending = CALL_NONE;
     }
     v->calls[ref] = *call;
-    if (ref < v->spilled)
-        v->spilled = ref;
+    v->n_open++;
     return AT_OK;
 }
 
 enum at_err calls_spill(struct tally *t, struct view *v)
 {
     enum at_err err = AT_OK;
-    for (; v->spilled < v->n_calls && !err; v->spilled++) {
-        struct open_call *c = &v->calls[v->spilled];
-        if (c->pending != CALL_OPEN)
-            continue;
+    for (size_t i = v->n_calls; v->n_open && !err; v->n_open--) { /* mostly the latest ones */
+        struct open_call *c;
+        do
+            c = &v->calls[--i];
+        while (c->pending != CALL_OPEN);
         struct call_name name = name_of(v, &v->who[c->source], c->call);
         struct made_call made;
         make_made(v, c, &made);

@@ -59,7 +59,7 @@ static inline enum at_err close_scope(struct tally *t, const struct made_call *c
         err = a->plain ? count_denial(t, &spot, bond, a->via) : expect_verdict(t, c, a->index, bond, &spot);
     if (!err && t->tap)
         err = tap_call(t, c, at, a ? a->cls : AT_CLASSES, a ? a->index : 0, a ? a->t_us : 0);
-    if (!err && !bond_at(&t->bonds, bond)->asked)
+    if (!err && !bond_at(&t->bonds, bond)->plain.asked)
         err = bonds_add_lone(&t->bonds, bond, at->id[DIM_API], at->id[DIM_PLATFORM]);
     return err;
 }
@@ -98,9 +98,9 @@ static void waits(struct tally *t, uint32_t bond, bool authorizes)
 {
     struct bond *b = bond_at(&t->bonds, bond);
     b->pending++;
-    if (authorizes && !b->asked) {
+    if (authorizes && !b->plain.asked) {
         bonds_drop_lones(&t->bonds, bond);
-        b->asked = true;
+        b->plain.asked = true;
     }
 }
 
@@ -165,29 +165,22 @@ static enum at_err on_wording(struct tally *t, struct what *w, uint32_t platform
     return err;
 }
 
-/* What a listing says, held against the states of a plain key. */
-static void check_listing(struct tally *t, const struct happening *h, uint64_t made,
-                          const struct at_whole_events *whole)
+/* What a listing says, held against the states of a plain key. Of a scope that it names twice, the last time counts. */
+static void check_listing(struct tally *t, const struct happening *h, uint64_t made)
 {
-    struct at_event ev;
+    const struct at_listing *listing = &h->batch->listing[h->i];
+    const struct known_list *lists = h->view->lists, *list = &lists[listing->list];
     uint32_t listed = 0, granted = 0;
-    whole->get(whole->ctx, h->i, &ev);
-    for (size_t i = 0; i < ev.n_settings; i++) {
-        uint8_t rank = rank_of(t, h->view, ev.settings[i].scope);
-        if (rank >= PLAIN_SCOPES_MAX)
-            continue; /* unknown to the profile */
-        listed |= UINT32_C(1) << rank;
-        if (ev.settings[i].granted)
-            granted |= UINT32_C(1) << rank;
-        else
-            granted &= ~(UINT32_C(1) << rank);
+    for (uint32_t i = list->n; i-- > 0; list = &lists[list->shorter]) {
+        uint32_t scope = list->rank < PLAIN_SCOPES_MAX ? UINT32_C(1) << list->rank & ~listed : 0;
+        listed |= scope;
+        granted |= listing->granted[i / 8] >> i % 8 & 1 ? scope : 0;
     }
     plain_listing(&t->plain, &h->key->plain, listed, granted, made, order_of(h));
 }
 
 /* The answer to a call, where its key is plain. */
-static void answer_plainly(struct tally *t, const struct happening *h, const struct made_call *c, struct answer *a,
-                           const struct at_whole_events *whole)
+static void answer_plainly(struct tally *t, const struct happening *h, const struct made_call *c, struct answer *a)
 {
     struct plain_key *k = &h->key->plain;
     struct plain_bond *b = c->rank == NO_RANK ? NULL : &bond_at(&t->bonds, c->bond)->plain;
@@ -200,7 +193,7 @@ static void answer_plainly(struct tally *t, const struct happening *h, const str
         return;
     uint64_t made = c->index + 1;
     if (c->reads && h->what->lists)
-        check_listing(t, h, made, whole);
+        check_listing(t, h, made);
     else if (b && !c->reads)
         a->via = plain_outcome(k, b, c->rank, a->cls, made, order_of(h));
     if (!plain_is(k))
@@ -209,7 +202,7 @@ static void answer_plainly(struct tally *t, const struct happening *h, const str
     a->plain = true;
 }
 
-static enum at_err on_return(struct tally *t, const struct happening *h, const struct at_whole_events *whole)
+static enum at_err on_return(struct tally *t, const struct happening *h)
 {
     struct made_call c;
     struct answer a = {.cls = h->what->cls,
@@ -224,7 +217,7 @@ static enum at_err on_return(struct tally *t, const struct happening *h, const s
     uint32_t api = known ? c.api : h->what->named;
     if (!err && known) {
         if (t->asks_late)
-            answer_plainly(t, h, &c, &a, whole);
+            answer_plainly(t, h, &c, &a);
         err = close_call(t, &c, &a);
     }
     return err ? err : on_wording(t, h->what, platform, api);
@@ -268,7 +261,7 @@ static enum at_err on_prompt(struct tally *t, const struct happening *h)
     struct bond *b = bond_at(&t->bonds, bond);
     if (plain_is(&h->key->plain) && h->what->rank != NO_RANK)
         plain_prompt(&t->plain, &h->key->plain, &b->plain, h->what->rank, caller, order_of(h));
-    b->up = true;
+    b->plain.up = true;
     b->prompt_api = at.id[DIM_API];
     b->prompt_us = h->t_us;
     b->plain.prompted = order_of(h);
@@ -286,7 +279,7 @@ static uint32_t scope_of_decision(const struct tally *t, const struct happening 
         return scope;
     for (uint32_t i = h->key->bond; i != NO_ID; i = bond_at(&t->bonds, i)->next) {
         const struct bond *b = bond_at(&t->bonds, i);
-        if (b->up && b->plain.prompted > latest) {
+        if (b->plain.up && b->plain.prompted > latest) {
             latest = b->plain.prompted;
             scope = b->scope;
         }
@@ -339,8 +332,8 @@ static enum at_err on_decision(struct tally *t, const struct happening *h)
     if (plain_is(&h->key->plain))
         decide_plainly(t, h, b);
     struct spot spot;
-    if (b->up) {
-        b->up = false;
+    if (b->plain.up) {
+        b->plain.up = false;
         at.id[DIM_API] = b->prompt_api;
         t->took_us = h->t_us > b->prompt_us ? h->t_us - b->prompt_us : 0;
         if (!t->no_answer_times)
@@ -369,7 +362,7 @@ static enum at_err on_settings(struct tally *t, const struct happening *h)
 static void on_reset(struct tally *t, const struct happening *h)
 {
     for (uint32_t i = h->key->bond; i != NO_ID; i = bond_at(&t->bonds, i)->next)
-        bond_at(&t->bonds, i)->up = false;
+        bond_at(&t->bonds, i)->plain.up = false;
     if (plain_is(&h->key->plain))
         plain_reset(&h->key->plain, order_of(h));
 }
@@ -384,7 +377,7 @@ static void on_start(struct tally *t, const struct happening *h)
 
 /* ---- One event after another */
 
-static enum at_err count_one(struct tally *t, const struct happening *h, const struct at_whole_events *whole)
+static enum at_err count_one(struct tally *t, const struct happening *h)
 {
     struct plain_key *k = &h->key->plain;
     if (h->what->kind != AT_KIND_START) {
@@ -398,7 +391,7 @@ static enum at_err count_one(struct tally *t, const struct happening *h, const s
     case AT_KIND_CALL:
         return on_call(t, h);
     case AT_KIND_RETURN:
-        return on_return(t, h, whole);
+        return on_return(t, h);
     case AT_KIND_PROMPT:
         return on_prompt(t, h);
     case AT_KIND_DECISION:
@@ -413,7 +406,7 @@ static enum at_err count_one(struct tally *t, const struct happening *h, const s
         return AT_OK;
     case AT_KIND_SETTINGS_PAGE:
         if (t->asks_late && plain_is(k))
-            check_listing(t, h, order_of(h), whole);
+            check_listing(t, h, order_of(h));
         return AT_OK;
     case AT_KIND_GAP:
         t->gives_up = true; /* it is about all users of the stream */
@@ -427,29 +420,23 @@ static enum at_err count_one(struct tally *t, const struct happening *h, const s
 #define AHEAD 12 /* events */
 
 /*
- * These fetch the key of an event to come, and the bond of one that comes sooner. As functions of their own the
- * compiler would see that they do nothing, and leave them out.
+ * Fetches the key of an event to come, and the bond of one that comes sooner. Without a branch that depends on the
+ * event: some bond of the key is fetched where it is about none. As a function of its own the compiler would see that
+ * it does nothing, and leave it out.
  */
-static inline __attribute__((always_inline)) void fetch_key(const struct view *v, const struct at_tape_batch *b,
-                                                            size_t i)
+static inline __attribute__((always_inline)) void fetch(const struct tally *t, const struct view *v,
+                                                        const struct at_tape_batch *b, size_t i)
 {
-    if (i >= b->n)
+    size_t sooner = i + AHEAD < b->n ? i + AHEAD : b->n - 1, later = i + 2 * AHEAD < b->n ? i + 2 * AHEAD : b->n - 1;
+    const struct key_links *key = v->who[b->source[later]].links;
+    __builtin_prefetch(key);
+    __builtin_prefetch(&key->near[SCOPES_NEAR - 1]);
+    uint32_t bond = v->who[b->source[sooner]].links->near[v->what[b->shape[sooner]].near];
+    if (!t->bonds.list.n)
         return;
-    const char *links = (const char *)v->who[b->source[i]].links;
-    __builtin_prefetch(links);
-    __builtin_prefetch(links + 64);
-}
-
-static inline __attribute__((always_inline)) void fetch_bond(const struct tally *t, const struct view *v,
-                                                             const struct at_tape_batch *b, size_t i)
-{
-    uint32_t scope = i < b->n ? v->what[b->shape[i]].scope : NO_ID;
-    uint32_t bond = scope < SCOPES_NEAR ? v->who[b->source[i]].links->near[scope] : 0;
-    if (!bond)
-        return;
-    const char *near = pool_at(&t->bonds.list, bond - 1);
-    __builtin_prefetch(near);
-    __builtin_prefetch(near + 64);
+    const char *at = pool_at(&t->bonds.list, bond - (bond > 0));
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + ELEMENT_BYTES / 2);
 }
 
 static void count_totals(struct tally *t, const struct at_tape_batch *b)
@@ -466,17 +453,12 @@ static void count_totals(struct tally *t, const struct at_tape_batch *b)
     t->totals.events += b->n;
 }
 
-enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_batch *b, uint64_t first,
-                        const struct at_whole_events *whole)
+enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_batch *b, uint64_t first)
 {
     enum at_err err = AT_OK;
     struct happening h = {.view = v, .batch = b};
     count_totals(t, b);
     t->now = &h;
-    for (size_t i = 0; i < 2 * AHEAD; i++)
-        fetch_key(v, b, i);
-    for (size_t i = 0; i < AHEAD; i++)
-        fetch_bond(t, v, b, i);
     for (size_t i = 0; i < b->n && !err; i++) {
         h.who = &v->who[b->source[i]];
         h.what = &v->what[b->shape[i]];
@@ -484,9 +466,8 @@ enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_ba
         h.i = i;
         h.t_us = b->t_us[i];
         h.index = first + (b->place ? b->place[i] : i);
-        fetch_key(v, b, i + 2 * AHEAD);
-        fetch_bond(t, v, b, i + AHEAD);
-        err = count_one(t, &h, whole);
+        fetch(t, v, b, i);
+        err = count_one(t, &h);
     }
     t->now = NULL;
     return err;

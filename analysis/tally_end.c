@@ -6,7 +6,7 @@ static enum at_err end_bond(struct tally *t, uint32_t bond)
 {
     struct flip flips[FLIPS_MAX];
     const struct bond *b = bond_at(&t->bonds, bond);
-    size_t n = b->rest ? bonds_flips(&t->bonds, bond, flips) : 0;
+    size_t n = bonds_flips(&t->bonds, bond, flips);
     bool recovered = false, off = false, again = false;
     enum at_err err = AT_OK;
     for (size_t i = 0; i < n && !err; i++) {
@@ -64,10 +64,12 @@ enum at_err tally_finish(struct tally *t)
         err = calls_spill(t, &t->views[i]);
     while (!err && pending_pop(&t->pending, &c))
         err = tally_close_unanswered(t, &c);
-    for (size_t i = 0; i < t->bonds.list.n && !err; i++) {
-        err = end_bond(t, (uint32_t)i);
+    for (uint32_t i = 0; i < t->bonds.list.n && !err; i++) {
+        if (!bond_at(&t->bonds, i)->rest)
+            continue;
+        err = end_bond(t, i);
         if (!err)
-            err = end_lones(t, (uint32_t)i);
+            err = end_lones(t, i);
     }
     for (size_t g = t->first_cells; g < t->n_cells; g++)
         cells_seal(&t->cells[g]);

@@ -52,9 +52,13 @@ enum at_err mark_anew(struct tally *t, size_t g, uint32_t cell, uint32_t bond, u
 /* A call of the user failed in silence: once, or again. */
 enum at_err mark_silenced(struct tally *t, const struct spot *spot, uint32_t bond)
 {
+    const unsigned again = 1u << USERS_ASKED | 1u << USERS_SILENCED | 1u << USERS_KEPT_ASKING;
+    const struct bond *b = bond_at(&t->bonds, bond);
     enum at_err err = AT_OK;
     for (size_t g = t->first_cells; g < t->n_cells && !err; g++) {
         uint8_t marks = 0;
+        if (b->marked[g] == spot->cell[g] && (b->marks[g] & again) == again)
+            continue;
         err = mark_anew(t, g, spot->cell[g], bond, 1u << USERS_ASKED, &marks);
         if (!err)
             err = mark_anew(t, g, spot->cell[g], bond,

@@ -202,6 +202,7 @@ static void note_first(const struct tally *t, struct what *w)
     size_t rank = list[0] == 1 ? tally_scope_rank(t, list[1]) : SIZE_MAX;
     w->scope = list[0] ? list[1] : NO_ID;
     w->several = list[0] > 1;
+    w->near = w->scope < SCOPES_NEAR ? (uint8_t)w->scope : 0;
     w->rank = rank < AT_SCOPES_MAX ? (uint8_t)rank : NO_RANK;
 }
 

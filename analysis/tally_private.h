@@ -46,6 +46,7 @@ struct what {
     uint32_t scope;   /* the first of the list, NO_ID: it is empty */
     uint32_t api;     /* call */
     uint8_t rank;     /* where the list is one scope: its place in the profile, or NO_RANK */
+    uint8_t near;     /* where the bond of the first scope is in a key's `near`; 0 where it is not */
     bool several;     /* the list is longer */
     bool authorizes;  /* call */
     bool reads;       /* call: of the settings */
@@ -110,6 +111,13 @@ struct open_call {
 };
 enum { CALL_NONE, CALL_OPEN, CALL_SPILLED };
 
+/* A list of scopes that settings are shown as. */
+struct known_list {
+    uint32_t shorter; /* as of struct at_scope_list */
+    uint16_t n;
+    uint8_t rank; /* of the last one: its place in the profile, or NO_RANK */
+};
+
 /* What the numbers of a recording's segment mean. */
 struct view {
     bool begun;
@@ -117,9 +125,10 @@ struct view {
     struct who *who;
     struct at_buf names; /* of the streams */
     struct what *what;
+    struct known_list *lists;
     struct open_call *calls;
-    size_t n_who, who_cap, n_what, what_cap, n_calls, calls_cap;
-    size_t spilled; /* of the calls with a number below, none is open here */
+    size_t n_who, who_cap, n_what, what_cap, n_lists, lists_cap, n_calls, calls_cap;
+    size_t n_open; /* of the calls: those that are CALL_OPEN */
     struct known_text texts[TEXTS_KNOWN];
 };
 
@@ -195,10 +204,10 @@ uint32_t app_of_key(const struct tally *t, uint32_t key);
 #define SOURCES_AT_ONCE 16
 AT_MUST_USE enum at_err who_of(struct tally *t, struct view *v, const struct at_tape_source *s, size_t n,
                                struct who *out);
-/* The place of a scope in the profile, NO_RANK where it has none. `name` belongs to the segment. */
-uint8_t rank_of(const struct tally *t, struct view *v, struct at_str name);
 /* How many users there are, over all apps. */
 AT_MUST_USE enum at_err count_users(const struct tally *t, uint64_t *out);
+/* The place of a scope in the profile, NO_RANK where it has none. `name` belongs to the segment. */
+uint8_t rank_of(const struct tally *t, struct view *v, struct at_str name);
 /* The shape of an event. Valid until the next one is asked for. */
 AT_MUST_USE enum at_err what_of(struct tally *t, const struct at_event *ev, struct what **out);
 AT_MUST_USE enum at_err count_wording(struct tally *t, const struct wording_key *key, uint64_t count, uint32_t *id);
@@ -220,6 +229,7 @@ AT_MUST_USE static inline enum at_err calls_add(struct tally *t, const struct ha
     struct view *v = h->view;
     if (h->batch->call_ref[h->i] == v->n_calls && v->n_calls < v->calls_cap) {
         fill_call(h, bond, &v->calls[v->n_calls++]); /* the next one of the segment, as most are */
+        v->n_open++;
         return AT_OK;
     }
     struct open_call call;
@@ -264,6 +274,7 @@ AT_MUST_USE static inline enum at_err calls_answered(struct tally *t, const stru
     make_made(h->view, c, out);
     *known = true;
     c->pending = CALL_NONE;
+    h->view->n_open--;
     return AT_OK;
 }
 /* The open call that the event names, which stays; false where there is none. */
@@ -272,8 +283,7 @@ AT_MUST_USE enum at_err calls_named(struct tally *t, const struct happening *h, 
 AT_MUST_USE enum at_err calls_spill(struct tally *t, struct view *v);
 
 /* tally_count.c. The events of a batch, one after another. */
-AT_MUST_USE enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_batch *b, uint64_t first,
-                                    const struct at_whole_events *whole);
+AT_MUST_USE enum at_err count_batch(struct tally *t, struct view *v, const struct at_tape_batch *b, uint64_t first);
 AT_MUST_USE enum at_err tally_close_unanswered(struct tally *t, const struct made_call *c);
 
 /* tally_mark.c: adding up. */
@@ -319,9 +329,9 @@ AT_MUST_USE enum at_err mark_silenced(struct tally *t, const struct spot *spot, 
 static inline void was_asked(struct tally *t, uint32_t bond)
 {
     struct bond *b = bond_at(&t->bonds, bond);
-    if (!b->asked)
+    if (!b->plain.asked)
         bonds_drop_lones(&t->bonds, bond);
-    b->asked = true;
+    b->plain.asked = true;
 }
 AT_MUST_USE static inline enum at_err mark_asked(struct tally *t, const struct spot *spot, uint32_t bond)
 {

@@ -16,11 +16,6 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void whole_event(void *ctx, size_t i, struct at_event *ev)
-{
-    at_reader_batch_event(ctx, i, ev);
-}
-
 /* What a run saw. */
 struct seen {
     uint64_t events, odd;
@@ -45,10 +40,9 @@ static double run(const struct at_profile *profile, const char *path, int steps,
         err = at_reader_open(&path, 1, &options, &reader, &why);
     }
     while (!err && !(err = at_reader_next_batch(reader, &b, &first, &why))) {
-        const struct at_whole_events whole = {reader, whole_event};
         seen->events += b.n;
         if (steps >= COUNT)
-            err = tally_batch(tally, &b, first, &whole);
+            err = tally_batch(tally, &b, first);
     }
     if (err == AT_END) {
         seen->odd = tally_odd(tally);
