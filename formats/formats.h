@@ -455,6 +455,11 @@ AT_MUST_USE enum at_err at_profile_load(const char *name_or_path, struct at_prof
 AT_MUST_USE enum at_err at_profile_parse(struct at_str json, const char *name, struct at_profile **out,
                                          struct at_why *why);
 void at_profile_free(struct at_profile **p);
+/*
+ * The same profile with one of its scopes only, as its scope 0: what concerns the others is unknown to it. It views `p`,
+ * which must outlive it. AT_NOMEM.
+ */
+AT_MUST_USE enum at_err at_profile_narrow(const struct at_profile *p, size_t scope, struct at_profile **out);
 #define AT_DEFAULT_PROFILE "wechat-minigame-2018"
 size_t at_profile_builtin_count(void);
 const char *at_profile_builtin_name(size_t i);

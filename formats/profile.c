@@ -50,7 +50,7 @@ void at_profile_free(struct at_profile **p)
         free(d->blocks);
         d->blocks = next;
     }
-    if (d) {
+    if (d && !d->borrows) {
         at_intern_free(&d->scope_names);
         at_intern_free(&d->api_names);
         at_intern_free(&d->strings);
@@ -134,6 +134,37 @@ enum at_err at_profile_load(const char *name_or_path, struct at_profile **out, s
         if (!strcmp(at_profile_blobs[i].name, name_or_path))
             return at_profile_parse(at_profile_blobs[i].text, name_or_path, out, why);
     return no_such_profile(name_or_path, why);
+}
+
+enum at_err at_profile_narrow(const struct at_profile *p, size_t scope, struct at_profile **out)
+{
+    const size_t n_apis = at_intern_count(p->data->api_names), n_names = at_intern_count(p->data->scope_names);
+    struct at_profile *narrow = *out = malloc(sizeof *narrow);
+    struct at_profile_data *d = malloc(sizeof *d);
+    if (!narrow || !d) {
+        free(d);
+        free(narrow);
+        *out = NULL;
+        return AT_NOMEM;
+    }
+    *narrow = *p;
+    *d = *p->data;
+    narrow->data = d;
+    narrow->scopes = &p->scopes[scope];
+    narrow->n_scopes = 1;
+    d->borrows = true;
+    d->blocks = NULL;
+    d->apis = profile_alloc(d, n_apis + 1, sizeof *d->apis);
+    d->scope_of = profile_alloc(d, n_names + 1, sizeof *d->scope_of);
+    if (!d->apis || !d->scope_of) {
+        at_profile_free(out);
+        return AT_NOMEM;
+    }
+    for (size_t i = 0; i < n_apis; i++)
+        d->apis[i] = (struct at_api){p->data->apis[i].kind, p->data->apis[i].scopes >> scope & 1};
+    for (size_t i = 0; i < n_names; i++)
+        d->scope_of[i] = p->data->scope_of[i] == scope ? 0 : AT_NO_SCOPE;
+    return AT_OK;
 }
 
 /* ---- Questions */

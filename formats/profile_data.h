@@ -34,6 +34,7 @@ struct block {
 };
 
 struct at_profile_data {
+    bool borrows;                  /* a narrow profile: all but `apis` and `scope_of` is another profile's */
     struct at_intern *strings;     /* owns every string of the profile */
     struct at_intern *api_names;   /* ids are indices into `apis` */
     struct at_intern *scope_names; /* ids are indices into `scope_of` */

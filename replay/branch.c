@@ -121,17 +121,17 @@ enum at_err key_restart(struct at_checker *c, struct key *k, bool maybe_up)
 
 static bool covers(const struct at_checker *c, const struct key *k, const struct branch *a, const struct branch *b)
 {
+    const uint8_t *states = sets_states_of_all(c->sets);
+    const size_t n = c->profile->n_scopes;
     uint64_t differ = 0;
     if (a->seen_up != b->seen_up)
         return false;
-    for (size_t s = 0; s < c->profile->n_scopes; s++) { /* most are the same, or differ in what is seen at once */
-        if (a->sets[s] == b->sets[s])
-            continue;
-        if (sets_states(c->sets, b->sets[s]) & ~(unsigned)sets_states(c->sets, a->sets[s]))
+    for (size_t s = 0; s < n; s++) { /* most are the same, or differ in what is seen at once */
+        if (states[b->sets[s]] & ~(unsigned)states[a->sets[s]])
             return false;
-        differ |= UINT64_C(1) << s;
+        differ |= (uint64_t)(a->sets[s] != b->sets[s]) << s;
     }
-    for (size_t s = 0; s < c->profile->n_scopes; s++) {
+    for (size_t s = 0; s < n && differ >> s; s++) {
         struct steps st = steps_of(c, k, a, s, false);
         if ((differ >> s & 1) && !sets_covers(c->sets, a->sets[s], b->sets[s], &st))
             return false;

@@ -9,13 +9,13 @@
 
 struct entry {
     struct cset set;
-    uint8_t states;
     bool any_up;
 };
 
 struct set_table {
     struct steps policies;
     struct entry *entries;
+    uint8_t *states; /* of each entry */
     uint32_t n, cap;
     struct at_slots slots; /* entry numbers */
     struct edge_table edges;
@@ -49,6 +49,7 @@ void sets_free(struct set_table **table)
     if (!t)
         return;
     free_entries(t->entries, t->n);
+    free(t->states);
     at_slots_free(&t->slots);
     edges_free(&t->edges);
     cset_free(&t->scratch.set);
@@ -66,7 +67,12 @@ const struct cset *sets_get(const struct set_table *t, uint32_t id)
 
 uint8_t sets_states(const struct set_table *t, uint32_t id)
 {
-    return t->entries[id].states;
+    return t->states[id];
+}
+
+const uint8_t *sets_states_of_all(const struct set_table *t)
+{
+    return t->states;
 }
 
 bool sets_any_up(const struct set_table *t, uint32_t id)
@@ -76,7 +82,7 @@ bool sets_any_up(const struct set_table *t, uint32_t id)
 
 size_t sets_bytes(const struct set_table *t)
 {
-    return t->row_bytes + t->n * sizeof *t->entries + t->edges.cap * sizeof *t->edges.edges;
+    return t->row_bytes + t->n * (sizeof *t->entries + sizeof *t->states) + t->edges.cap * sizeof *t->edges.edges;
 }
 
 /* --------------------------------------------------------------------------------------------- Numbering ---- */
@@ -124,6 +130,10 @@ static enum at_err grow_entries(struct set_table *t)
         if (!entries)
             return AT_NOMEM;
         t->entries = entries;
+        uint8_t *states = realloc(t->states, cap * sizeof *states);
+        if (!states)
+            return AT_NOMEM;
+        t->states = states;
         t->cap = cap;
     }
     return at_slots_room(&t->slots);
@@ -141,10 +151,11 @@ static enum at_err number(struct set_table *t, struct cset *s, uint32_t *id)
     if (*id != AT_SLOT_FREE)
         return AT_OK;
     struct entry *e = &t->entries[t->n];
-    *e = (struct entry){.states = cset_states(s), .any_up = cset_any_up(s)};
+    *e = (struct entry){.any_up = cset_any_up(s)};
     err = cset_copy(&e->set, s);
     if (err)
         return err;
+    t->states[t->n] = cset_states(s);
     *id = t->n++;
     at_slots_put(&t->slots, hash, *id);
     t->row_bytes += e->set.heap ? e->set.heap_words * sizeof(uint16_t) : 0;

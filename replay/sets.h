@@ -52,6 +52,8 @@ bool sets_covers(const struct set_table *t, uint32_t a, uint32_t b, const struct
 /* The set itself; valid until the next step. */
 const struct cset *sets_get(const struct set_table *t, uint32_t id);
 uint8_t sets_states(const struct set_table *t, uint32_t id); /* cset_states */
+/* The same of all sets, by number: for loops over pairs of them. Valid until the next step. */
+const uint8_t *sets_states_of_all(const struct set_table *t);
 bool sets_any_up(const struct set_table *t, uint32_t id);
 static inline bool sets_empty(const struct set_table *t, uint32_t id)
 {

@@ -111,6 +111,11 @@ uint8_t checker_states(const struct at_checker *c, uint32_t key, size_t s)
     return key < c->totals.keys ? key_states(c, c->keys[key], s) : 0;
 }
 
+uint64_t checker_quiet_us(const struct at_checker *c)
+{
+    return c->quiet_us;
+}
+
 bool checker_key(const struct at_checker *c, uint32_t key, struct at_str *app, struct at_str *user)
 {
     if (key >= c->totals.keys)

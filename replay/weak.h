@@ -24,6 +24,8 @@ AT_MUST_USE enum at_err checker_weak_event(struct at_checker *c, const struct at
 void checker_only_scope(struct at_checker *c, size_t scope);
 /* The states that scope `s` of key number `key` may be in after its last event, mask of 1u << enum at_state. */
 uint8_t checker_states(const struct at_checker *c, uint32_t key, size_t s);
+/* The least length of a quiet window. */
+uint64_t checker_quiet_us(const struct at_checker *c);
 /* Whose key number `key` is, numbered as they came. False: there is none. */
 bool checker_key(const struct at_checker *c, uint32_t key, struct at_str *app, struct at_str *user);
 

@@ -59,6 +59,7 @@ struct stretch {
 
 struct search {
     const struct at_profile *profile;
+    struct at_profile *narrow; /* of the claim's scope alone, where others have no part in the window; else NULL */
     struct at_check_options options;
     const struct claim *claim;
     struct at_checker *checker;
@@ -69,8 +70,11 @@ struct search {
     struct at_event before[3]; /* made up for what was before the window: calls that may be open, and a gap */
     uint64_t target;           /* the event of the claim */
     bool strict;               /* nothing happens unseen */
-    bool hit;                  /* in the run at hand */
+    /* In the run at hand: */
+    bool hit;
     uint8_t hit_states;
+    bool any_fed;
+    int64_t fed_us; /* time of the last item fed */
 };
 
 static enum at_err look(void *ctx, const struct at_divergence *d)
@@ -88,12 +92,17 @@ static enum at_err look(void *ctx, const struct at_divergence *d)
 
 /* ------------------------------------------------------------------------------------------------ One run ---- */
 
+static bool is_moment(const struct item *it)
+{
+    return it->part == PART_TICK || (it->weak && it->ev->kind == AT_KIND_SETTINGS_PAGE);
+}
+
 /* The event as it is fed, for a key of its own. */
 static struct at_event as_fed(const struct item *it, struct at_str user)
 {
     struct at_event ev = *it->ev;
     ev.user = user;
-    if (it->part == PART_TICK || (it->weak && ev.kind == AT_KIND_SETTINGS_PAGE)) {
+    if (is_moment(it)) {
         return (struct at_event){.kind = AT_KIND_RETURN, /* of a call that nobody knows: nothing but a moment */
                                  .t_us = ev.t_us,
                                  .app = ev.app,
@@ -117,16 +126,43 @@ static bool in_stretch(const struct search *q, unsigned which, size_t i)
     return i >= q->stretches[which].from && i < q->stretches[which].to;
 }
 
-static enum at_err feed(struct search *q, size_t i, struct at_str user)
+static struct weak weak_of(const struct search *q, size_t i)
 {
     const struct item *it = &q->items[i];
-    struct at_event ev = as_fed(it, user);
     struct weak w = {.quiet = i >= q->n_open && !in_stretch(q, QUIET, i),
-                     .maybe = it->weak && it->part == PART_CHANGE && ev.kind != AT_KIND_START};
+                     .maybe = it->weak && it->part == PART_CHANGE && it->ev->kind != AT_KIND_START};
     for (unsigned sight = 0; sight < AT_SIGHTS; sight++)
         if ((it->sees >> sight & 1) && in_stretch(q, sight, i))
             w.sees |= (uint8_t)(1u << sight);
-    return checker_weak_event(q->checker, &ev, it->event, &w);
+    return w;
+}
+
+/*
+ * Whether item `i` can be passed over: it is nothing but a moment, the same may happen unseen before and after it, and
+ * without it no quiet window appears. Silent steps are taken to a fixpoint, so once for both intervals comes to the
+ * same.
+ */
+static bool is_idle(const struct search *q, size_t i, const struct weak *w)
+{
+    if (i + 1 == q->n || !q->any_fed || !is_moment(&q->items[i]))
+        return false;
+    const int64_t t_us = q->items[i].ev->t_us, next_us = q->items[i + 1].ev->t_us;
+    const struct weak next = weak_of(q, i + 1);
+    if (w->quiet != next.quiet || w->sees != next.sees)
+        return false;
+    return w->quiet || (q->fed_us <= t_us && t_us <= next_us &&
+                        (uint64_t)next_us - (uint64_t)q->fed_us < checker_quiet_us(q->checker));
+}
+
+static enum at_err feed(struct search *q, size_t i, struct at_str user)
+{
+    const struct weak w = weak_of(q, i);
+    if (is_idle(q, i, &w))
+        return AT_OK;
+    const struct at_event ev = as_fed(&q->items[i], user);
+    q->any_fed = true;
+    q->fed_us = ev.t_us;
+    return checker_weak_event(q->checker, &ev, q->items[i].event, &w);
 }
 
 static enum at_err fresh_checker(struct search *q)
@@ -134,8 +170,7 @@ static enum at_err fresh_checker(struct search *q)
     const struct at_check_sink sink = {.ctx = q, .divergence = look};
     at_checker_free(&q->checker);
     q->runs = 0;
-    enum at_err err = at_checker_new(q->profile, &q->options, &sink, &q->checker);
-    return err;
+    return at_checker_new(q->narrow ? q->narrow : q->profile, &q->options, &sink, &q->checker);
 }
 
 /* Whether the claim stands on what is not weakened. */
@@ -145,10 +180,11 @@ static enum at_err stands(struct search *q, bool *yes)
     char name[16];
     struct at_str user = {name, (size_t)snprintf(name, sizeof name, "%u", q->runs)};
     enum at_err err = AT_OK;
-    q->hit = false;
+    q->hit = q->any_fed = false;
     for (size_t i = 0; i < q->n && !err; i++)
         err = feed(q, i, user);
-    uint8_t states = claim->divergence ? q->hit_states : checker_states(q->checker, q->runs, claim->scope);
+    const size_t scope = q->narrow ? 0 : claim->scope;
+    uint8_t states = claim->divergence ? q->hit_states : checker_states(q->checker, q->runs, scope);
     bool hit = claim->divergence ? q->hit : states != 0;
     *yes = !err && hit && (!claim->states || (states && !(states & (unsigned)~claim->states)));
     q->runs++;
@@ -299,14 +335,34 @@ static void fill(struct search *q, const struct past *past, size_t size, enum wi
         q->stretches[i] = (struct stretch){0, q->n};
 }
 
+static bool spans_scopes(const struct at_profile *profile, const struct at_event *ev)
+{
+    const uint64_t scopes = ev->kind == AT_KIND_CALL ? at_profile_api(profile, ev->api).scopes : 0;
+    return ev->n_scopes > 1 || (scopes & (scopes - 1));
+}
+
+/* Whether other scopes can be left out of a search that looks at one: no call is about it and about others. */
+static bool stands_alone(const struct at_profile *profile, const struct past *past)
+{
+    for (size_t i = 0; i < past->n; i++)
+        if (past->moments[i].of_scope && spans_scopes(profile, past->moments[i].ev))
+            return false;
+    return true;
+}
+
 /* Looks for the shortest window on which the claim stands. AT_NOTFOUND: there is none. */
 static enum at_err find_window(struct search *q, const struct past *past, enum width width)
 {
     bool yes = false;
-    enum at_err err = fresh_checker(q);
+    enum at_err err = AT_OK;
+    at_profile_free(&q->narrow);
+    if (width == WIDTH_SCOPE && stands_alone(q->profile, past))
+        err = at_profile_narrow(q->profile, q->claim->scope, &q->narrow);
+    if (!err)
+        err = fresh_checker(q);
     if (err)
         return err;
-    checker_only_scope(q->checker, width == WIDTH_ALL ? AT_NO_SCOPE : q->claim->scope);
+    checker_only_scope(q->checker, width == WIDTH_ALL ? AT_NO_SCOPE : q->narrow ? 0 : q->claim->scope);
     for (size_t size = 16; !err && !yes; size *= 2) {
         bool last = size >= past->n;
         fill(q, past, last ? past->n : size, width);
@@ -664,8 +720,7 @@ static bool refused_for_several(const struct at_profile *profile, const struct p
         const struct at_event *ev = past->moments[i].ev;
         if (ev->kind != AT_KIND_CALL || !at_str_eq(ev->call, last->call) || !at_str_eq(ev->stream, last->stream))
             continue;
-        uint64_t scopes = at_profile_api(profile, ev->api).scopes;
-        return ev->n_scopes > 1 || (scopes & (scopes - 1));
+        return spans_scopes(profile, ev);
     }
     return false;
 }
@@ -704,6 +759,7 @@ enum at_err witness_search(const struct at_profile *profile, const struct at_che
     if (!err && claim->divergence)
         err = find_innocent(&q, &out->innocent);
     at_checker_free(&q.checker);
+    at_profile_free(&q.narrow);
     free(q.items);
     return err;
 }

@@ -73,6 +73,30 @@ static void the_2018_table(void **state)
     at_profile_free(&p);
 }
 
+/* A narrow profile knows one scope, and of an API that takes several only that it is gated by this one. */
+static void narrow(void **state)
+{
+    struct at_profile *p, *one;
+    (void)state;
+    assert_int_equal(at_profile_load("wechat-miniprogram", &p, NULL), AT_OK);
+    for (size_t s = 0; s < p->n_scopes; s++) {
+        assert_int_equal(at_profile_narrow(p, s, &one), AT_OK);
+        assert_int_equal(one->n_scopes, 1);
+        assert_true(at_str_eq(one->scopes[0].name, p->scopes[s].name));
+        for (size_t other = 0; other < p->n_scopes; other++)
+            assert_int_equal(at_profile_find_scope(one, p->scopes[other].name), other == s ? 0 : AT_NO_SCOPE);
+        for (const char *const *api = (const char *const[]){"authorize", "getLocation", "joinVoIPChat", "login", NULL};
+             *api; api++) {
+            struct at_api wide = at_profile_api(p, at_str(*api)), of_one = at_profile_api(one, at_str(*api));
+            assert_int_equal(of_one.kind, wide.kind);
+            assert_int_equal(of_one.scopes, wide.scopes >> s & 1);
+        }
+        at_profile_free(&one);
+    }
+    assert_true(at_profile_find_scope(p, p->scopes[0].name) == 0);
+    at_profile_free(&p);
+}
+
 static void scopes_that_are_special(void **state)
 {
     (void)state;
@@ -204,9 +228,13 @@ static void unknown_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_builtins_load),       cmocka_unit_test(the_2018_table),
-        cmocka_unit_test(scopes_that_are_special), cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(rules_that_are_lacking),  cmocka_unit_test(at_most_64_scopes),
+        cmocka_unit_test(narrow),
+        cmocka_unit_test(all_builtins_load),
+        cmocka_unit_test(the_2018_table),
+        cmocka_unit_test(scopes_that_are_special),
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(rules_that_are_lacking),
+        cmocka_unit_test(at_most_64_scopes),
         cmocka_unit_test(unknown_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
