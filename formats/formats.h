@@ -187,8 +187,6 @@ void at_intern_free(struct at_intern **table);
 AT_MUST_USE enum at_err at_intern_add(struct at_intern *table, struct at_str s, uint32_t *id); /* AT_LIMIT: 2^30 */
 /* The same for many at once, which is faster: what all of them will look at is fetched before the first does. */
 AT_MUST_USE enum at_err at_intern_add_all(struct at_intern *table, const struct at_str *s, size_t n, uint32_t *ids);
-/* Fetches what looking for them will look at, and does nothing else. */
-void at_intern_fetch(const struct at_intern *table, const struct at_str *s, size_t n);
 bool at_intern_find(const struct at_intern *table, struct at_str s, uint32_t *id);
 struct at_str at_intern_get(const struct at_intern *table, uint32_t id); /* absent for an id never given */
 uint32_t at_intern_count(const struct at_intern *table);

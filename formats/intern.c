@@ -174,13 +174,6 @@ enum at_err at_intern_add_all(struct at_intern *t, const struct at_str *s, size_
     return err;
 }
 
-void at_intern_fetch(const struct at_intern *t, const struct at_str *s, size_t n)
-{
-    uint32_t hashes[TOGETHER];
-    for (size_t at = 0; at < n; at += TOGETHER)
-        fetch(t, s + at, n - at < TOGETHER ? n - at : TOGETHER, hashes);
-}
-
 bool at_intern_find(const struct at_intern *t, struct at_str s, uint32_t *id)
 {
     if (!t->slots.n)

@@ -2,22 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replay/fetch.h"
 #include "replay/lanes.h"
 
-/* Events whose keys are fetched ahead. */
-#define AHEAD 12u
-#define NEW_SOURCES 256u /* of which names are fetched ahead; more come at once on several threads only */
-#define FEW_NEW 4u
-#define FEW_SOURCES 2048u /* that stay in the cache by themselves */
-
-/* Where events of a source belong. */
-struct place_of {
-    struct key *key; /* NULL: not looked up yet, or foreign */
-    struct stream *stream;
-    bool foreign;     /* another shard's */
-    uint32_t streams; /* foreign: how many there were when the stream was looked for in vain */
-    struct at_str platform;
-};
+#define FEW_KEYS 2048u /* that stay in the cache by themselves */
 
 /* What was looked up of the segment at hand of one recording. */
 struct view {
@@ -81,52 +69,21 @@ static enum at_err lengthen(void **array, size_t *n, size_t *cap, size_t want, s
     return AT_OK;
 }
 
-/* Fetches what looking the new sources up will look at: for many users that is what takes the time. */
-static enum at_err fetch_names(struct at_checker *c, const struct at_tape_batch *b, size_t from)
-{
-    struct at_buf *text = &c->text[0];
-    struct at_str names[NEW_SOURCES], streams[NEW_SOURCES];
-    size_t n = b->n_sources - from < NEW_SOURCES ? b->n_sources - from : NEW_SOURCES, at = 0;
-    enum at_err err = AT_OK;
-    text->len = 0;
-    for (size_t i = 0; i < n && !err; i++) {
-        const struct at_tape_source *s = &b->sources[from + i];
-        const struct at_event ev = {.app = s->app, .user = s->user, .stream = s->stream};
-        err = add_key_name(c, &ev, text);
-        names[i].len = text->len - at;
-        at = text->len;
-        streams[i] = s->stream;
-    }
-    for (size_t i = 0; i < n; i++) { /* the buffer may have moved while it grew */
-        names[i].ptr = i ? names[i - 1].ptr + names[i - 1].len : text->ptr;
-    }
-    if (err)
-        return err;
-    at_intern_fetch(c->names, names, n);
-    at_intern_fetch(c->stream_names, streams, n);
-    fetch_keys(c, names, streams, n);
-    return AT_OK;
-}
-
-static enum at_err look_at(struct at_checker *c, struct view *v, const struct at_tape_batch *b)
+static enum at_err look_at(struct view *v, const struct at_tape_batch *b)
 {
     if (v->segment != b->segment)
         v->n_sources = v->n_shapes = 0;
     v->segment = b->segment;
-    size_t had = v->n_sources;
     enum at_err err = lengthen((void **)&v->sources, &v->n_sources, &v->cap_sources, b->n_sources, sizeof *v->sources);
-    if (!err && b->n_sources > had + FEW_NEW && c->totals.keys > FEW_SOURCES && !c->options.shard.of)
-        err = fetch_names(c, b, had);
     return err ? err : lengthen((void **)&v->shapes, &v->n_shapes, &v->cap_shapes, b->n_shapes, sizeof *v->shapes);
 }
 
 static enum at_err look_up_source(struct at_checker *c, const struct at_tape_source *s, int64_t t_us,
                                   struct place_of *out)
 {
-    const struct at_event ev = {.app = s->app, .user = s->user, .stream = s->stream, .t_us = t_us};
-    enum at_err err = find_key(c, &ev, &out->key);
+    enum at_err err = find_key(c, s, t_us, &out->key);
     if (!err)
-        err = find_stream(c, &ev, &out->stream);
+        err = find_stream(c, s->stream, t_us, &out->stream);
     if (!err)
         err = stream_add_key(c, out->stream, out->key);
     if (!err && s->platform.ptr)
@@ -140,7 +97,7 @@ static enum at_err look_up_source(struct at_checker *c, const struct at_tape_sou
 static enum at_err pass_foreign(struct at_checker *c, struct place_of *p, const struct at_tape_batch *b, size_t i,
                                 struct happening *h)
 {
-    uint32_t streams = at_intern_count(c->stream_names);
+    uint32_t streams = c->n_streams;
     if (!p->stream && p->streams != streams)
         p->stream = own_stream(c, b->sources[b->source[i]].stream);
     p->streams = streams;
@@ -158,23 +115,22 @@ static size_t event_at(const struct share *share, size_t at)
     return share ? share->order[at] : at;
 }
 
-static inline __attribute__((always_inline)) void fetch_ahead(const struct view *v, const struct at_tape_batch *b,
-                                                              const struct share *share, size_t at, size_t n)
+/* Fetches what events `at` … `end` - 1 of what is checked will look at. */
+static void fetch_events(const struct at_checker *c, const struct view *v, const struct at_tape_batch *b,
+                         const struct share *share, size_t at, size_t end)
 {
-    if (at + 2 * AHEAD < n) {
-        const struct place_of *far = &v->sources[b->source[event_at(share, at + 2 * AHEAD)]];
-        if (far->key) {
-            __builtin_prefetch(far->key);
-            __builtin_prefetch((const char *)far->key + LINE_BYTES);
-            __builtin_prefetch((const char *)far->key + KEY_HEAD_BYTES);
-            __builtin_prefetch(far->stream);
-        }
+    struct wanted wanted[GROUP];
+    size_t n = 0;
+    for (; at < end; at++) {
+        size_t i = event_at(share, at);
+        struct place_of *p = &v->sources[b->source[i]];
+        const struct at_event *shape = &b->shapes[b->shape[i]];
+        if (!p->foreign)
+            wanted[n++] = (struct wanted){.place = p,
+                                          .who = &b->sources[b->source[i]],
+                                          .call = shape->has & AT_HAS_CALL ? b->call[i] : (struct at_str){0}};
     }
-    if (at + AHEAD >= n)
-        return;
-    const struct place_of *p = &v->sources[b->source[event_at(share, at + AHEAD)]];
-    if (p->key && p->key->n_calls)
-        __builtin_prefetch(p->key->calls[p->key->n_calls - 1]);
+    fetch_all(c, wanted, n);
 }
 
 /* Event `i`, whose place and number are in `h`. */
@@ -222,12 +178,12 @@ enum at_err check_batch(struct at_checker *c, const struct at_tape_batch *b, uin
     struct view *v = NULL;
     enum at_err err = view_of(c, b->input, &v);
     if (!err)
-        err = look_at(c, v, b);
+        err = look_at(v, b);
     size_t n = share ? share->n : b->n;
     for (size_t at = 0; at < n && !err; at++) {
         size_t i = event_at(share, at);
-        if (b->n_sources > FEW_SOURCES)
-            fetch_ahead(v, b, share, at, n);
+        if (at % GROUP == 0 && c->totals.keys > FEW_KEYS)
+            fetch_events(c, v, b, share, at, n - at < GROUP ? n : at + GROUP);
         h.at.event = first + (b->place ? b->place[i] : i);
         err = check_one(c, v, b, i, &h);
     }

@@ -75,7 +75,7 @@ static struct call *new_call(struct at_checker *c, size_t text_bytes)
     if (text_bytes > CALL_TEXT)
         return malloc(offsetof(struct call, text) + text_bytes);
     if (!call)
-        return room_get(&c->room, offsetof(struct call, text) + CALL_TEXT);
+        return room_get(&c->room, offsetof(struct call, text) + CALL_TEXT, LINE_BYTES);
     c->spare_calls = call->next;
     return call;
 }
@@ -90,19 +90,30 @@ void free_call(struct at_checker *c, struct call *call)
     c->spare_calls = call;
 }
 
+/* Makes room for more open calls. */
+static enum at_err more_calls(struct key *k)
+{
+    uint8_t cap = (uint8_t)(k->cap_calls == 1 ? 4 : k->cap_calls < CALLS_MAX / 2 ? k->cap_calls * 2 : CALLS_MAX);
+    struct call **calls = malloc(cap * (sizeof(struct call *) + sizeof(uint32_t)));
+    if (!calls)
+        return AT_NOMEM;
+    memcpy(calls, k->calls, k->n_calls * sizeof(struct call *));
+    memcpy(calls + cap, call_tags(k), k->n_calls * sizeof(uint32_t));
+    key_free_calls(k);
+    k->calls = calls;
+    k->cap_calls = cap;
+    return AT_OK;
+}
+
 enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h,
                      struct call **out)
 {
     if (k->n_calls >= CALLS_MAX)
         return AT_LIMIT;
     if (k->n_calls == k->cap_calls) {
-        uint8_t cap = (uint8_t)(!k->cap_calls ? 2 : k->cap_calls < CALLS_MAX / 2 ? k->cap_calls * 2 : CALLS_MAX);
-        struct call **calls = realloc(k->calls, cap * (sizeof(struct call *) + sizeof(uint32_t)));
-        if (!calls)
-            return AT_NOMEM;
-        memmove(calls + cap, calls + k->cap_calls, k->n_calls * sizeof(uint32_t));
-        k->calls = calls;
-        k->cap_calls = cap;
+        enum at_err err = more_calls(k);
+        if (err)
+            return err;
     }
     struct call *call = new_call(c, h->call.len);
     if (!call)
@@ -121,6 +132,14 @@ enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, con
     k->calls[k->n_calls++] = call;
     *out = call;
     return AT_OK;
+}
+
+void key_free_calls(struct key *k)
+{
+    if (k->cap_calls > 1)
+        free(k->calls);
+    k->calls = &k->one_call;
+    k->cap_calls = 1;
 }
 
 static enum at_err hint_scopes(struct at_checker *c, const struct at_event *ev)
@@ -249,13 +268,12 @@ static size_t scope_to_blame(const struct at_checker *c, const struct key *k, ui
     return first;
 }
 
-struct at_settled settled_of(const struct at_checker *c, const struct key *k, const struct call *call,
-                             struct at_str scope)
+struct at_settled settled_of(const struct key *k, const struct call *call, struct at_str scope)
 {
-    return (struct at_settled){.app = key_app(c, k),
-                               .user = key_user(c, k),
+    return (struct at_settled){.app = key_app(k),
+                               .user = key_user(k),
                                .platform = call->platform,
-                               .stream = at_intern_get(c->stream_names, stream_name(call->stream)),
+                               .stream = stream_name(call->stream),
                                .scope = scope,
                                .api = call->api,
                                .call = call->id,
@@ -271,7 +289,7 @@ static enum at_err tell_settled(struct at_checker *c, struct key *k, uint32_t i,
     for (size_t s = 0; s < c->profile->n_scopes && !err; s++) {
         if (!(call->scopes >> s & 1))
             continue;
-        struct at_settled d = settled_of(c, k, call, c->profile->scopes[s].name);
+        struct at_settled d = settled_of(k, call, c->profile->scopes[s].name);
         uint8_t how = call->spare ? 0 : possible_outcomes(c, k, i, s) & outcomes_of(cls);
         uint8_t by_prompt = how & (SLOT_OK_PROMPT | SLOT_DENIED_PROMPT | SLOT_DISMISSED);
         bool by_state = how & (SLOT_OK_STATE | SLOT_DENIED_STATE | SLOT_UNAUTHORIZED);

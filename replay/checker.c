@@ -23,11 +23,7 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
         c->options.grace_ms = DEFAULT_GRACE_MS;
     if (!c->options.configurations)
         c->options.configurations = DEFAULT_CONFIGURATIONS;
-    enum at_err err = at_intern_new(&c->names);
-    if (!err)
-        err = at_intern_new(&c->words);
-    if (!err)
-        err = at_intern_new(&c->stream_names);
+    enum at_err err = at_intern_new(&c->words);
     if (!err)
         err = at_intern_new(&c->hinted);
     const struct steps policies = {
@@ -54,28 +50,37 @@ enum at_err at_checker_new(const struct at_profile *profile, const struct at_che
     return err;
 }
 
+#define AHEAD 16u /* keys and streams that are fetched before they are looked at, where it is all of them */
+
+static void fetch_key(const struct at_checker *c, uint64_t i)
+{
+    if (i < c->totals.keys)
+        __builtin_prefetch(c->keys[i]);
+}
+
 void at_checker_free(struct at_checker **checker)
 {
     struct at_checker *c = *checker;
     if (!c)
         return;
-    for (uint32_t i = 0; i < c->cap_keys && c->keys[i]; i++) {
+    for (uint32_t i = 0; i < c->totals.keys; i++) {
+        fetch_key(c, i + AHEAD);
         key_free_search(c, c->keys[i]);
-        free(c->keys[i]->calls);
+        key_free_calls(c->keys[i]);
     }
-    for (uint32_t i = 0; i < c->cap_streams && c->streams[i]; i++) {
+    for (uint32_t i = 0; i < c->n_streams; i++) {
+        if (i + AHEAD < c->n_streams)
+            __builtin_prefetch(c->streams[i + AHEAD]);
         stream_free_keys(c->streams[i]);
         answered_free(&c->streams[i]->answered);
     }
-    for (uint32_t i = 0; i < c->cap_first_users; i++)
-        free(c->first_users[i]);
-    free(c->first_users);
     room_free(&c->room);
     free(c->keys);
     free(c->streams);
-    at_intern_free(&c->names);
+    at_slots_free(&c->key_slots);
+    at_slots_free(&c->stream_slots);
+    at_slots_free(&c->members);
     at_intern_free(&c->words);
-    at_intern_free(&c->stream_names);
     at_intern_free(&c->hinted);
     sets_free(&c->sets);
     columns_free(&c->columns);
@@ -103,7 +108,7 @@ static enum at_err on_end(struct at_checker *c, const struct key *of, struct str
         struct key *k = stream_keys(st)[n];
         if (k->inconclusive)
             continue;
-        c->of_stream = stream_sharded(st) ? stream_joined(st)[n] : 0;
+        c->of_stream = st->sharded ? stream_joined(st)[n] : 0;
         err = key_unfold(c, k);
         if (!err)
             err = key_advance(c, k, ev->t_us);
@@ -294,11 +299,12 @@ enum at_err at_checker_event(struct at_checker *c, const struct at_event *ev, ui
     }
     c->totals.events++;
     c->totals.calls += ev->kind == AT_KIND_CALL;
-    enum at_err err = find_key(c, ev, &k);
+    const struct at_tape_source who = {.app = ev->app, .user = ev->user, .stream = ev->stream};
+    enum at_err err = find_key(c, &who, ev->t_us, &k);
     if (!err && ev->kind == AT_KIND_CALL && h.platform.ptr)
         err = intern_word(c, h.platform, &h.platform);
     if (!err)
-        err = find_stream(c, ev, &st);
+        err = find_stream(c, ev->stream, ev->t_us, &st);
     if (!err)
         err = stream_add_key(c, st, k);
     if (err || k->inconclusive)
@@ -318,6 +324,19 @@ static bool anything_to_tell(const struct at_checker *c, const struct key *k)
     return false;
 }
 
+/* Fetches what finish_key looks at, step by step. */
+static void fetch_to_finish(const struct at_checker *c, uint64_t i)
+{
+    const struct key *k;
+    fetch_key(c, i + 3 * AHEAD);
+    k = i + 2 * AHEAD < c->totals.keys ? c->keys[i + 2 * AHEAD] : NULL;
+    if (k && k->n_calls)
+        __builtin_prefetch(k->calls[0]);
+    k = i + AHEAD < c->totals.keys ? c->keys[i + AHEAD] : NULL;
+    if (k && k->n_calls)
+        __builtin_prefetch(k->calls[0]->stream);
+}
+
 static enum at_err finish_key(struct at_checker *c, struct key *k)
 {
     struct at_event none = {.kind = AT_KIND_END, .t_us = k->last.t_us};
@@ -332,7 +351,7 @@ static enum at_err finish_key(struct at_checker *c, struct key *k)
         if (!call->over && call->stream->last_us - call->place.t_us >= grace_us)
             err = check_answered(c, k, i, &none);
         for (size_t s = 0; s < c->profile->n_scopes && c->sink.settled && !err; s++) {
-            struct at_settled d = settled_of(c, k, call, c->profile->scopes[s].name);
+            struct at_settled d = settled_of(k, call, c->profile->scopes[s].name);
             d.via = AT_VIA_NONE;
             if (call->scopes >> s & 1)
                 err = c->sink.settled(c->sink.ctx, &d);
@@ -346,6 +365,7 @@ enum at_err at_checker_finish(struct at_checker *c)
     enum at_err err = AT_OK;
     c->phase = AT_PHASE_END;
     for (uint32_t i = 0; i < c->totals.keys && !err; i++) {
+        fetch_to_finish(c, i);
         if (c->keys[i]->inconclusive)
             continue;
         c->order = c->keys[i]->first;
@@ -382,6 +402,6 @@ void at_checker_inconclusive(struct at_checker *c, void (*name)(void *ctx, struc
     for (uint32_t i = 0; i < c->totals.keys; i++) {
         c->order = c->keys[i]->first;
         if (c->keys[i]->inconclusive)
-            name(ctx, key_app(c, c->keys[i]), key_user(c, c->keys[i]));
+            name(ctx, key_app(c->keys[i]), key_user(c->keys[i]));
     }
 }

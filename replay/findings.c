@@ -44,8 +44,8 @@ static enum at_err tell(struct at_checker *c, const struct finding *f, const str
     struct at_divergence d = {.cls = v->cls,
                               .rule = v->rule,
                               .at = f->at,
-                              .app = key_app(c, f->key),
-                              .user = key_user(c, f->key),
+                              .app = key_app(f->key),
+                              .user = key_user(f->key),
                               .stream = f->ev->stream,
                               .platform = f->ev->has & AT_HAS_PLATFORM ? f->ev->platform : (struct at_str){0},
                               .states = v->states,
@@ -55,7 +55,7 @@ static enum at_err tell(struct at_checker *c, const struct finding *f, const str
     if (f->call) {
         d.api = f->call->api;
         d.call = f->call->id;
-        d.stream = at_intern_get(c->stream_names, stream_name(f->call->stream));
+        d.stream = stream_name(f->call->stream);
         d.platform = f->call->platform;
     } else if (f->ev->has & AT_HAS_CALL) {
         d.call = f->ev->call;

@@ -1,7 +1,6 @@
 /* keys.c: the users and streams of a recording, found by their names. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "replay/lanes.h"
 
@@ -37,44 +36,6 @@ bool word_number(const struct at_checker *c, struct at_str word, uint16_t *out)
     return !found || id < UINT16_MAX;
 }
 
-/* --------------------------------------------------------------------------------------------------- Room ---- */
-
-#define ROOM_BYTES (size_t)(2u << 20) /* a large page */
-
-struct room_chunk {
-    struct room_chunk *next;
-};
-
-void *room_get(struct room *r, size_t bytes)
-{
-    bytes = (bytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
-    if (bytes > r->left) {
-        size_t first = r->chunks ? ROOM_BYTES : ROOM_BYTES / 32; /* few users: little memory */
-        struct room_chunk *chunk = aligned_alloc(r->chunks ? ROOM_BYTES : LINE_BYTES, first);
-        if (!chunk)
-            return NULL;
-        if (r->chunks)
-            (void)madvise(chunk, ROOM_BYTES, MADV_HUGEPAGE);
-        chunk->next = r->chunks;
-        r->chunks = chunk;
-        r->free = (char *)chunk + LINE_BYTES;
-        r->left = first - LINE_BYTES;
-    }
-    void *room = r->free;
-    r->free += bytes;
-    r->left -= bytes;
-    return memset(room, 0, bytes);
-}
-
-void room_free(struct room *r)
-{
-    while (r->chunks) {
-        struct room_chunk *next = r->chunks->next;
-        free(r->chunks);
-        r->chunks = next;
-    }
-}
-
 /* ------------------------------------------------------------------------------------------ Keys and streams ---- */
 
 /* Nothing is known yet. */
@@ -105,130 +66,179 @@ static size_t key_bytes(size_t n_scopes)
     return folded > sizeof(struct key) ? folded : sizeof(struct key);
 }
 
-static enum at_err note_first_user(struct at_checker *c, const struct at_event *ev, uint32_t id)
+static enum at_err new_key(struct at_checker *c, struct at_str name, int64_t t_us, struct key **out, uint32_t *number)
 {
-    struct at_str *user = malloc(sizeof *user);
-    enum at_err err = user ? grow_table((void ***)&c->first_users, &c->cap_first_users, id) : AT_NOMEM;
-    if (!err)
-        err = intern_word(c, ev->user, user);
-    if (err)
-        free(user);
-    else
-        c->first_users[id] = user;
-    return err;
-}
-
-static enum at_err new_key(struct at_checker *c, const struct at_event *ev, uint32_t id, struct key **out)
-{
-    struct key *k = room_get(&c->room, key_bytes(c->profile->n_scopes));
+    struct key *k = room_get_named(&c->room, name, key_bytes(c->profile->n_scopes), number);
     if (!k)
         return AT_NOMEM;
     if (!c->totals.keys)
-        c->base_us = (int64_t)((uint64_t)ev->t_us - (UINT64_C(1) << (PLACE_TIME_BITS - 1)));
-    k->name = id;
+        c->base_us = (int64_t)((uint64_t)t_us - (UINT64_C(1) << (PLACE_TIME_BITS - 1)));
     k->first = c->order;
-    enum at_err err = c->options.fault == AT_FAULT_USER_LEAKS ? note_first_user(c, ev, id) : AT_OK;
-    if (!err)
-        err = begin_key(c, k);
+    key_free_calls(k);
+    enum at_err err = begin_key(c, k);
     if (err) {
         key_free_search(c, k);
         return err;
     }
-    c->totals.keys++;
     *out = k;
     return AT_OK;
 }
 
-struct at_str key_app(const struct at_checker *c, const struct key *k)
+/* A name is "app\0user", and of keys that are one a device "app\0user\0stream"; no text has a zero byte. */
+static enum at_err add_key_name(const struct at_checker *c, const struct at_tape_source *who, struct at_buf *name)
 {
-    struct at_str name = at_intern_get(c->names, k->name);
-    return (struct at_str){name.ptr, strnlen(name.ptr, name.len)}; /* no text has a zero byte */
-}
-
-struct at_str key_user(const struct at_checker *c, const struct key *k)
-{
-    if (c->options.fault == AT_FAULT_USER_LEAKS)
-        return *c->first_users[k->name];
-    struct at_str name = at_intern_get(c->names, k->name);
-    size_t app = strnlen(name.ptr, name.len) + 1;
-    return (struct at_str){name.ptr + app, strnlen(name.ptr + app, name.len - app)};
-}
-
-enum at_err add_key_name(const struct at_checker *c, const struct at_event *ev, struct at_buf *name)
-{
-    enum at_err err = at_buf_str(name, ev->app);
+    enum at_err err = at_buf_str(name, who->app);
     if (!err)
         err = at_buf_add(name, "", 1);
-    if (!err && c->options.fault != AT_FAULT_USER_LEAKS)
-        err = at_buf_str(name, ev->user);
+    if (!err)
+        err = at_buf_str(name, who->user);
     if (!err && c->profile->per_device) {
         err = at_buf_add(name, "", 1);
         if (!err)
-            err = at_buf_str(name, ev->stream);
+            err = at_buf_str(name, who->stream);
     }
     return err;
 }
 
-void fetch_keys(const struct at_checker *c, const struct at_str *names, const struct at_str *streams, size_t n)
+/* Up to the next zero byte; `left` begins behind it then. */
+static struct at_str cut(struct at_str *left)
 {
-    uint32_t id;
-    for (size_t i = 0; i < n; i++) {
-        if (at_intern_find(c->names, names[i], &id) && id < c->cap_keys)
-            __builtin_prefetch(&c->keys[id]);
-        if (at_intern_find(c->stream_names, streams[i], &id) && id < c->cap_streams && c->streams[id])
-            __builtin_prefetch(c->streams[id]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!at_intern_find(c->names, names[i], &id) || id >= c->cap_keys || !c->keys[id])
-            continue;
-        __builtin_prefetch(c->keys[id]);
-        __builtin_prefetch((const char *)c->keys[id] + LINE_BYTES);
-        __builtin_prefetch((const char *)c->keys[id] + KEY_HEAD_BYTES);
-    }
+    size_t len = strnlen(left->ptr, left->len), passed = len + (len < left->len);
+    struct at_str text = {left->ptr, len};
+    *left = (struct at_str){left->ptr + passed, left->len - passed};
+    return text;
 }
 
-enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out)
+struct at_str key_app(const struct key *k)
+{
+    struct at_str name = room_name(k);
+    return cut(&name);
+}
+
+struct at_str key_user(const struct key *k)
+{
+    struct at_str name = room_name(k);
+    cut(&name);
+    return cut(&name);
+}
+
+static bool begins(struct at_str *left, struct at_str with)
+{
+    if (left->len < with.len || (with.len && memcmp(left->ptr, with.ptr, with.len) != 0))
+        return false;
+    *left = (struct at_str){left->ptr + with.len, left->len - with.len};
+    return true;
+}
+
+bool key_is(const struct at_checker *c, const struct key *k, const struct at_tape_source *who)
+{
+    const struct at_str zero = {"", 1};
+    struct at_str left = room_name(k);
+    if (!begins(&left, who->app) || !begins(&left, zero))
+        return false;
+    if (c->options.fault == AT_FAULT_USER_LEAKS)
+        left = (struct at_str){left.ptr + strnlen(left.ptr, left.len), left.len - strnlen(left.ptr, left.len)};
+    else if (!begins(&left, who->user))
+        return false;
+    return (!c->profile->per_device || (begins(&left, zero) && begins(&left, who->stream))) && !left.len;
+}
+
+uint32_t key_hash(const struct at_checker *c, const struct at_tape_source *who)
+{
+    uint64_t hash = at_hash(who->app.ptr, who->app.len, 0);
+    if (c->options.fault != AT_FAULT_USER_LEAKS)
+        hash = at_hash(who->user.ptr, who->user.len, hash);
+    if (c->profile->per_device)
+        hash = at_hash(who->stream.ptr, who->stream.len, hash);
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+uint32_t stream_hash(struct at_str name)
+{
+    uint64_t hash = at_hash(name.ptr, name.len, 0);
+    return (uint32_t)(hash ^ hash >> 32);
+}
+
+enum at_err find_key(struct at_checker *c, const struct at_tape_source *who, int64_t t_us, struct key **out)
 {
     struct at_buf *name = &c->text[0];
-    uint32_t id;
+    uint32_t hash = key_hash(c, who), number = AT_SLOT_FREE;
+    for (uint32_t at = 0; (number = slots_next(&c->key_slots, hash, &at)) != AT_SLOT_FREE;) {
+        *out = room_at(&c->room, number);
+        if (key_is(c, *out, who))
+            return AT_OK;
+    }
     name->len = 0;
-    enum at_err err = add_key_name(c, ev, name);
+    enum at_err err = add_key_name(c, who, name);
     if (!err)
-        err = at_intern_add(c->names, at_buf_view(name), &id);
+        err = at_slots_room(&c->key_slots);
     if (!err)
-        err = grow_table((void ***)&c->keys, &c->cap_keys, id);
-    if (!err && !c->keys[id])
-        err = new_key(c, ev, id, &c->keys[id]);
+        err = grow_table((void ***)&c->keys, &c->cap_keys, (uint32_t)c->totals.keys);
     if (!err)
-        *out = c->keys[id];
-    return err;
-}
-
-enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out)
-{
-    uint32_t id;
-    enum at_err err = at_intern_add(c->stream_names, ev->stream, &id);
-    if (!err)
-        err = grow_table((void ***)&c->streams, &c->cap_streams, id);
+        err = new_key(c, at_buf_view(name), t_us, out, &number);
     if (err)
         return err;
-    if (!c->streams[id]) {
-        c->streams[id] = room_get(&c->room, sizeof *c->streams[id]);
-        if (!c->streams[id])
-            return AT_NOMEM;
-        c->streams[id]->name = id;
-        c->streams[id]->last_us = ev->t_us;
-    }
-    *out = c->streams[id];
-    if ((*out)->last_us < ev->t_us)
-        (*out)->last_us = ev->t_us;
+    at_slots_put(&c->key_slots, hash, number);
+    c->keys[c->totals.keys++] = *out;
     return AT_OK;
 }
 
 struct stream *own_stream(const struct at_checker *c, struct at_str name)
 {
-    uint32_t id;
-    return at_intern_find(c->stream_names, name, &id) ? c->streams[id] : NULL;
+    uint32_t hash = stream_hash(name), number;
+    for (uint32_t at = 0; (number = slots_next(&c->stream_slots, hash, &at)) != AT_SLOT_FREE;) {
+        struct stream *st = room_at(&c->room, number);
+        if (at_str_eq(stream_name(st), name))
+            return st;
+    }
+    return NULL;
+}
+
+enum at_err find_stream(struct at_checker *c, struct at_str name, int64_t t_us, struct stream **out)
+{
+    *out = own_stream(c, name);
+    if (!*out) {
+        uint32_t number;
+        enum at_err err = at_slots_room(&c->stream_slots);
+        if (!err)
+            err = grow_table((void ***)&c->streams, &c->cap_streams, c->n_streams);
+        if (!err && !(*out = room_get_named(&c->room, name, sizeof **out, &number)))
+            err = AT_NOMEM;
+        if (err)
+            return err;
+        at_slots_put(&c->stream_slots, stream_hash(name), number);
+        c->streams[c->n_streams++] = *out;
+        (*out)->last_us = t_us;
+    }
+    if ((*out)->last_us < t_us)
+        (*out)->last_us = t_us;
+    return AT_OK;
+}
+
+/* ------------------------------------------------------------------------------------------ Keys of a stream ---- */
+
+#define FEW_KEYS 8u /* the first ones are looked through, those behind them have slots in at_checker.members */
+
+static uint32_t member_hash(const struct stream *st, const struct key *k)
+{
+    return (uint32_t)(((uintptr_t)st ^ (uintptr_t)k * 0x9fb21c651e98df25u) * 0x9fb21c651e98df25u >> 32);
+}
+
+/* A slot has the number of a key in `all` of some stream: if it is this key in ours, ours is the one. */
+static bool has_key(const struct at_checker *c, const struct stream *st, const struct key *k)
+{
+    struct key *const *keys = stream_keys(st);
+    uint32_t hash, number;
+    for (uint32_t i = 0; i < st->n_keys && i < FEW_KEYS; i++)
+        if (keys[i] == k)
+            return true;
+    if (st->n_keys <= FEW_KEYS)
+        return false;
+    hash = member_hash(st, k);
+    for (uint32_t at = 0; (number = slots_next(&c->members, hash, &at)) != AT_SLOT_FREE;)
+        if (number < st->n_keys && keys[number] == k)
+            return true;
+    return false;
 }
 
 /* Room for one more key. */
@@ -237,43 +247,45 @@ static enum at_err more_keys(struct stream *st)
     uint32_t n = st->n_keys, cap = stream_cap(n + 1);
     if (n && stream_cap(n) == cap)
         return AT_OK;
-    struct key **all = malloc(cap * (sizeof(struct key *) + (stream_sharded(st) ? sizeof(uint64_t) : 0)));
+    struct key **all = malloc(cap * (sizeof(struct key *) + (st->sharded ? sizeof(uint64_t) : 0)));
     if (!all)
         return AT_NOMEM;
     if (n)
         memcpy(all, stream_keys(st), n * sizeof(struct key *));
-    if (n && stream_sharded(st))
+    if (n && st->sharded)
         memcpy(all + cap, stream_joined(st), n * sizeof(uint64_t));
     stream_free_keys(st);
     st->keys.all = all;
     return AT_OK;
 }
 
-enum at_err stream_add_key(const struct at_checker *c, struct stream *st, struct key *k)
+enum at_err stream_add_key(struct at_checker *c, struct stream *st, struct key *k)
 {
-    struct key *const *keys = stream_keys(st);
-    for (uint32_t i = st->n_keys; i-- > 0;)
-        if (keys[i] == k)
-            return AT_OK;
+    if (has_key(c, st, k))
+        return AT_OK;
     if (!st->n_keys)
-        st->name |= c->options.shard.of ? STREAM_SHARDED : 0;
-    if (!st->n_keys && !stream_sharded(st)) {
+        st->sharded = c->options.shard.of;
+    if (!st->n_keys && !st->sharded) {
         st->keys.one = k;
         st->n_keys = 1;
         return AT_OK;
     }
-    enum at_err err = more_keys(st);
+    enum at_err err = st->n_keys >= FEW_KEYS ? at_slots_room(&c->members) : AT_OK;
+    if (!err)
+        err = more_keys(st);
     if (err)
         return err;
+    if (st->n_keys >= FEW_KEYS)
+        at_slots_put(&c->members, member_hash(st, k), st->n_keys);
     st->keys.all[st->n_keys++] = k;
-    if (stream_sharded(st))
+    if (st->sharded)
         stream_joined(st)[st->n_keys - 1] = c->order;
     return AT_OK;
 }
 
 void stream_free_keys(struct stream *st)
 {
-    if (st->n_keys > 1 || (st->n_keys && stream_sharded(st)))
+    if (st->n_keys > 1 || (st->n_keys && st->sharded))
         free(st->keys.all);
 }
 

@@ -30,8 +30,8 @@ enum at_err tell_inferred(struct at_checker *c, const struct key *k, enum at_inf
     if (!c->sink.inferred)
         return AT_OK;
     struct at_inferred i = {.kind = kind,
-                            .app = key_app(c, k),
-                            .user = key_user(c, k),
+                            .app = key_app(k),
+                            .user = key_user(k),
                             .platform = platform,
                             .scope = kind == AT_INFERRED_RESET ? (struct at_str){0} : c->profile->scopes[s].name,
                             .after = after,

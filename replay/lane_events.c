@@ -379,7 +379,7 @@ enum at_err work_tell_settled(struct at_checker *c, const struct key *k, const s
         c->totals.undetermined++;
     if (!c->sink.settled || !call->scopes)
         return AT_OK;
-    struct at_settled d = settled_of(c, k, call, c->profile->scopes[first_of(call->scopes)].name);
+    struct at_settled d = settled_of(k, call, c->profile->scopes[first_of(call->scopes)].name);
     bool by_prompt = o->how & (SLOT_OK_PROMPT | SLOT_DENIED_PROMPT | SLOT_DISMISSED);
     bool by_state = o->how & (SLOT_OK_STATE | SLOT_DENIED_STATE | SLOT_UNAUTHORIZED);
     d.returned = h->at;

@@ -54,6 +54,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "replay/room.h"
 #include "replay/sets.h"
 
 #define DEFAULT_GRACE_MS 30000u
@@ -78,7 +79,7 @@ struct answered {
 /* A stream: a connection or a recorder. */
 struct stream {
     struct answered answered;
-    uint32_t name;   /* its number, and STREAM_SHARDED */
+    bool sharded;    /* `all` is used, and behind it stands, of each key, the event at hand when it was seen first */
     uint32_t n_keys; /* that were seen on it */
     union {
         struct key *one; /* n_keys 1 */
@@ -88,19 +89,9 @@ struct stream {
 };
 _Static_assert(sizeof(struct stream) == LINE_BYTES, "a stream is one line of the cache");
 
-/* `all` is used, and behind it stands, of each key, the event at hand when it was seen first. */
-#define STREAM_SHARDED (1u << 31)
-static inline bool stream_sharded(const struct stream *st)
-{
-    return st->name & STREAM_SHARDED;
-}
-static inline uint32_t stream_name(const struct stream *st)
-{
-    return st->name & ~STREAM_SHARDED;
-}
 static inline struct key *const *stream_keys(const struct stream *st)
 {
-    return st->n_keys == 1 && !stream_sharded(st) ? &st->keys.one : st->keys.all;
+    return st->n_keys == 1 && !st->sharded ? &st->keys.one : st->keys.all;
 }
 /* There is room for a power of two of keys. */
 static inline uint32_t stream_cap(uint32_t n_keys)
@@ -177,9 +168,10 @@ struct note {
  */
 struct key {
     struct at_place last; /* its last event */
-    struct call **calls;  /* open, in the order in which they were made; behind them their tags */
-    uint64_t open_ended;  /* folded: scopes that an event touched since silent steps were looked for last */
-    uint64_t fresh;       /* folded: scopes whose state is certain since the last event: `sure` is not up to date */
+    struct call *
+        *calls; /* open, in the order in which they were made: `one_call`, or an array, and the tags behind it */
+    uint64_t open_ended; /* folded: scopes that an event touched since silent steps were looked for last */
+    uint64_t fresh;      /* folded: scopes whose state is certain since the last event: `sure` is not up to date */
     uint8_t n_calls, cap_calls;
     uint8_t n_reading;  /* folded: of them: read the settings, and have slots or wait for them; */
     uint8_t n_pages;    /* and are openSetting */
@@ -204,9 +196,12 @@ struct key {
     struct at_place moved_at; /* starts the second line */
     uint64_t first;           /* number of its first event */
     uint64_t spare_scopes;    /* scopes with an open call that has no slot */
-    uint32_t name;            /* in at_checker.names */
-    bool ended;               /* its stream ended after `before_end`; silent steps were not looked for since */
-    struct packed_place before_end;
+    uint32_t one_tag;
+    bool ended; /* its stream ended after `before_end`; silent steps were not looked for since */
+    union {
+        struct packed_place before_end; /* no call is open then */
+        struct call *one_call;          /* with `one_tag`: room for a single one, which is what most have */
+    };
     /* While it is not folded: */
     struct branch **branches;
     uint32_t n_branches, cap_branches;
@@ -236,30 +231,23 @@ static inline struct note *key_notes(const struct key *k, size_t n_scopes)
 enum { TAG_NO_SLOT = 0xff, TAG_READS = 0xfe, TAG_SEVERAL = 0xfd };
 static inline uint32_t *call_tags(const struct key *k)
 {
-    return (uint32_t *)(void *)(k->calls + k->cap_calls);
+    return k->cap_calls == 1 ? (uint32_t *)(uintptr_t)&k->one_tag : (uint32_t *)(void *)(k->calls + k->cap_calls);
 }
 
 struct happening;
-
-/* Memory that is given back all together. */
-struct room {
-    struct room_chunk *chunks;
-    char *free;
-    size_t left;
-};
 
 struct at_checker {
     const struct at_profile *profile;
     struct at_check_options options;
     struct at_check_sink sink;
-    struct at_intern *names; /* keys as "app\0user" */
-    struct at_intern *words; /* apps, users, apis */
-    struct at_intern *stream_names;
-    struct at_intern *hinted; /* unknown scopes that a hint was given for */
-    struct key **keys;        /* by number in `names` */
-    uint32_t cap_keys;
-    struct stream **streams; /* by number in `stream_names` */
-    uint32_t cap_streams;
+    struct at_intern *words;                 /* platforms, apis */
+    struct at_intern *hinted;                /* unknown scopes that a hint was given for */
+    struct room room;                        /* keys and streams, each behind its name, and calls */
+    struct at_slots key_slots, stream_slots; /* by name: numbers in `room` */
+    struct at_slots members;                 /* of streams with many keys: see stream_has_key */
+    struct key **keys;                       /* in the order in which they were seen first */
+    struct stream **streams;
+    uint32_t cap_keys, n_streams, cap_streams;
     struct at_check_totals totals;
     bool saw_login, saw_user_info;
     struct call *spare_calls; /* memory for CALL_TEXT bytes of text each */
@@ -269,13 +257,10 @@ struct at_checker {
                    [2];  /* columns after a start: what it observes, fresh, the scope prompts; UINT32_MAX: unknown */
     uint32_t begins[2];  /* columns of a new key: the scope prompts; likewise */
     struct views *views; /* what at_checker_batch has looked up */
-    struct at_str **first_users; /* AT_FAULT_USER_LEAKS: of each key, by whom it was seen first */
-    uint32_t cap_first_users;
-    struct room room;   /* keys and streams */
-    int64_t base_us;    /* of packed places: long before the first event */
-    uint64_t quiet_us;  /* least length of a quiet window */
-    uint64_t order;     /* number of the event at hand; at the end: of the first one of the key at hand */
-    uint64_t of_stream; /* see struct at_check_order */
+    int64_t base_us;     /* of packed places: long before the first event */
+    uint64_t quiet_us;   /* least length of a quiet window */
+    uint64_t order;      /* number of the event at hand; at the end: of the first one of the key at hand */
+    uint64_t of_stream;  /* see struct at_check_order */
     uint8_t phase;
     size_t collect_at;     /* sets are collected when they take this many bytes */
     size_t only_scope;     /* 1 + the one scope that listings are read for (weak.h), 0: all */
@@ -396,25 +381,36 @@ bool key_seen_up(const struct key *k, size_t s); /* in any branch */
 /* ---- keys.c ---- */
 
 /* Who it is; views that live as long as the checker. */
-struct at_str key_app(const struct at_checker *c, const struct key *k);
-struct at_str key_user(const struct at_checker *c, const struct key *k);
-/* Zeroed memory at the start of a line of the cache, given back with all of the room. NULL: there is none. */
-void *room_get(struct room *r, size_t bytes);
-void room_free(struct room *r);
+struct at_str key_app(const struct key *k);
+struct at_str key_user(const struct key *k);
+static inline struct at_str stream_name(const struct stream *st)
+{
+    return room_name(st);
+}
 /* Gives back all that the search of a key holds. */
 void key_free_search(struct at_checker *c, struct key *k);
 /* A view of the word that lives as long as the checker. */
 AT_MUST_USE enum at_err intern_word(struct at_checker *c, struct at_str word, struct at_str *out);
 /* 1 + its number, 0 where it has none. False: it does not fit. */
 bool word_number(const struct at_checker *c, struct at_str word, uint16_t *out);
-/* The key and the stream of an event, made when they are new. */
-AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_event *ev, struct key **out);
-/* Appends the name of the key of an event, as it stands in at_checker.names. */
-AT_MUST_USE enum at_err add_key_name(const struct at_checker *c, const struct at_event *ev, struct at_buf *name);
-/* Fetches the memory of keys and streams, those that there are. */
-void fetch_keys(const struct at_checker *c, const struct at_str *names, const struct at_str *streams, size_t n);
-AT_MUST_USE enum at_err find_stream(struct at_checker *c, const struct at_event *ev, struct stream **out);
-AT_MUST_USE enum at_err stream_add_key(const struct at_checker *c, struct stream *st, struct key *k);
+/* The number of the next thing whose name has the hash; `at` is 0 at first. AT_SLOT_FREE: there is none any more. */
+static inline uint32_t slots_next(const struct at_slots *s, uint32_t hash, uint32_t *at)
+{
+    while (*at < s->n) {
+        const struct at_slot *slot = &s->at[(hash + (*at)++) & (s->n - 1)];
+        if (slot->id == AT_SLOT_FREE || slot->hash == hash)
+            return slot->id;
+    }
+    return AT_SLOT_FREE;
+}
+uint32_t key_hash(const struct at_checker *c, const struct at_tape_source *who);
+bool key_is(const struct at_checker *c, const struct key *k, const struct at_tape_source *who);
+uint32_t stream_hash(struct at_str name);
+/* The key and the stream of an event at `t_us`, made when they are new. */
+AT_MUST_USE enum at_err find_key(struct at_checker *c, const struct at_tape_source *who, int64_t t_us,
+                                 struct key **out);
+AT_MUST_USE enum at_err find_stream(struct at_checker *c, struct at_str name, int64_t t_us, struct stream **out);
+AT_MUST_USE enum at_err stream_add_key(struct at_checker *c, struct stream *st, struct key *k);
 void stream_free_keys(struct stream *st);
 /* The stream, where one of the checker's own keys was seen on it; NULL elsewhere. */
 struct stream *own_stream(const struct at_checker *c, struct at_str name);
@@ -469,6 +465,7 @@ void answered_free(struct answered *a);
 AT_MUST_USE enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h,
                                  struct call **out);
 void free_call(struct at_checker *c, struct call *call);
+void key_free_calls(struct key *k); /* the room for them: none is open, or they were moved */
 void remove_call(struct at_checker *c, struct key *k, uint32_t i);
 /* The outcomes of a call, SLOT_…, that fit an answer of the class. */
 uint8_t outcomes_of(enum at_class cls);
@@ -481,8 +478,7 @@ AT_MUST_USE enum at_err on_return(struct at_checker *c, struct key *k, struct st
 /* Call number `i` will not be answered any more: no-answer, unless it may be waiting. */
 AT_MUST_USE enum at_err check_answered(struct at_checker *c, struct key *k, uint32_t i, const struct at_event *ev);
 /* What a call and one of its scopes say of themselves. */
-struct at_settled settled_of(const struct at_checker *c, const struct key *k, const struct call *call,
-                             struct at_str scope);
+struct at_settled settled_of(const struct key *k, const struct call *call, struct at_str scope);
 /* The number of an open call, UINT32_MAX where there is none. */
 uint32_t find_call(const struct key *k, const struct stream *st, struct at_str id, uint64_t hash);
 

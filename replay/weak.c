@@ -87,7 +87,8 @@ enum at_err checker_weak_event(struct at_checker *c, const struct at_event *ev, 
 {
     struct key *k;
     c->options.on_branches = true;
-    enum at_err err = find_key(c, ev, &k);
+    const struct at_tape_source who = {.app = ev->app, .user = ev->user, .stream = ev->stream};
+    enum at_err err = find_key(c, &who, ev->t_us, &k);
     if (!err)
         err = key_unfold(c, k);
     if (err)
@@ -120,7 +121,7 @@ bool checker_key(const struct at_checker *c, uint32_t key, struct at_str *app, s
 {
     if (key >= c->totals.keys)
         return false;
-    *app = key_app(c, c->keys[key]);
-    *user = key_user(c, c->keys[key]);
+    *app = key_app(c->keys[key]);
+    *user = key_user(c->keys[key]);
     return true;
 }
