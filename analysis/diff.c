@@ -244,7 +244,7 @@ static int by_weighted_p(const void *a, const void *b)
 /* Holm's step-down correction within a level, and the level's share of alpha. */
 static enum at_err correct(struct diff *d, unsigned level, const struct diff_options *o)
 {
-    struct comparison **order = calloc(d->n + 1, sizeof(*order));
+    struct comparison **order = calloc(d->n + 1, sizeof(struct comparison *));
     size_t m = 0;
     double least = 0, weight = 0; /* of those that are left */
     if (!order)
@@ -252,7 +252,7 @@ static enum at_err correct(struct diff *d, unsigned level, const struct diff_opt
     for (size_t i = 0; i < d->n; i++)
         if (d->list[i].tested && d->list[i].level == level)
             weight += weight_of(order[m++] = &d->list[i]);
-    qsort(order, m, sizeof(*order), by_weighted_p);
+    qsort(order, m, sizeof(struct comparison *), by_weighted_p);
     for (size_t i = 0; i < m; i++) {
         double p = order[i]->p * weight / weight_of(order[i]) / share_of_level[level];
         weight -= weight_of(order[i]);

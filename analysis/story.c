@@ -37,7 +37,9 @@ void story_free(struct story **s)
 
 struct at_str story_string(const struct story *s, uint32_t id)
 {
-    return id == NONE ? (struct at_str){0} : at_intern_get(s->strings, id);
+    if (id == NONE)
+        return (struct at_str){0};
+    return at_intern_get(s->strings, id);
 }
 
 static enum at_err keep(struct story *s, struct at_str text, uint32_t *id)

@@ -15,7 +15,7 @@ const char *at_err_text(enum at_err err)
     return (size_t)err < sizeof texts / sizeof texts[0] ? texts[err] : "unknown error";
 }
 
-enum at_err at_fail(struct at_why *why, enum at_err err, const char *fmt, ...)
+enum at_err(at_fail)(struct at_why *why, enum at_err err, const char *fmt, ...)
 {
     if (why) {
         va_list args;

@@ -151,7 +151,9 @@ int at_copy_many(const char *const *from, size_t n, const char *to)
         return at_copy(from, n, &all, to, NULL);
     size_t n_groups = (n + COPY_AT_A_TIME - 1) / COPY_AT_A_TIME;
     char **groups = calloc(n_groups, sizeof *groups);
-    int status = groups ? AT_EXIT_NONE : at_cli_trouble("%s", at_err_text(AT_NOMEM));
+    if (!groups)
+        return at_cli_trouble("%s", at_err_text(AT_NOMEM));
+    int status = AT_EXIT_NONE;
     for (size_t i = 0; i < n_groups && status == AT_EXIT_NONE; i++) {
         size_t first = i * COPY_AT_A_TIME, count = n - first < COPY_AT_A_TIME ? n - first : COPY_AT_A_TIME;
         groups[i] = temporary_file();
@@ -159,7 +161,7 @@ int at_copy_many(const char *const *from, size_t n, const char *to)
     }
     if (status == AT_EXIT_NONE)
         status = at_copy_many((const char *const *)groups, n_groups, to);
-    for (size_t i = 0; groups && i < n_groups; i++) {
+    for (size_t i = 0; i < n_groups; i++) {
         if (groups[i])
             unlink(groups[i]);
         free(groups[i]);

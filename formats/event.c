@@ -406,5 +406,8 @@ struct at_event *at_event_clone(const struct at_event *ev)
 {
     const size_t bytes = clone_bytes(ev);
     void *room = malloc(bytes);
-    return room ? at_event_clone_into(ev, room, bytes) : NULL;
+    struct at_event *copy = room ? at_event_clone_into(ev, room, bytes) : NULL;
+    if (!copy)
+        free(room);
+    return copy;
 }

@@ -54,6 +54,9 @@ struct at_why {
 
 /* Sets the words (cut to fit) and returns `err`, so that a failing function can end in one line. `why` may be NULL. */
 enum at_err at_fail(struct at_why *why, enum at_err err, const char *fmt, ...) AT_PRINTF(3, 4);
+#ifdef __clang_analyzer__ /* it does not look into other files */
+#define at_fail(why, err, ...) (at_fail(why, err, __VA_ARGS__), (err))
+#endif
 
 /* ------------------------------------------------------------------------------------- Strings and buffers ---- */
 

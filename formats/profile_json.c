@@ -38,16 +38,6 @@ void pj_leave(struct profile_json *r, size_t mark)
     r->path[mark] = 0;
 }
 
-enum at_err pj_bad(struct profile_json *r, const char *what)
-{
-    return at_fail(r->why, AT_BAD, "%s, at %s", what, r->path[0] ? r->path : "the top");
-}
-
-enum at_err pj_no_memory(struct profile_json *r)
-{
-    return at_fail(r->why, AT_NOMEM, "out of memory");
-}
-
 /* ---- Values */
 
 enum at_err pj_string(struct profile_json *r, const cJSON *value, struct at_str *out)

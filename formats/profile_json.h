@@ -28,8 +28,14 @@ size_t pj_enter(struct profile_json *r, const char *name);
 size_t pj_enter_index(struct profile_json *r, int i);
 void pj_leave(struct profile_json *r, size_t mark);
 /* The value at hand is wrong: AT_BAD, with `what` and the place. */
-enum at_err pj_bad(struct profile_json *r, const char *what);
-enum at_err pj_no_memory(struct profile_json *r);
+static inline enum at_err pj_bad(struct profile_json *r, const char *what)
+{
+    return at_fail(r->why, AT_BAD, "%s, at %s", what, r->path[0] ? r->path : "the top");
+}
+static inline enum at_err pj_no_memory(struct profile_json *r)
+{
+    return at_fail(r->why, AT_NOMEM, "out of memory");
+}
 /* A copy of a string value that lives as long as the profile. */
 AT_MUST_USE enum at_err pj_string(struct profile_json *r, const cJSON *value, struct at_str *out);
 /* Values of a type; AT_BAD where it is another. A list has at most PROFILE_LIST_MAX elements and lives likewise. */

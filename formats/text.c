@@ -111,9 +111,9 @@ enum at_err at_event_to_text(const struct at_event *ev, struct at_buf *out)
 {
     char time[40];
     at_time_text(ev->t_us, time);
-    size_t before = out->len, start = out->len;
+    size_t before = out->len;
     enum at_err err = at_buf_printf(out, "%-27s %-13s ", time, at_kind_text(ev->kind));
-    start = out->len;
+    size_t start = out->len;
     if (!err)
         err = put_name(out, ev->app);
     if (!err)

@@ -110,11 +110,15 @@ enum at_err key_forget(struct at_checker *c, struct key *k, uint8_t states)
 
 enum at_err key_restart(struct at_checker *c, struct key *k, bool maybe_up)
 {
-    struct branch *b;
+    struct branch *b = NULL;
     while (k->n_branches)
         free(k->branches[--k->n_branches]);
     enum at_err err = branch_new(c, (1u << AT_STATES) - 1, maybe_up, &b);
-    return err ? err : key_add_branch(k, b);
+    if (!err)
+        err = key_add_branch(k, b);
+    if (err)
+        free(b);
+    return err;
 }
 
 /* ---------------------------------------------------------------------------------------- Branches alike ---- */

@@ -390,7 +390,7 @@ static enum at_err quiet(struct at_checker *c, struct column *col, bool flips, s
     out->lanes |= (uint8_t)((lane_covers(c, col, 0, 1) ? QUIET_RESET_COVERED : 0) |
                             (lane_covers(c, col, 1, 0) ? QUIET_COVERED : 0));
     out->flags = grew_uncertain(c, col) ? KNOWN_UNSURE : 0;
-    return err;
+    return AT_OK;
 }
 
 static enum at_err list(struct at_checker *c, struct column *col, uint8_t fits, bool flips, bool seen_flips,

@@ -188,7 +188,7 @@ enum at_err at_diagnosis_finish(struct at_diagnosis *d, const struct at_hypothes
     }
     if (err)
         return err;
-    d->ranked = calloc(d->n, sizeof *d->ranked);
+    d->ranked = calloc(d->n + 1, sizeof *d->ranked);
     if (!d->ranked)
         return AT_NOMEM;
     *n = 0;

@@ -178,7 +178,7 @@ static enum at_err widen(struct at_history *h)
     struct kept *grown = malloc(cap * sizeof *grown);
     if (!grown)
         return AT_NOMEM;
-    for (uint64_t n = h->first; n < h->next; n++)
+    for (uint64_t n = h->first; h->cap && n < h->next; n++)
         grown[n % cap] = h->ring[n % h->cap];
     free(h->ring);
     h->ring = grown;
@@ -298,7 +298,7 @@ enum at_err at_history_add(struct at_history *h, const struct at_event *ev, uint
     if (err || (!wanted && ev->kind != AT_KIND_GAP))
         return err;
     err = stream_of(h, ev->stream, key, &st);
-    if (ev->kind != AT_KIND_GAP)
+    if (err || ev->kind != AT_KIND_GAP)
         return err ? err : keep(h, key, ev, index);
     for (uint32_t i = 0; i < st->n && !err; i++) /* what a gap hides, it hides of every key of its stream */
         if (!h->selective || h->keys[st->keys[i]].wanted)

@@ -33,9 +33,10 @@ enum at_err tell_inferred(struct at_checker *c, const struct key *k, enum at_inf
                             .app = key_app(k),
                             .user = key_user(k),
                             .platform = platform,
-                            .scope = kind == AT_INFERRED_RESET ? (struct at_str){0} : c->profile->scopes[s].name,
                             .after = after,
                             .before = before};
+    if (kind != AT_INFERRED_RESET)
+        i.scope = c->profile->scopes[s].name;
     if (kind == AT_INFERRED_DECISION)
         i.answer = (enum at_answer)value;
     else if (kind == AT_INFERRED_SETTINGS)
@@ -61,7 +62,7 @@ static struct way cheapest(const struct at_checker *c, const struct key *k, enum
     if (from == to)
         return (struct way){0};
     if (to == AT_UNASKED)
-        return hidden(c, k, AT_SEES_RESETS) || !may_prompt(c, from) ? (struct way){.reset = true} : asked;
+        return may_prompt(c, from) && !hidden(c, k, AT_SEES_RESETS) ? asked : (struct way){.reset = true};
     if (flips && hidden(c, k, AT_SEES_SETTINGS))
         return (struct way){.flip = true};
     if (may_prompt(c, from))

@@ -142,7 +142,7 @@ static enum at_err add_witness(struct room *r, struct at_str raw, size_t i)
     }
     struct at_str words = at_json_member(raw, "text"), kind = at_json_member(raw, "kind");
     cJSON *value = words.ptr ? cJSON_ParseWithLength(words.ptr, words.len) : NULL;
-    if (!cJSON_IsString(value) || kind.len < 2) {
+    if (!value || !cJSON_IsString(value) || kind.len < 2) {
         cJSON_Delete(value);
         return AT_BAD;
     }

@@ -244,7 +244,7 @@ enum at_err rd_planner_event(struct rd_planner *p, const struct at_event *ev)
     uint64_t event = plan->n_events;
     if (event == RD_EVENTS_MAX)
         return AT_LIMIT;
-    enum at_err err = at_grow((void **)&plan->events, &p->cap_events, plan->n_events + 1, sizeof *plan->events);
+    enum at_err err = at_grow((void **)&plan->events, &p->cap_events, plan->n_events + 1, sizeof(struct at_event *));
     if (!err)
         err = at_grow((void **)&p->noted, &p->cap_noted, plan->n_events + 1, sizeof *p->noted);
     if (err)

@@ -516,9 +516,9 @@ static size_t facts_left(const struct search *q)
 static enum at_err weaken_all(struct search *q)
 {
     size_t *list = malloc((q->n + 1) * sizeof *list), left;
-    struct item *items = malloc((q->n + 1) * 2 * sizeof *items), *by_change = items ? items + q->n : NULL;
+    struct item *items = malloc((q->n + 1) * sizeof *items), *by_change = malloc((q->n + 1) * sizeof *by_change);
     struct stretch stretches[STRETCHES], kept[STRETCHES];
-    enum at_err err = list && items ? AT_OK : AT_NOMEM;
+    enum at_err err = list && items && by_change ? AT_OK : AT_NOMEM;
     if (!err) {
         memcpy(items, q->items, q->n * sizeof *items);
         memcpy(stretches, q->stretches, sizeof stretches);
@@ -538,6 +538,7 @@ static enum at_err weaken_all(struct search *q)
     }
     if (!err)
         err = cut_and_weaken(q, list);
+    free(by_change);
     free(items);
     free(list);
     return err;

@@ -276,7 +276,7 @@ static enum at_err in_ws(struct at_side *s, struct at_str *rest)
 static enum at_err in_search(struct at_side *s, struct at_str *rest)
 {
     struct at_conn *c = s->conn;
-    bool found;
+    bool found = false;
     if (s->held.len == 0 && !c->http && !c->ws && is_tls(*rest)) {
         s->mode = AT_MODE_OPAQUE;
         return AT_OK;

@@ -134,7 +134,7 @@ static int key_of(const struct at_tcp *t, const struct at_segment *seg, struct a
 {
     int order = memcmp(seg->src, seg->dst, 16);
     int end = order > 0 || (order == 0 && seg->sport > seg->dport);
-    memcpy(key->addr[end], seg->src, 16);
+    memcpy(key->addr[end], seg->src, 16); /* cppcheck-suppress uninitvar ; it is filled here */
     memcpy(key->addr[!end], seg->dst, 16);
     key->port[end] = seg->sport;
     key->port[!end] = seg->dport;
