@@ -12,6 +12,7 @@
 #define WAIT_MS 100
 #define PACKETS 1024 /* read before the other sources get their turn */
 #define WATCH_BYTES ((size_t)64 << 10)
+#define WATCH_PACKETS 16u
 #define WATCH_US (int64_t)100000
 #define PACKET_COST (size_t)64 /* in the kernel's buffer, beside its bytes: at least */
 
@@ -141,23 +142,30 @@ static enum at_err wait_for_sources(struct at_recording *r)
 
 /*
  * Has the kernel dropped packets? It does when its buffer is full, and the next packet is then behind all that is in
- * the buffer. So asked once for a part of it, the tracer knows before that packet is read.
+ * the buffer: blocks that are full, or span a tenth of a second; with --immediate, packets. So asked once for a small
+ * part of it, the tracer knows before that packet is read.
  */
-static enum at_err note_drops(struct at_recording *r, size_t bytes, bool idle)
+static enum at_err ask_for_drops(struct at_recording *r, int64_t packet_us)
 {
-    struct drop_watch *w = &r->drops;
-    w->bytes += bytes;
-    if (w->bytes < WATCH_BYTES && !idle)
-        return AT_OK;
-    int64_t now_us = clock_us(CLOCK_REALTIME);
-    if (w->bytes < WATCH_BYTES && now_us - w->asked_us < WATCH_US && now_us >= w->asked_us)
-        return AT_OK;
     struct at_ledger ledger = {0};
+    const struct drop_watch before = r->drops;
+    int64_t now_us = clock_us(CLOCK_REALTIME);
     at_capture_drops(r->capture, &ledger);
     uint64_t dropped = ledger.kernel_drops + ledger.interface_drops;
-    enum at_err err = dropped > w->dropped ? at_tracer_lost(r->tracer, w->asked_us, clock_us(CLOCK_REALTIME)) : AT_OK;
-    *w = (struct drop_watch){.asked_us = now_us, .dropped = dropped};
-    return err;
+    r->drops = (struct drop_watch){.asked_us = now_us, .packet_us = packet_us, .dropped = dropped};
+    if (dropped <= before.dropped)
+        return AT_OK;
+    return at_tracer_lost(r->tracer, before.asked_us, clock_us(CLOCK_REALTIME));
+}
+
+/* Before a packet is decoded. */
+static enum at_err watch_drops(struct at_recording *r, const struct at_packet *p)
+{
+    struct drop_watch *w = &r->drops;
+    w->bytes += p->caplen + (r->capture_options.immediate ? WATCH_BYTES / WATCH_PACKETS : PACKET_COST);
+    if (w->bytes < WATCH_BYTES && p->t_us >= w->packet_us && p->t_us - w->packet_us < WATCH_US)
+        return AT_OK;
+    return ask_for_drops(r, p->t_us);
 }
 
 /* What interfaces have by now, a turn's worth at most. */
@@ -168,15 +176,17 @@ static enum at_err take_packets(struct at_recording *r, enum at_err *source_err,
     *any = false;
     for (unsigned n = 0; r->capture && n < PACKETS && !err; n++) {
         enum at_err got = at_capture_next(r->capture, &packet, &r->why);
-        if (got == AT_AGAIN)
-            return note_drops(r, 0, true);
+        if (got == AT_AGAIN) {
+            int64_t now_us = clock_us(CLOCK_REALTIME);
+            return now_us - r->drops.asked_us < WATCH_US ? AT_OK : ask_for_drops(r, now_us);
+        }
         if (got) {
             *source_err = got;
             return AT_OK;
         }
-        err = at_decoder_packet(r->decoder, &packet);
+        err = watch_drops(r, &packet);
         if (!err)
-            err = note_drops(r, packet.caplen + PACKET_COST, false);
+            err = at_decoder_packet(r->decoder, &packet);
         *any = true;
     }
     return err;

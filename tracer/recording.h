@@ -11,8 +11,8 @@
 
 /* What the kernel has dropped when it was asked last. */
 struct drop_watch {
-    size_t bytes; /* read since then */
-    int64_t asked_us;
+    size_t bytes;                /* read since then */
+    int64_t asked_us, packet_us; /* by the clock, and by the packet at hand */
     uint64_t dropped;
 };
 
