@@ -30,11 +30,11 @@ async function read(authtape, tape) {
 
 /**
  * windows: the times (ms) in which the recorder lost packets, [from, to]; forgotten_ms: after this silence a connection is
- * forgotten, and what was compressed cannot be read from then on. Gives what is wrong, as texts, and what was counted.
+ * forgotten; what was compressed cannot be read from then on, and what was not mostly can. Gives what is wrong, as texts, and what was counted.
  */
 export async function judge({authtape, tape, clients, host, port, windows, forgotten_ms}) {
   const {of, streams, users, wrong, events} = await read(authtape, tape);
-  const counts = {events, connections: 0, complete: 0, absent: 0, missing: 0, holes: 0, gap_in_stream: 0, gap_of_user: 0, never_again: 0, forgotten: 0};
+  const counts = {events, connections: 0, complete: 0, absent: 0, missing: 0, holes: 0, gap_in_stream: 0, gap_of_user: 0, never_again: 0, forgotten: 0, forgotten_plain: 0};
   const lossy = (from, to) => windows.some((w) => from <= w[1] && to >= w[0]);
   const next = next_of_user(clients, of);
   const between = (list, after, before, from_ms) => list?.some((at) => (after ? at.index > after.index : at.ms >= from_ms) &&
@@ -58,8 +58,8 @@ export async function judge({authtape, tape, clients, host, port, windows, forgo
       const name = `${number} (${there?.stream ?? 'absent'}${c.deflate ? ', compressed' : ''}): ${hole.kind}s ${hole.from} to ${hole.to - 1} are missing`;
       counts.holes++;
       counts.missing += hole.to - hole.from;
-      if (c.deflate && c.to - c.from >= forgotten_ms && !hole.before) {
-        counts.forgotten++;
+      if (c.to - c.from >= forgotten_ms && !hole.before) {
+        counts[c.deflate ? 'forgotten' : 'forgotten_plain']++;
         continue;
       }
       if (!lossy(hole.after?.ms ?? c.from - 5, hole.before?.ms ?? c.to + 5)) wrong.push(`${name}: nothing was lost at that time`);

@@ -58,23 +58,21 @@ export class Load {
       if (open.socket.readyState !== WebSocket.CLOSED) await once(open.socket, 'close');
     }
   }
-  /** Begins connections `every_ms`, each of which goes on beside the others. */
-  async #each(every_ms, one) {
-    const all = [];
-    for (let n = 0; !this.#over; n++) {
-      all.push(one(n));
-      await sleep(every_ms);
-    }
-    await Promise.all(all);
+  /** So many connections at a time, one after the other each. */
+  async #loops(many, letter, one) {
+    let n = 0;
+    await Promise.all([...Array(many).keys()].map(async (i) => {
+      for (await sleep(i * 100); !this.#over;) await one(`${letter}.${n}`, n++);
+    }));
   }
   /** Connections that the recorder forgets in the middle. */
   #pausing() {
-    return this.#each(250, (n) => this.#pause(`p.${n}`, n));
+    return this.#loops(100, 'p', (number, n) => this.#pause(number, n));
   }
   /** Connections of which, when packets are lost, some come before and some after. */
   #steady() {
-    return this.#each(250, async (n) => {
-      const number = `s.${n}`, open = await this.#open(number, `s${n % LONG_USERS}`, n % 2 === 0);
+    return this.#loops(40, 's', async (number, n) => {
+      const open = await this.#open(number, `s${n % LONG_USERS}`, n % 2 === 0);
       for (let k = 1; k <= 4 * CALLS && !this.#over; k++) {
         await this.#calls(number, open, k);
         await sleep(50);
