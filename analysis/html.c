@@ -301,8 +301,8 @@ static void put_top(struct page *p, const struct tally *t, const struct story *s
     put(p, "<ul class=\"tiles\">");
     put_tile(p, n.events, "events", "事件");
     put_tile(p, n.calls, "calls", "调用");
-    put_tile(p, n.apps, "apps", "应用");
-    put_tile(p, n.users, "users", "用户");
+    put_tile(p, n.apps, n.apps == 1 ? "app" : "apps", "应用");
+    put_tile(p, n.users, n.users == 1 ? "user" : "users", "用户");
     put_tile(p, prompts, "prompts", "弹窗");
     put_tile(p, refused, "prompts refused", "弹窗被拒");
     put_tile(p, silent, "calls denied in silence", "静默失败的调用");

@@ -151,7 +151,11 @@ enum at_err partial_parse(struct at_str json, struct partial **out, struct at_wh
     struct partial *p = *out = calloc(1, sizeof *p);
     if (!p)
         return at_fail(why, AT_NOMEM, "out of memory");
-    p->top = at_json_valid(json) ? cJSON_ParseWithLength(json.ptr, json.len) : NULL;
+    if (!at_json_valid(json)) {
+        partial_free(out);
+        return at_fail(why, AT_BAD, "not a partial report: it is no JSON");
+    }
+    p->top = cJSON_ParseWithLength(json.ptr, json.len);
     const char *schema = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(p->top, "schema"));
     if (schema && !strcmp(schema, SCHEMA) && partial_profile(p))
         return AT_OK;

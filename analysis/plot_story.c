@@ -93,6 +93,15 @@ static void put_mark(struct page *p, const struct story *s, const struct mark *m
     put(p, "</title></path></svg>");
 }
 
+/* Before the lanes, whose names stand out from these lines. */
+static void put_resets(struct page *p, const struct tale *t, const struct canvas *c)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->marks[i].kind == MARK_RESET)
+            put(p, "<line x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"18\" y2=\"%.0f\" class=\"reset\"/>", c->x[i], c->x[i],
+                LANE * (double)c->n_lanes);
+}
+
 static void put_lanes(struct page *p, const struct story *s, const struct canvas *c)
 {
     for (size_t i = 0; i < c->n_lanes; i++) {
@@ -110,9 +119,6 @@ static void put_marks(struct page *p, const struct story *s, const struct tale *
     for (size_t i = 0; i < t->n; i++) {
         const struct mark *m = &t->marks[i];
         double y = LANE * (double)(m->scope == UINT32_MAX ? 0 : lane_of(c, m->scope)) + MIDDLE;
-        if (m->kind == MARK_RESET)
-            put(p, "<line x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"18\" y2=\"%.0f\" class=\"reset\"/>", c->x[i], c->x[i],
-                LANE * (double)c->n_lanes);
         y += m->kind == MARK_CALL ? 0 : m->kind == MARK_FAULT ? 13 : -13;
         put_mark(p, s, m, c->x[i], y, t->marks[0].t_us);
     }
@@ -143,17 +149,21 @@ static void put_numbers(struct page *p, const struct story *s, const struct tale
 
 static void put_subject(struct page *p, const struct story *s, const struct tale *t)
 {
-    char from[40];
+    char from[40], to[40];
     at_time_text(t->marks[0].t_us, from);
+    at_time_text(t->marks[t->n - 1].t_us, to);
     put(p, "<p class=\"note\">");
     put_both(p, "app, user:", "应用、用户：");
     put(p, " <bdi>");
     put_text(p, story_string(s, t->app));
     put(p, "</bdi>, <bdi>");
     put_text(p, story_string(s, t->user));
-    put(p, "</bdi>; %s – +%.1f s", from, (double)(t->marks[t->n - 1].t_us - t->marks[0].t_us) / 1e6);
-    if (t->cut)
-        put(p, " (+%zu)", t->cut);
+    put(p, "</bdi>; <span class=\"n\">%.10s %.8s</span> – <span class=\"n\">%.10s %.8s UTC</span>", from, from + 11, to,
+        to + 11);
+    if (t->cut) {
+        put(p, "; %zu ", t->cut);
+        put_both(p, "more are not shown", "项未显示");
+    }
     put(p, "</p>");
 }
 
@@ -162,13 +172,15 @@ void plot_story(struct page *p, struct story *s)
     static const struct legend legend[] = {
         {"ok", "call: ok", "调用成功", "M-5,-5h10v10h-10z"},
         {"denied", "call: denied", "调用被拒", "M-5,-5h10v10h-10z"},
+        {"dismissed", "call: dismissed", "调用时弹窗被关闭", "M-5,-5h10v10h-10z"},
+        {"other", "call: other failure", "调用的其他失败", "M-5,-5h10v10h-10z"},
+        {"silent", "call without answer", "无应答的调用", "M-5,-5h10v10h-10z"},
         {"asked", "prompt", "弹窗", "M0,-7L7,0L0,7L-7,0z"},
         {"ok", "user allows", "用户允许", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"},
         {"denied", "user denies", "用户拒绝", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"},
-        {"dismissed", "dismissed", "关闭弹窗", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"},
+        {"dismissed", "user dismisses", "关闭弹窗", "M-6,0a6,6 0 1,0 12,0a6,6 0 1,0 -12,0"},
         {"ok", "turned on in settings", "在设置中打开", "M0,-7L7,5H-7z"},
         {"denied", "turned off in settings", "在设置中关闭", "M0,7L7,-5H-7z"},
-        {"silent", "call without answer", "无应答的调用", "M-5,-5h10v10h-10z"},
         {"mark fault", "divergence", "偏差", "M-6,-6L6,6M-6,6L6,-6"},
     };
     struct canvas c = {.n_lanes = 0};
@@ -178,15 +190,23 @@ void plot_story(struct page *p, struct story *s)
     lay_out(&c, t);
     figure_begin(
         p, "timeline", "One user's scopes over time", "一位用户的各 scope 时间线",
-        "The user with the most divergences. Outlines were inferred; a dashed line is a removal; pauses are shortened.",
-        "偏差最多的用户。空心者为推断；虚线为移除；停顿已压缩。");
+        t->faults
+            ? "The user with the most divergences. Outlines were inferred; a dashed line is a removal; pauses are "
+              "shortened."
+            : "The user of whom there is most to show. Outlines were inferred; a dashed line is a removal; pauses "
+              "are shortened.",
+        t->faults ? "偏差最多的用户。空心者为推断；虚线为移除；停顿已压缩。"
+                  : "记录最多的用户。空心者为推断；虚线为移除；停顿已压缩。");
     put_subject(p, s, t);
     put_legend(p, legend, sizeof legend / sizeof legend[0]);
+    put(p, "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"timeline / 时间线\">");
     drawing_begin(p, "Calls, prompts, decisions, flips and divergences of one user, a line for each scope",
                   "一位用户的调用、弹窗、决定、开关与偏差，每个 scope 一行",
                   LANE * (double)(c.n_lanes ? c.n_lanes : 1));
+    put_resets(p, t, &c);
     put_lanes(p, s, &c);
     put_marks(p, s, t, &c);
     drawing_end(p);
+    put(p, "</div>");
     put_numbers(p, s, t);
 }
