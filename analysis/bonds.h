@@ -55,12 +55,15 @@ struct lone {
     uint64_t calls;
 };
 
-/* Of a key: its bonds by scope, its latest bond, and its latest decision that named no scope. */
+/*
+ * Of a key: its bonds by scope, its latest bond, and its latest decision that named no scope. Two cache lines; the
+ * second is looked at for scopes that are not among the first four.
+ */
 #define SCOPES_NEAR 18
 struct key_links {
     struct plain_key plain;
-    uint32_t bond, stray;       /* NO_ID: none */
     uint32_t near[SCOPES_NEAR]; /* of the first scopes: number of the bond + 1; 0: there is none */
+    uint32_t bond, stray;       /* NO_ID: none */
 };
 
 /* Elements of ELEMENT_BYTES, by number. They begin where a cache line does, and stay where they are. */

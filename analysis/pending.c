@@ -55,6 +55,14 @@ static enum at_err grow(struct pending *p)
     return AT_OK;
 }
 
+static void count_stream(struct pending *p, uint64_t stream_hash, int step)
+{
+    uint32_t *n = &p->by_stream[stream_hash % PENDING_STREAMS];
+    uint64_t *any = &p->any[stream_hash % PENDING_STREAMS / 64], bit = UINT64_C(1) << stream_hash % 64;
+    *n += (uint32_t)step;
+    *any = *n ? *any | bit : *any & ~bit;
+}
+
 enum at_err pending_add(struct pending *p, const struct made_call *made, const struct call_name *name, uint32_t *out)
 {
     size_t len = name->stream.len + name->call.len;
@@ -74,7 +82,7 @@ enum at_err pending_add(struct pending *p, const struct made_call *made, const s
     c->made = *made;
     c->hash = hash_of(name);
     c->stream_hash = name->stream_hash;
-    p->by_stream[c->stream_hash % PENDING_STREAMS]++;
+    count_stream(p, c->stream_hash, 1);
     c->stream_len = name->stream.len;
     c->call_len = name->call.len;
     c->longer = longer;
@@ -104,7 +112,7 @@ static bool take(struct pending *p, uint32_t *link, struct made_call *out)
     c->next = p->free_call;
     p->free_call = at;
     p->n--;
-    p->by_stream[c->stream_hash % PENDING_STREAMS]--;
+    count_stream(p, c->stream_hash, -1);
     free(c->longer);
     c->longer = NULL;
     return true;

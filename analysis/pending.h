@@ -42,12 +42,13 @@ struct pending {
     uint32_t free_call;
     size_t popped;                       /* slots that pending_pop has emptied */
     uint32_t by_stream[PENDING_STREAMS]; /* how many, by hash of the stream */
+    uint64_t any[PENDING_STREAMS / 64];  /* bits: whether there are any. Few bytes, as each call asks */
 };
 
 /* False: no call of the stream is in the table. */
 static inline bool pending_may_have(const struct pending *p, uint64_t stream_hash)
 {
-    return p->by_stream[stream_hash % PENDING_STREAMS] > 0;
+    return p->any[stream_hash % PENDING_STREAMS / 64] >> stream_hash % 64 & 1;
 }
 
 /* A call that has to wait; `*at` is a number to find it by. */

@@ -65,6 +65,7 @@ void tally_free(struct tally **tally)
     free(t->user_names);
     for (size_t i = 0; i < t->n_views; i++) {
         free(t->views[i].who);
+        free(t->views[i].streams);
         at_buf_free(&t->views[i].names);
         free(t->views[i].what);
         free(t->views[i].lists);

@@ -28,10 +28,8 @@ static enum at_err view_of(struct tally *t, const struct at_tape_batch *b, struc
 /* The names of a view's streams are needed once the segment has gone. */
 static enum at_err keep_stream(struct view *v, struct at_str stream)
 {
-    struct who *who = &v->who[v->n_who];
-    who->stream_at = (uint32_t)v->names.len;
-    who->stream_len = stream.len;
-    who->stream_hash = at_hash(stream.ptr, stream.len, 0);
+    v->streams[v->n_who] = (struct stream_place){v->names.len, stream.len};
+    v->who[v->n_who].stream_hash = at_hash(stream.ptr, stream.len, 0);
     return at_buf_str(&v->names, stream);
 }
 
@@ -44,7 +42,9 @@ static enum at_err learn(struct tally *t, struct view *v, const struct at_tape_b
         const struct at_tape_source *s = &b->sources[v->n_who];
         err = ROOM(v->who, v->n_who, v->who_cap);
         if (!err)
-            err = v->names.len + s->stream.len > UINT32_MAX ? AT_LIMIT : keep_stream(v, s->stream);
+            err = ROOM(v->streams, v->n_who, v->streams_cap);
+        if (!err)
+            err = keep_stream(v, s->stream);
     }
     for (; n < v->n_who && !err; n += SOURCES_AT_ONCE) {
         size_t some = v->n_who - n < SOURCES_AT_ONCE ? v->n_who - n : SOURCES_AT_ONCE;
@@ -60,9 +60,11 @@ static enum at_err learn(struct tally *t, struct view *v, const struct at_tape_b
     }
     for (; v->n_lists < b->n_lists && !err; v->n_lists += !err) {
         const struct at_scope_list *list = &b->lists[v->n_lists];
+        uint8_t rank = rank_of(t, v, list->scope);
         err = ROOM(v->lists, v->n_lists, v->lists_cap);
         if (!err)
-            v->lists[v->n_lists] = (struct known_list){list->shorter, (uint16_t)list->n, rank_of(t, v, list->scope)};
+            v->lists[v->n_lists] =
+                (struct known_list){list->shorter, list->n, rank < PLAIN_SCOPES_MAX ? UINT32_C(1) << rank : 0};
     }
     return err;
 }

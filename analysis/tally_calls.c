@@ -8,7 +8,7 @@
 
 static struct call_name name_of(const struct view *v, const struct who *who, struct at_str call)
 {
-    return (struct call_name){{v->names.ptr + who->stream_at, who->stream_len}, call, who->stream_hash};
+    return (struct call_name){stream_of(v, who), call, who->stream_hash};
 }
 
 /* The open call with the event's number. */

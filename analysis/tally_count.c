@@ -172,9 +172,9 @@ static void check_listing(struct tally *t, const struct happening *h, uint64_t m
     const struct known_list *lists = h->view->lists, *list = &lists[listing->list];
     uint32_t listed = 0, granted = 0;
     for (uint32_t i = list->n; i-- > 0; list = &lists[list->shorter]) {
-        uint32_t scope = list->rank < PLAIN_SCOPES_MAX ? UINT32_C(1) << list->rank & ~listed : 0;
+        uint32_t scope = list->scope & ~listed;
         listed |= scope;
-        granted |= listing->granted[i / 8] >> i % 8 & 1 ? scope : 0;
+        granted |= scope * (uint32_t)(listing->granted[i / 8] >> i % 8 & 1); /* as a branch it would be a guess */
     }
     plain_listing(&t->plain, &h->key->plain, listed, granted, made, order_of(h));
 }
@@ -430,7 +430,7 @@ static inline __attribute__((always_inline)) void fetch(const struct tally *t, c
     size_t sooner = i + AHEAD < b->n ? i + AHEAD : b->n - 1, later = i + 2 * AHEAD < b->n ? i + 2 * AHEAD : b->n - 1;
     const struct key_links *key = v->who[b->source[later]].links;
     __builtin_prefetch(key);
-    __builtin_prefetch(&key->near[SCOPES_NEAR - 1]);
+    __builtin_prefetch(&key->near[v->what[b->shape[later]].near]);
     uint32_t bond = v->who[b->source[sooner]].links->near[v->what[b->shape[sooner]].near];
     if (!t->bonds.list.n)
         return;

@@ -32,9 +32,11 @@ struct known_text {
 struct who {
     uint32_t app, platform, key; /* platform: NO_ID where there is none */
     struct key_links *links;     /* of the key */
-    uint32_t stream_at;          /* in the view's names */
-    size_t stream_len;
     uint64_t stream_hash;
+};
+/* Of a source, too, but hardly ever looked at: where its stream is in the view's names. */
+struct stream_place {
+    size_t at, len;
 };
 
 #define WORDINGS_KEPT 4
@@ -113,9 +115,8 @@ enum { CALL_NONE, CALL_OPEN, CALL_SPILLED };
 
 /* A list of scopes that settings are shown as. */
 struct known_list {
-    uint32_t shorter; /* as of struct at_scope_list */
-    uint16_t n;
-    uint8_t rank; /* of the last one: its place in the profile, or NO_RANK */
+    uint32_t shorter, n; /* as of struct at_scope_list */
+    uint32_t scope;      /* the last one: the bit of its place in the profile; 0 where plain.h does not look at it */
 };
 
 /* What the numbers of a recording's segment mean. */
@@ -123,11 +124,12 @@ struct view {
     bool begun;
     uint64_t segment;
     struct who *who;
+    struct stream_place *streams;
     struct at_buf names; /* of the streams */
     struct what *what;
     struct known_list *lists;
     struct open_call *calls;
-    size_t n_who, who_cap, n_what, what_cap, n_lists, lists_cap, n_calls, calls_cap;
+    size_t n_who, who_cap, streams_cap, n_what, what_cap, n_lists, lists_cap, n_calls, calls_cap;
     size_t n_open; /* of the calls: those that are CALL_OPEN */
     struct known_text texts[TEXTS_KNOWN];
 };
@@ -211,6 +213,13 @@ uint8_t rank_of(const struct tally *t, struct view *v, struct at_str name);
 /* The shape of an event. Valid until the next one is asked for. */
 AT_MUST_USE enum at_err what_of(struct tally *t, const struct at_event *ev, struct what **out);
 AT_MUST_USE enum at_err count_wording(struct tally *t, const struct wording_key *key, uint64_t count, uint32_t *id);
+
+/* The stream of a source. Valid as long as the segment is. */
+static inline struct at_str stream_of(const struct view *v, const struct who *who)
+{
+    const struct stream_place *s = &v->streams[who - v->who];
+    return (struct at_str){v->names.ptr + s->at, s->len};
+}
 
 /* tally_calls.c: calls that wait, by their numbers in a segment or by their ids. */
 AT_MUST_USE enum at_err calls_add_any(struct tally *t, const struct happening *h, const struct open_call *call);

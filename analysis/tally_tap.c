@@ -35,7 +35,7 @@ enum at_err tap_call(const struct tally *t, const struct made_call *c, const str
     }
     if (cls < AT_CLASSES && t->now) {
         f.call = t->now->batch->call[t->now->i];
-        f.stream = (struct at_str){t->now->view->names.ptr + t->now->who->stream_at, t->now->who->stream_len};
+        f.stream = stream_of(t->now->view, t->now->who);
     }
     return t->tap->fact(t->tap->ctx, &f);
 }
