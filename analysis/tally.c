@@ -70,6 +70,7 @@ void tally_free(struct tally **tally)
         free(t->views[i].what);
         free(t->views[i].lists);
         free(t->views[i].calls);
+        free(t->views[i].place_of);
     }
     free(t->views);
     bonds_free(&t->bonds);

@@ -16,7 +16,8 @@ static enum at_err view_of(struct tally *t, const struct at_tape_batch *b, struc
     struct view *v = *out = &t->views[b->input];
     if (!v->begun || v->segment != b->segment) {
         err = v->begun ? calls_spill(t, v) : AT_OK;
-        v->n_who = v->n_what = v->n_lists = v->n_calls = v->n_open = 0;
+        v->n_who = v->n_what = v->n_lists = v->n_calls = v->n_refs = v->spilled = 0;
+        v->free_call = 0;
         v->names.len = 0;
         memset(v->texts, 0, sizeof v->texts);
     }
@@ -95,7 +96,7 @@ enum at_err tally_let_go(struct tally *t)
     enum at_err err = spill_all(t);
     for (size_t i = 0; i < t->n_views; i++) {
         t->views[i].begun = false;
-        t->views[i].n_calls = t->views[i].n_open = 0;
+        t->views[i].n_refs = t->views[i].spilled = 0;
     }
     t->told = 0;
     return err;

@@ -14,17 +14,15 @@ static struct call_name name_of(const struct view *v, const struct who *who, str
 /* The open call with the event's number. */
 static bool take_numbered(struct tally *t, const struct happening *h, uint32_t ref, struct made_call *out)
 {
-    struct open_call *c = ref < h->view->n_calls ? &h->view->calls[ref] : NULL;
-    if (!c || c->pending == CALL_NONE)
-        return false;
+    const struct open_call *c = numbered_call(h->view, ref);
     bool found = true;
-    if (c->pending == CALL_OPEN) {
+    if (!c)
+        return false;
+    if (c->pending == CALL_OPEN)
         make_made(h->view, c, out);
-        h->view->n_open--;
-    } else {
+    else
         found = pending_take_at(&t->pending, c->pending - CALL_SPILLED, c->index, out);
-    }
-    c->pending = CALL_NONE;
+    calls_drop(h->view, ref);
     return found;
 }
 
@@ -42,39 +40,48 @@ bool calls_supersede_any(struct tally *t, const struct happening *h, struct made
     return take_numbered(t, h, h->batch->call_ref[h->i], out) || take_named(t, h, out);
 }
 
-enum at_err calls_add_any(struct tally *t, const struct happening *h, const struct open_call *call)
+static enum at_err to_pending(struct tally *t, const struct view *v, const struct open_call *c, uint32_t *at)
+{
+    struct call_name name = name_of(v, &v->who[c->source], c->call);
+    struct made_call made;
+    make_made(v, c, &made);
+    return pending_add(&t->pending, &made, &name, at);
+}
+
+enum at_err calls_add_any(struct tally *t, const struct happening *h, uint32_t bond)
 {
     struct view *v = h->view;
-    uint32_t at, ref = h->batch->call_ref[h->i];
-    if (ref == AT_NO_CALL) {
-        struct call_name name = name_of(v, h->who, call->call);
-        struct made_call made;
-        make_made(v, call, &made);
-        return pending_add(&t->pending, &made, &name, &at);
-    }
-    while (ref >= v->n_calls) {
-        enum at_err err = ROOM(v->calls, v->n_calls, v->calls_cap);
-        if (err)
-            return err;
-        v->calls[v->n_calls++].pending = CALL_NONE;
-    }
-    v->calls[ref] = *call;
-    v->n_open++;
+    struct open_call call;
+    uint32_t ref = h->batch->call_ref[h->i], at = v->free_call;
+    fill_call(h, bond, &call);
+    if (ref == AT_NO_CALL)
+        return to_pending(t, v, &call, &at);
+    enum at_err err = at_grow((void **)&v->place_of, &v->refs_cap, (size_t)ref + 1, sizeof *v->place_of);
+    if (!err && !at)
+        err = ROOM(v->calls, v->n_calls, v->calls_cap);
+    if (err)
+        return err;
+    while (v->n_refs <= ref)
+        v->place_of[v->n_refs++] = 0;
+    if (at)
+        v->free_call = v->calls[at - 1].next_free;
+    else
+        at = (uint32_t)++v->n_calls;
+    v->place_of[ref] = at;
+    v->calls[at - 1] = call;
+    if (ref < v->spilled)
+        v->spilled = ref;
     return AT_OK;
 }
 
 enum at_err calls_spill(struct tally *t, struct view *v)
 {
     enum at_err err = AT_OK;
-    for (size_t i = v->n_calls; v->n_open && !err; v->n_open--) { /* mostly the latest ones */
-        struct open_call *c;
-        do
-            c = &v->calls[--i];
-        while (c->pending != CALL_OPEN);
-        struct call_name name = name_of(v, &v->who[c->source], c->call);
-        struct made_call made;
-        make_made(v, c, &made);
-        err = pending_add(&t->pending, &made, &name, &c->pending);
+    for (; v->spilled < v->n_refs && !err; v->spilled++) {
+        struct open_call *c = numbered_call(v, (uint32_t)v->spilled);
+        if (!c || c->pending != CALL_OPEN)
+            continue;
+        err = to_pending(t, v, c, &c->pending);
         c->pending += CALL_SPILLED;
     }
     return err;
@@ -94,10 +101,10 @@ enum at_err calls_answered_any(struct tally *t, const struct happening *h, bool 
 
 enum at_err calls_named(struct tally *t, const struct happening *h, bool *known, struct made_call *out)
 {
-    uint32_t ref = h->batch->call_ref[h->i];
-    *known = ref < h->view->n_calls && h->view->calls[ref].pending == CALL_OPEN;
+    const struct open_call *open = numbered_call(h->view, h->batch->call_ref[h->i]);
+    *known = open && open->pending == CALL_OPEN;
     if (*known) {
-        make_made(h->view, &h->view->calls[ref], out);
+        make_made(h->view, open, out);
         return AT_OK;
     }
     enum at_err err = calls_spill(t, h->view);

@@ -102,16 +102,19 @@ struct wording_key {
     uint32_t platform, api, err_msg, cls, known;
 };
 
-/* A call of the segment at hand, by its number there. */
+/* An open call of the segment at hand. */
 struct open_call {
     uint64_t index; /* of the event */
     int64_t t_us;
     struct at_str call;
     uint32_t source, shape;
-    uint32_t bond;    /* of the first scope; NO_ID: it has none */
-    uint32_t pending; /* CALL_NONE, CALL_OPEN, or CALL_SPILLED and its number in `pending` */
+    union {
+        uint32_t bond;      /* of the first scope; NO_ID: it has none */
+        uint32_t next_free; /* of a place where there is no call any more: place + 1 */
+    };
+    uint32_t pending; /* CALL_OPEN, or CALL_SPILLED and its number in `pending` */
 };
-enum { CALL_NONE, CALL_OPEN, CALL_SPILLED };
+enum { CALL_OPEN, CALL_SPILLED };
 
 /* A list of scopes that settings are shown as. */
 struct known_list {
@@ -128,9 +131,12 @@ struct view {
     struct at_buf names; /* of the streams */
     struct what *what;
     struct known_list *lists;
-    struct open_call *calls;
+    struct open_call *calls; /* in places that are used again: few calls are open at a time */
+    uint32_t *place_of;      /* of a call by its number: its place + 1; 0: it is not open */
+    uint32_t free_call;      /* place + 1; 0: none */
     size_t n_who, who_cap, streams_cap, n_what, what_cap, n_lists, lists_cap, n_calls, calls_cap;
-    size_t n_open; /* of the calls: those that are CALL_OPEN */
+    size_t n_refs, refs_cap;
+    size_t spilled; /* of the calls with a number below, none is CALL_OPEN */
     struct known_text texts[TEXTS_KNOWN];
 };
 
@@ -222,7 +228,21 @@ static inline struct at_str stream_of(const struct view *v, const struct who *wh
 }
 
 /* tally_calls.c: calls that wait, by their numbers in a segment or by their ids. */
-AT_MUST_USE enum at_err calls_add_any(struct tally *t, const struct happening *h, const struct open_call *call);
+/* The call with the number; NULL where it is not open. */
+static inline struct open_call *numbered_call(const struct view *v, uint32_t ref)
+{
+    uint32_t at = ref < v->n_refs ? v->place_of[ref] : 0;
+    return at ? &v->calls[at - 1] : NULL;
+}
+/* The number has no open call any more. */
+static inline void calls_drop(struct view *v, uint32_t ref)
+{
+    uint32_t at = v->place_of[ref];
+    v->place_of[ref] = 0;
+    v->calls[at - 1].next_free = v->free_call;
+    v->free_call = at;
+}
+/* Field by field: a whole that was just put together from parts is slow to copy. */
 static inline void fill_call(const struct happening *h, uint32_t bond, struct open_call *out)
 {
     out->index = h->index;
@@ -233,28 +253,26 @@ static inline void fill_call(const struct happening *h, uint32_t bond, struct op
     out->bond = bond;
     out->pending = CALL_OPEN;
 }
+AT_MUST_USE enum at_err calls_add_any(struct tally *t, const struct happening *h, uint32_t bond);
 AT_MUST_USE static inline enum at_err calls_add(struct tally *t, const struct happening *h, uint32_t bond)
 {
     struct view *v = h->view;
-    if (h->batch->call_ref[h->i] == v->n_calls && v->n_calls < v->calls_cap) {
-        fill_call(h, bond, &v->calls[v->n_calls++]); /* the next one of the segment, as most are */
-        v->n_open++;
-        return AT_OK;
-    }
-    struct open_call call;
-    fill_call(h, bond, &call);
-    return calls_add_any(t, h, &call);
+    uint32_t at = v->free_call;
+    if (h->batch->call_ref[h->i] != v->n_refs || v->n_refs == v->refs_cap || !at)
+        return calls_add_any(t, h, bond);
+    v->place_of[v->n_refs++] = at; /* the next one of the segment, as most are */
+    v->free_call = v->calls[at - 1].next_free;
+    fill_call(h, bond, &v->calls[at - 1]);
+    return AT_OK;
 }
 /* The open call that a new one with the same number or id puts an end to; false where there is none. */
 bool calls_supersede_any(struct tally *t, const struct happening *h, struct made_call *out);
 static inline bool calls_supersede(struct tally *t, const struct happening *h, struct made_call *out)
 {
-    uint32_t ref = h->batch->call_ref[h->i];
-    bool may_be = (ref < h->view->n_calls && h->view->calls[ref].pending != CALL_NONE) ||
-                  pending_may_have(&t->pending, h->who->stream_hash);
+    bool may_be =
+        numbered_call(h->view, h->batch->call_ref[h->i]) || pending_may_have(&t->pending, h->who->stream_hash);
     return may_be && calls_supersede_any(t, h, out);
 }
-/* Field by field, as is fill_call: a whole that was just put together from parts is slow to copy. */
 static inline void make_made(const struct view *v, const struct open_call *c, struct made_call *out)
 {
     const struct who *who = &v->who[c->source];
@@ -277,13 +295,12 @@ AT_MUST_USE static inline enum at_err calls_answered(struct tally *t, const stru
                                                      struct made_call *out)
 {
     uint32_t ref = h->batch->call_ref[h->i];
-    struct open_call *c = ref < h->view->n_calls ? &h->view->calls[ref] : NULL;
+    const struct open_call *c = numbered_call(h->view, ref);
     if (!c || c->pending != CALL_OPEN)
         return calls_answered_any(t, h, known, out);
     make_made(h->view, c, out);
     *known = true;
-    c->pending = CALL_NONE;
-    h->view->n_open--;
+    calls_drop(h->view, ref);
     return AT_OK;
 }
 /* The open call that the event names, which stays; false where there is none. */
