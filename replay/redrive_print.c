@@ -88,7 +88,7 @@ static enum at_err summary_text(struct at_buf *out, const struct rd_report *r)
                             (unsigned long long)r->counts.extra_prompts, plural(r->counts.extra_prompts));
     if (!err && (r->counts.garbage || r->counts.unknown))
         err = at_buf_printf(out, "; %llu message%s that nothing could be made of",
-                            (unsigned long long)(r->counts.garbage + r->counts.unknown),
+                            (unsigned long long)r->counts.garbage + r->counts.unknown,
                             plural(r->counts.garbage + r->counts.unknown));
     return err ? err : at_buf_str(out, AT_STR("\n"));
 }
@@ -319,7 +319,7 @@ enum at_err rd_print_junit(const struct rd_report *r)
         err = at_buf_printf(&out,
                             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n <testsuite name=\"authtape "
                             "redrive\" tests=\"%llu\" failures=\"%llu\" errors=\"%llu\" skipped=\"0\" time=\"0\">\n",
-                            (unsigned long long)tests, (unsigned long long)(c->counts[RD_DIVERGES] + (other > 0)),
+                            (unsigned long long)tests, (unsigned long long)c->counts[RD_DIVERGES] + (other > 0),
                             (unsigned long long)c->counts[RD_SKIPPED]);
     for (uint32_t copy = 0; copy < c->copies && !err; copy++)
         for (uint32_t call = 0; call < c->plan->n_calls && !err; call++)

@@ -30,8 +30,9 @@ static uint8_t fitting(const struct at_checker *c, uint8_t ever, size_t s, int l
 static enum at_err read_listing(struct at_checker *c, const struct key *k, const struct at_event *ev, bool page,
                                 struct listing *l)
 {
+    const size_t n_scopes = c->profile->n_scopes;
     enum at_err err = AT_OK;
-    for (size_t s = 0; s < c->profile->n_scopes; s++)
+    for (size_t s = 0; s < n_scopes; s++)
         l->listed[s] = -1;
     for (size_t i = 0; i < ev->n_settings && !err; i++) {
         size_t s = at_profile_find_scope(c->profile, ev->settings[i].scope);
@@ -40,7 +41,7 @@ static enum at_err read_listing(struct at_checker *c, const struct key *k, const
         else
             l->listed[s] = ev->settings[i].granted;
     }
-    for (size_t s = 0; s < c->profile->n_scopes; s++)
+    for (size_t s = 0; s < n_scopes; s++)
         l->fits[s] = fitting(c, k->known[s].ever, s, l->listed[s], page);
     return err;
 }

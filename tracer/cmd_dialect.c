@@ -211,7 +211,7 @@ static int check(struct job *job, const char *name)
         return at_cli_file_trouble(name, &why);
     size_t n = d->n_rules;
     if (job->try_file) {
-        job->rules = calloc(add_rules(job, d->rules, n), sizeof *job->rules);
+        job->rules = calloc(add_rules(job, d->rules, n) + 1, sizeof *job->rules);
         add_rules(job, d->rules, n);
         int status = job->rules ? try_on(job, name) : at_cli_trouble("%s", at_err_text(AT_NOMEM));
         free(job->rules);
