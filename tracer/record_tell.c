@@ -47,7 +47,7 @@ static void tell_work(const struct at_recording *r, const struct at_ledger *ledg
         fprintf(stderr, "%llu packets, ", (unsigned long long)ledger->packets);
     if (r->relay)
         fprintf(stderr, "%llu bytes relayed, ", (unsigned long long)relayed.bytes);
-    fprintf(stderr, "%llu messages, %llu events", (unsigned long long)(ledger->messages + collected.messages),
+    fprintf(stderr, "%llu messages, %llu events", (unsigned long long)ledger->messages + collected.messages,
             (unsigned long long)s->events[0]);
     tell_count(s->events[AT_KIND_CALL], "call");
     tell_count(s->events[AT_KIND_RETURN], "answer");
