@@ -1,6 +1,6 @@
 #!/bin/bash
-# A short run of every fuzzer over its seeds: FUZZ_SECONDS each (default 3), so that a harness cannot rot. For a long
-# run see tests/README.md.
+# A short run of every fuzzer: what earlier campaigns kept (corpora/NAME.tar.gz), its seeds, and FUZZ_SECONDS of new inputs
+# (default 3), so that a harness cannot rot. For a long run see README.md.
 . "$(dirname "$0")/../tap.sh"
 cd "$ROOT" || exit 2
 work_folder
@@ -25,6 +25,7 @@ for source in tests/fuzz/fuzz_*.c; do
         fail "fuzz $name: no seeds in $seeds"
         continue
     fi
+    [ ! -e "tests/fuzz/corpora/$name.tar.gz" ] || tar -xzf "tests/fuzz/corpora/$name.tar.gz" -C "$WORK/$name"
     check "fuzz $name" timeout -k 5 120 "$program" -max_total_time="${FUZZ_SECONDS:-3}" -max_len=65536 -timeout=10 \
         -rss_limit_mb=1024 -print_final_stats=1 -artifact_prefix="$LOGS/" "$WORK/$name" "$seeds"
 done
