@@ -229,7 +229,7 @@ check:
 	@.ci/deps all || echo "some tests will be skipped"
 	@tests/check.sh $(CHECK)
 
-# And what takes longer: thread sanitizer, valgrind, coverage, Debian packages. About half an hour.
+# And what takes longer: thread sanitizer, clang-tidy, valgrind, coverage, Debian packages. About an hour.
 .PHONY: check-full
 check-full: check
 	@tests/full.sh $(FULL)

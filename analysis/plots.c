@@ -127,7 +127,7 @@ static const struct step steps[] = {
     {USERS_SILENCED, USERS_DENIED, 2, "silent", "failed in silence", "静默失败"},
     {USERS_KEPT_ASKING, USERS_SILENCED, 3, "silent", "again and again", "反复失败"},
 };
-#define STEPS (sizeof steps / sizeof steps[0])
+enum { STEPS = sizeof steps / sizeof steps[0] };
 #define STEP_ROW 21.0
 #define FUNNELS_MAX 24
 
@@ -137,7 +137,7 @@ static void put_funnel(struct page *p, const struct row *row)
     put(p, "<div><h3><bdi>");
     put_name(p, row->label[DIM_SCOPE], NAME_COLUMNS);
     put(p, "</bdi></h3>");
-    drawing_begin(p, "Users of this scope", "该 scope 的用户", STEP_ROW * (double)STEPS);
+    drawing_begin(p, "Users of this scope", "该 scope 的用户", STEP_ROW * STEPS);
     for (size_t k = 0; k < STEPS; k++) {
         uint64_t n = users[steps[k].mark], of = users[steps[k].of], most = users[USERS_ASKED] ? users[USERS_ASKED] : 1;
         double y = STEP_ROW * (double)k;
