@@ -11,7 +11,7 @@
 #include "replay/lanes.h"
 
 #define THREADS_MAX 64u
-#define ID_BYTES (size_t)(128 * 1024)
+#define AHEAD 16u
 
 /* What was found, to be told later. The views are copies, in `text` of the worker, or live as long as the checker. */
 struct found {
@@ -53,8 +53,6 @@ struct slot {
     uint32_t *order; /* event numbers by owner, those of each in their order */
     size_t ends[THREADS_MAX];
     size_t cap_order;
-    char **ids; /* texts of call ids, ID_BYTES each */
-    size_t n_ids, had_ids, cap_ids, id_bytes;
 };
 
 /* Streams that fall to a thread, and which thread has their keys: open addressing. */
@@ -284,36 +282,6 @@ static enum at_err add_special(struct slot *s, size_t in_batch, size_t i)
     return AT_OK;
 }
 
-/* The ids, copied one behind the other: they are read in this order. */
-static bool add_calls(struct slot *s, size_t at, const struct at_tape_batch *b)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        if (!(b->shapes[b->shape[i]].has & AT_HAS_CALL))
-            continue;
-        struct at_str id = b->call[i];
-        if (s->n_ids == 0 || s->id_bytes + id.len > ID_BYTES) {
-            if (!more((void **)&s->ids, &s->cap_ids, s->n_ids + 1, sizeof *s->ids))
-                return false;
-            if (s->n_ids == s->had_ids) {
-                s->ids[s->n_ids] = malloc(ID_BYTES);
-                if (!s->ids[s->n_ids])
-                    return false;
-                s->had_ids++;
-            }
-            s->n_ids++;
-            s->id_bytes = 0;
-        }
-        s->call[at + i] = id;
-        if (id.len > ID_BYTES)
-            continue; /* it stays where it is */
-        char *copy = s->ids[s->n_ids - 1] + s->id_bytes;
-        memcpy(copy, id.ptr, id.len);
-        s->call[at + i].ptr = copy;
-        s->id_bytes += id.len;
-    }
-    return true;
-}
-
 static enum at_err add_batch(struct slot *s, const struct at_tape_batch *b)
 {
     size_t at = s->batch.n;
@@ -324,8 +292,7 @@ static enum at_err add_batch(struct slot *s, const struct at_tape_batch *b)
     memcpy(s->source + at, b->source, b->n * sizeof *s->source);
     memcpy(s->shape + at, b->shape, b->n * sizeof *s->shape);
     memcpy(s->packet + at, b->packet, b->n * sizeof *s->packet);
-    if (!add_calls(s, at, b))
-        return AT_NOMEM;
+    memcpy(s->call + at, b->call, b->n * sizeof *s->call); /* the ids stay: a segment is decoded each round */
     for (size_t i = 0; i < b->n && !err; i++)
         if (is_special(&b->shapes[b->shape[i]]))
             err = add_special(s, i, at + i);
@@ -390,7 +357,7 @@ static enum at_err decode(struct worker *w)
     struct team *t = w->team;
     struct slot *s = &w->slot;
     struct at_tape_batch b;
-    s->n_specials = s->n_settings = s->n_ids = 0;
+    s->n_specials = s->n_settings = 0;
     s->batch = (struct at_tape_batch){0};
     if (t->next + w->number >= t->n_segments)
         return AT_OK;
@@ -495,9 +462,12 @@ static enum at_err check_slot(struct worker *w, struct slot *s)
     const struct at_whole_events whole = {.ctx = &look, .get = get_whole};
     if (s->batch.n == 0)
         return AT_OK;
-    for (size_t i = 0; i < s->batch.n_sources; i++)
+    for (size_t i = 0; i < s->batch.n_sources; i++) {
+        if (i + AHEAD < s->batch.n_sources && w->streams.cap) /* many streams: they are not in the cache */
+            __builtin_prefetch(&w->streams.hashes[(s->stream[i + AHEAD] >> 8) & (w->streams.cap - 1)]);
         if ((s->stream[i] >> 32) % w->team->n == w->number && !note_stream(w, s->stream[i], s->owner[i]))
             return AT_NOMEM;
+    }
     size_t from = w->number ? s->ends[w->number - 1] : 0;
     const struct share share = {.order = s->order + from, .n = s->ends[w->number] - from};
     return check_batch(w->checker, &s->batch, s->first, &whole, &share);
@@ -555,9 +525,6 @@ static void free_worker(struct worker *w)
     free(s->specials);
     free(s->settings);
     free(s->order);
-    while (s->had_ids)
-        free(s->ids[--s->had_ids]);
-    free(s->ids);
 }
 
 static enum at_err new_worker(struct team *t, unsigned i, const struct at_profile *profile,
