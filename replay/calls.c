@@ -123,7 +123,7 @@ enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, con
                           .id = {call->text, h->call.len},
                           .api = h->meaning->api,
                           .scopes = h->meaning->scopes,
-                          .kind = h->meaning->api_kind,
+                          .kind = (uint8_t)h->meaning->api_kind,
                           .place = h->at,
                           .platform = h->platform,
                           .api_number = h->meaning->api_number};

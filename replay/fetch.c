@@ -119,7 +119,7 @@ static void fetch_calls(const struct at_checker *c, struct wanted *all, size_t n
         if (!w->key || !w->key->n_calls)
             continue;
         if (w->key->cap_calls == 1)
-            fetch(w->key->one_call, sizeof(struct call));
+            __builtin_prefetch(w->key->one_call);
         else
             fetch_list(w->key);
     }
@@ -137,7 +137,7 @@ static void fetch_call(const struct at_checker *c, const struct wanted *w)
     if (i == k->n_calls)
         return;
     if (k->cap_calls > 1)
-        fetch(k->calls[i], sizeof(struct call));
+        __builtin_prefetch(k->calls[i]);
     size_t s = tags[i] & 255;
     if (s < c->profile->n_scopes)
         __builtin_prefetch(&key_notes(k, c->profile->n_scopes)[s]);

@@ -41,11 +41,13 @@ static bool fits(const struct at_checker *c, const struct key *k)
 /* Calls that were open when a dismissal was told do not tell of one again. */
 static void fold_dismissals(struct key *k, size_t n_scopes)
 {
+    k->told = false;
     for (uint32_t i = 0; i < k->n_calls; i++) {
         k->calls[i]->told = 0;
         for (size_t s = 0; s < n_scopes; s++)
             if (k->calls[i]->place.event < k->known[s].dismissed_before)
                 k->calls[i]->told |= UINT64_C(1) << s;
+        k->told |= k->calls[i]->told != 0;
     }
 }
 

@@ -47,7 +47,7 @@ static uint64_t slots_of(const struct work *w, const struct call *call)
 static bool do_call(struct work *w, struct stream *st, const struct happening *h, struct call **made)
 {
     const struct meaning *m = h->meaning;
-    struct call like = {.kind = m->api_kind, .scopes = m->scopes};
+    struct call like = {.kind = (uint8_t)m->api_kind, .scopes = m->scopes};
     struct op_result r;
     if (w->k->n_calls >= CALLS_MAX)
         return false;

@@ -23,7 +23,7 @@ void note_not_fresh(const struct at_checker *c, struct key *k, bool moved)
 /* A dismissal that was told of is forgotten. */
 static void forget_told(const struct key *k, size_t s)
 {
-    for (uint32_t i = 0; i < k->n_calls; i++)
+    for (uint32_t i = 0; k->told && i < k->n_calls; i++)
         k->calls[i]->told &= ~(UINT64_C(1) << s);
 }
 

@@ -62,7 +62,7 @@
 #define BRANCHES_MAX 512u /* simulated recordings of which little or nothing was observed reach twenty */
 #define SETS_BYTES (size_t)(64 * 1024 * 1024)
 #define CALLS_MAX 150u     /* open calls of one key */
-#define CALL_TEXT 6u       /* bytes of an id that most have room enough with */
+#define CALL_TEXT 16u      /* bytes of an id that most have room enough with */
 #define LINE_BYTES 64u     /* of the cache */
 #define FOREIGN_MAX 1024u  /* open calls of other shards that a stream remembers */
 #define ANSWERED_MAX 4096u /* answered calls that a stream remembers, to know a second answer */
@@ -109,23 +109,25 @@ static inline uint64_t *stream_joined(const struct stream *st)
 /* A call that was not answered yet. */
 struct call {
     uint64_t hash; /* of the id */
-    struct stream *stream;
-    struct at_str id;  /* in `text` */
-    struct at_str api; /* interned */
-    uint64_t scopes;   /* mask of those that gate it */
-    enum at_api_kind kind;
-    bool spare;      /* a gap hides what became of it: any outcome is possible, it has no slots */
-    bool over;       /* its stream ended */
-    bool prompted;   /* a prompt of its scope was seen while it was open */
-    uint8_t decided; /* enum at_answer: the last decision seen on its scope while it was open, 0: none */
+    union {
+        struct stream *stream;
+        struct call *next; /* while it is spare memory */
+    };
+    struct at_str id;    /* in `text` */
+    struct at_str api;   /* interned */
+    uint64_t scopes;     /* mask of those that gate it */
+    uint16_t api_number; /* 1 + the number of the word `api`; 0: it does not fit */
+    uint8_t kind;        /* enum at_api_kind */
+    bool spare;          /* a gap hides what became of it: any outcome is possible, it has no slots */
+    bool over;           /* its stream ended */
+    bool prompted;       /* a prompt of its scope was seen while it was open */
+    uint8_t decided;     /* enum at_answer: the last decision seen on its scope while it was open, 0: none */
     struct at_place place;
     struct at_str platform; /* interned */
     uint64_t told;          /* while its key is folded: scopes of which a dismissal was told while it was open */
-    struct call *next;      /* while it is spare memory */
-    uint16_t api_number;    /* 1 + the number of the word `api`; 0: it does not fit */
     char text[];
 };
-_Static_assert(offsetof(struct call, place) == LINE_BYTES, "what is looked at most is one line of the cache");
+_Static_assert(offsetof(struct call, place) == LINE_BYTES, "what its answer looks at is one line of the cache");
 
 static inline bool reads_settings(const struct call *c)
 {
@@ -197,6 +199,7 @@ struct key {
     uint64_t first;           /* number of its first event */
     uint64_t spare_scopes;    /* scopes with an open call that has no slot */
     uint32_t one_tag;
+    bool told;  /* folded: `told` of an open call may be something */
     bool ended; /* its stream ended after `before_end`; silent steps were not looked for since */
     union {
         struct packed_place before_end; /* no call is open then */
