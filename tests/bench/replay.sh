@@ -1,9 +1,9 @@
 #!/bin/bash
-# Replay in numbers, from tape to verdict, hidden changes on: speed by overlap, users, length and on a single user, two threads
-# against one, memory. EVENTS=1000000 for each speed, MOST=10000000 for the longest tape (100000000: 300 MB in a temporary
-# folder). CPU time on one thread is told, and beside it what reading the tape alone takes in the same run; two threads
-# by the CPU time of both against that of one, as if it were split evenly, and by the clock, which says nothing when other
-# work goes on.
+# Replay in numbers, from tape to verdict, hidden changes on: speed by overlap, users, length, on a single user and on a stream
+# that all share, two threads against one, memory. EVENTS=1000000 for each speed, MOST=10000000 for the longest tape
+# (100000000: 300 MB in a temporary folder). CPU time on one thread is told, and beside it what reading the tape alone takes
+# in the same run; two threads by the CPU time of both against that of one, as if it were split evenly, and by the clock,
+# which says nothing when other work goes on.
 . "$(dirname "$0")/../tap.sh"
 AUTHTAPE=$ROOT/build/authtape
 GEN=$ROOT/build/tools/gen_calls
@@ -40,6 +40,8 @@ for ((events = 10000; events <= most; events *= 10)); do
 done
 "$GEN" -n "$n" -u 1 >tape
 speed "$n events of one user" "$n" tape
+"$GEN" -n "$n" -u 100000 -r 1 >tape
+speed "$n events, 100000 users, one stream" "$n" tape
 for overlap in 1 4 16; do
     "$GEN" -n "$most" -u 1000 -c $overlap >tape
     one=$(cpu 1 tape) two=$(cpu 2 tape)

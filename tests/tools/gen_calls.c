@@ -41,6 +41,7 @@ struct user {
 
 struct generator {
     uint64_t events, users, overlap, away_every, written;
+    uint64_t streams; /* that the users share; 0: each has its own */
     uint64_t step_us; /* between two events of a user */
     struct user *all;
     int64_t now_us;
@@ -69,7 +70,7 @@ static void emit(struct generator *g, const struct user *u, struct at_event *ev)
 {
     char user[32], stream[32];
     snprintf(user, sizeof user, "o%07u", (unsigned)(u - g->all));
-    snprintf(stream, sizeof stream, "s%u", (unsigned)(u - g->all));
+    snprintf(stream, sizeof stream, "s%u", (unsigned)((uint64_t)(u - g->all) % (g->streams ? g->streams : g->users)));
     ev->t_us = g->now_us;
     ev->app = AT_STR("wx8d1f0aa0b3c4e5f6");
     ev->user = at_str(user);
@@ -81,9 +82,19 @@ static void emit(struct generator *g, const struct user *u, struct at_event *ev)
     g->written++;
 }
 
+/* Calls count from 1, in each stream: what is shared has the user before the number. */
+static struct at_str call_id(const struct generator *g, const struct user *u, uint32_t number, char *room, size_t size)
+{
+    if (g->streams)
+        snprintf(room, size, "%u.%u", (unsigned)(u - g->all), (unsigned)number);
+    else
+        snprintf(room, size, "%u", (unsigned)number);
+    return at_str(room);
+}
+
 static void emit_call(struct generator *g, struct user *u)
 {
-    char id[16];
+    char id[32];
     struct at_event ev = {.kind = AT_KIND_CALL, .has = AT_HAS_CALL};
     struct call *c = &u->open[u->n_open++];
     uint64_t dice = below(20);
@@ -92,8 +103,7 @@ static void emit_call(struct generator *g, struct user *u)
     c->what = dice < 12 ? CALL_API : dice < 19 || u->reading ? CALL_AUTHORIZE : CALL_GET_SETTING;
     u->reading = u->reading || c->what == CALL_GET_SETTING;
     scope = at_str(scope_names[c->scope]);
-    snprintf(id, sizeof id, "%u", (unsigned)c->id);
-    ev.call = at_str(id);
+    ev.call = call_id(g, u, c->id, id, sizeof id);
     ev.api = at_str(c->what == CALL_API ? api_names[c->scope] : c->what == CALL_AUTHORIZE ? "authorize" : "getSetting");
     if (c->what == CALL_AUTHORIZE) {
         ev.scopes = &scope;
@@ -105,17 +115,16 @@ static void emit_call(struct generator *g, struct user *u)
 
 static void emit_return(struct generator *g, struct user *u, size_t i)
 {
-    char id[16], text[64];
+    char id[32], text[64];
     struct at_setting settings[SCOPES];
     struct at_event ev = {.kind = AT_KIND_RETURN, .has = AT_HAS_CALL, .settings = settings};
     struct call c = u->open[i];
-    snprintf(id, sizeof id, "%u", (unsigned)c.id);
     snprintf(text, sizeof text, "%s:%s",
              c.what == CALL_API         ? api_names[c.scope]
              : c.what == CALL_AUTHORIZE ? "authorize"
                                         : "getSetting",
              c.what == CALL_GET_SETTING || u->state[c.scope] == GRANTED ? "ok" : "fail auth deny");
-    ev.call = at_str(id);
+    ev.call = call_id(g, u, c.id, id, sizeof id);
     ev.err_msg = at_str(text);
     for (size_t s = 0; s < SCOPES && c.what == CALL_GET_SETTING; s++)
         if (u->state[s] != UNASKED)
@@ -217,7 +226,7 @@ int main(int argc, char **argv)
     const struct at_tape_options tape = {.archive = true};
     uint64_t seed = 1;
     int c;
-    while ((c = getopt(argc, argv, "n:s:u:c:a:")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:u:c:a:r:")) != -1) {
         uint64_t n = strtoull(optarg ? optarg : "", NULL, 10);
         if (c == 'n')
             g.events = n;
@@ -229,8 +238,11 @@ int main(int argc, char **argv)
             g.overlap = n;
         else if (c == 'a')
             g.away_every = n;
+        else if (c == 'r')
+            g.streams = n;
         else
-            die("usage: gen_calls [-n EVENTS] [-s SEED] [-u USERS] [-c CALLS AT A TIME] [-a CALLS BETWEEN ABSENCES]");
+            die("usage: gen_calls [-n EVENTS] [-s SEED] [-u USERS] [-c CALLS AT A TIME] [-a CALLS BETWEEN ABSENCES] "
+                "[-r STREAMS]");
     }
     if (!g.users || g.users > 9999999 || !g.overlap || g.overlap > OPEN_MAX || !g.away_every || optind < argc)
         die("a number is out of range");
