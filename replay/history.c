@@ -300,9 +300,11 @@ enum at_err at_history_add(struct at_history *h, const struct at_event *ev, uint
     err = stream_of(h, ev->stream, key, &st);
     if (err || ev->kind != AT_KIND_GAP)
         return err ? err : keep(h, key, ev, index);
-    for (uint32_t i = 0; i < st->n && !err; i++) /* what a gap hides, it hides of every key of its stream */
-        if (!h->selective || h->keys[st->keys[i]].wanted)
-            err = keep(h, st->keys[i], ev, index);
+    for (uint32_t i = 0; i < st->n && !err; i++) { /* what a gap hides, it hides of every key of its stream */
+        uint32_t one = st->keys[i]; /* NOLINT(clang-analyzer-core.uninitialized.Assign): realloc keeps what was there */
+        if (!h->selective || h->keys[one].wanted)
+            err = keep(h, one, ev, index);
+    }
     return err;
 }
 
