@@ -251,8 +251,9 @@ static enum at_err make_room(struct at_tcp *t, const struct at_flow *spare)
 {
     enum at_err err = AT_OK;
     size_t idle_cap = t->memory_bytes / IDLE_TIER_SHARE;
-    while (!err && t->tier_memory[AT_TIER_IDLE] > idle_cap && t->tiers[AT_TIER_IDLE].oldest != spare)
-        err = evict(t, t->tiers[AT_TIER_IDLE].oldest);
+    const struct list *idle = &t->tiers[AT_TIER_IDLE];
+    while (!err && t->tier_memory[AT_TIER_IDLE] > idle_cap && idle->oldest && idle->oldest != spare)
+        err = evict(t, idle->oldest);
     for (int tier = 0; tier < AT_TIERS; tier++)
         while (!err && memory(t) > t->memory_bytes && t->tiers[tier].oldest && t->tiers[tier].oldest != spare)
             err = evict(t, t->tiers[tier].oldest);
