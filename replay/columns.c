@@ -235,13 +235,16 @@ static enum at_err leave_known(struct at_checker *c, struct column *col, enum at
                           .cause = {.event = CAUSE},
                           .sure = {.event = SURE},
                           .dismissed_before = DISMISSED};
-    struct key k = probe_key(c->columns, col, &known, branches);
+    struct { /* whoever is told of may ask for the name, which stands before a key (room_name): it is empty */
+        uint32_t name_len[2];
+        struct key key;
+    } probe = {.key = probe_key(c->columns, col, &known, branches)};
     struct at_event ev = {.kind = kind};
     struct evidence e = {.ev = &ev, .at = {.event = NOW}, .explained = true};
     struct at_check_sink sink = c->sink;
     bool loud = false;
     c->sink = (struct at_check_sink){.ctx = &loud, .inferred = on_any_inferred};
-    enum at_err err = known_update(c, &k, 0, &e);
+    enum at_err err = known_update(c, &probe.key, 0, &e);
     c->sink = sink;
     *flags = (uint8_t)((loud ? KNOWN_LOUD : 0) | (known.cause.event == NOW ? KNOWN_CAUSE : 0) |
                        (known.sure.event == NOW ? KNOWN_SURE : 0) |

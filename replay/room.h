@@ -32,7 +32,7 @@ static inline void *room_at(const struct room *r, uint32_t number)
 {
     return r->chunks[number / ROOM_UNITS] + number % ROOM_UNITS * ROOM_UNIT;
 }
-/* The name of what has one. */
+/* The name of what has one; it stands before it, and its length between the two. */
 static inline struct at_str room_name(const void *thing)
 {
     uint32_t len;
