@@ -34,7 +34,7 @@ under_valgrind() {
 COVERED=90
 covered() {
     local build=build/coverage folder program suite low=0
-    quiet_make BUILD=$build OPT='-O0 -g' HARDEN= SAN=--coverage $build/authtape unit || return 1
+    quiet_make BUILD=$build OPT='-O0 -g' HARDEN= SAN=--coverage $build/authtape unit >&2 || return 1
     find $build -name '*.gcda' -delete
     for program in $build/unit/test_*; do
         [ -x "$program" ] && [[ $program != *.* ]] && timeout 120 "$program" >/dev/null 2>&1
@@ -75,9 +75,10 @@ for part in "$@"; do
             xargs -P "$JOBS" -I{} bash -c 'check "clang-tidy: $1" clang-tidy -quiet "$@"' - {} -- "${flags[@]}"
         ;;
     coverage)
-        said=$(covered)
+        said=$(covered 2>"$WORK/built")
         status=$?
         remark <<<"$said"
+        [ -n "$said" ] || remark <"$WORK/built"
         [ $status = 0 ] && pass "coverage is $COVERED % and more" || fail "coverage is $COVERED % and more"
         ;;
     packages) bash tests/install/package.sh ;;

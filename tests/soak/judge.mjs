@@ -17,8 +17,11 @@ async function read(authtape, tape) {
     }
     if (e.kind !== 'call' && e.kind !== 'return') continue;
     const dot = e.call.lastIndexOf('.'), number = e.call.slice(0, dot), k = Number(e.call.slice(dot + 1));
-    const c = of.get(number) ?? of.set(number, {stream: e.stream, users: new Set(), first: at, call: {next: 0}, return: {next: 0}, holes: []}).get(number);
-    if (e.user !== e.stream) c.users.add(e.user); // else its beginning, which names the user, was not seen
+    const c = of.get(number) ?? of.set(number, {stream: e.stream, users: new Set(), first: null, call: {next: 0}, return: {next: 0}, holes: []}).get(number);
+    if (e.user !== e.stream) { // else its beginning, which names the user, was not seen
+      c.users.add(e.user);
+      c.first ??= at;
+    }
     const side = c[e.kind];
     if (k < side.next || e.stream !== c.stream) wrong.push(`${e.kind} ${e.call} of ${e.stream} is out of its turn`);
     if (k > side.next) c.holes.push({kind: e.kind, from: side.next, to: k, after: side.last, before: at});
@@ -73,13 +76,13 @@ export async function judge({authtape, tape, clients, host, port, windows, forgo
   return {wrong, counts};
 }
 
-/** Where the tape has the user's next connection, by connection. */
+/** Where the tape has the user's next connection under the user's name, by connection. */
 function next_of_user(clients, of) {
   const next = new Map(), later = new Map();
   for (const [number, c] of [...clients].sort((a, b) => b[1].from - a[1].from)) {
     if (later.has(c.user)) next.set(c, later.get(c.user));
-    const there = of.get(number);
-    if (there) later.set(c.user, there.first);
+    const there = of.get(number)?.first;
+    if (there) later.set(c.user, there);
   }
   return next;
 }
