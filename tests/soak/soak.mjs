@@ -114,7 +114,7 @@ test('soak: every byte of the ledger is somewhere', l.packet_bytes === l.header_
 if (l.kernel_drops === 0) test('soak: the messages lost are those that were only begun', l.messages_lost === told.halves, `${l.messages_lost}, ${told.halves} begun`);
 const {wrong, counts} = await judge({authtape, tape, clients: load.connections, host: told.connections, port, windows, forgotten_ms: IDLE_S * 1000});
 console.log(`# on the tape: ${JSON.stringify(counts)}; ${windows.length} times packets were dropped: ${JSON.stringify(windows)}; halves ${told.halves}`);
-test('soak: what was received is on the tape, or lies in a loss that is told', wrong.length === 0, `${wrong.length}: ${wrong.slice(0, 20).join('\n# ')}`);
+test('soak: what was received is on the tape, or lies in a loss that is told', wrong.length === 0, `${wrong.length}: ${wrong.slice(0, 100).join('\n# ')}`);
 const left = fs.readdirSync(work).filter((f) => !['soak.tape', 'ledger.json'].includes(f));
 test('soak: nothing is left behind', left.length === 0 && !fs.existsSync(`/proc/${recorder.pid}`), left);
 process.exit(failed ? 1 : 0);
