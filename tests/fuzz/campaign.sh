@@ -2,7 +2,8 @@
 # usage: SECONDS_EACH=900 tests/fuzz/campaign.sh [HARNESS]...
 # Every fuzzer (or those named) for so long, two side by side, with address and undefined-behaviour sanitizers. Corpora begin
 # with what is kept in tests/fuzz/corpora and grow in build/campaign/NAME over any number of runs; at the end what adds
-# nothing is taken out of them. Findings are in build/campaign/found. KEEP=1: the corpora are kept, for `make check` too.
+# nothing is taken out of them. Findings are in build/campaign/found. KEEP=BYTES: of the corpora, inputs of up to so many bytes
+# are kept, for `make check` too.
 # Prints a line a harness, for tests/fuzz/README.md; status 1 when anything was found.
 . "$(dirname "$0")/../tap.sh"
 cd "$ROOT" || exit 2
@@ -27,7 +28,8 @@ one() {
 # The same files give the same archive.
 keep() {
     mkdir -p tests/fuzz/corpora
-    tar -cf - --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -C "$folder/$1" $(ls "$folder/$1") |
+    find "$folder/$1" -type f -size "-$((KEEP + 1))c" -printf '%f\n' | LC_ALL=C sort |
+        tar -cf - --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=0644 -C "$folder/$1" -T - |
         gzip -9n >"tests/fuzz/corpora/$1.tar.gz"
 }
 for name in "$@"; do
