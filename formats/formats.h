@@ -565,9 +565,9 @@ struct at_listing {
 
 /*
  * Some events as columns, for who reads millions a second. Sources, shapes and lists are numbered from 0 within a
- * segment; what was seen of them stays valid and the same until `segment` changes (the arrays grow, and may move). Call ids stay
- * valid until it has changed twice: who keeps them over a segment's end has time to copy them. The rest is valid until
- * the next call.
+ * segment; what was seen of them stays valid and the same until `segment` changes (the arrays grow, and may move). Call
+ * ids stay valid until it has changed twice: who keeps them over a segment's end has time to copy them. The rest is
+ * valid until the next call.
  */
 struct at_tape_batch {
     size_t n;

@@ -395,14 +395,15 @@ void at_pairs_remove(struct at_pairs *p, struct at_pending *e);   /* and frees i
 struct at_pending *at_pairs_surplus(const struct at_pairs *p);
 struct at_pending *at_pairs_any(const struct at_pairs *p); /* NULL: empty */
 
-/* ---- Reports seen already: dialect_seen.c */
+/* ---- What was lost of the whole capture: loss.c */
 
-/* What was lost of the whole capture (loss.c); made by the first loss. */
-struct at_losses;
+struct at_losses; /* made by the first loss */
 AT_MUST_USE enum at_err at_losses_add(struct at_losses **l, int64_t from_us, int64_t to_us);
 /* An event comes at now_us. *gap: one has to come before it. `l` may be NULL: nothing was lost yet. */
 AT_MUST_USE enum at_err at_losses_touch(struct at_losses *l, int64_t now_us, const struct at_event *ev, bool *gap);
 void at_losses_free(struct at_losses **l);
+
+/* ---- Reports seen already: dialect_seen.c */
 
 struct at_seen; /* of a tracer */
 AT_MUST_USE enum at_err at_seen_new(struct at_seen **out);
