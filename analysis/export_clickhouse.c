@@ -226,7 +226,7 @@ static enum at_err begin_row(struct pump *p, enum ch_table_id table, const struc
         return err;
     struct ch_rows *r = &p->blocks[table].rows;
     const struct ch_row row = {.group = p->books.recording,
-                               .number = p->n_rows[table],
+                               .number = w->number,
                                .id = p->n_rows[table],
                                .key = at_key_hash(w->app, w->user),
                                .day = day_of(w->t_us)};

@@ -194,7 +194,11 @@ split_sessions all.ndjson 20 day-
 n=$(wc -l <all.ndjson)
 rm all.ndjson
 
-# Killed half-way, at any moment; run again while the server is killed and started again; and once more.
+# Killed half-way, once rows of calls are there too; run again while the server is killed and started again; and once more.
+# Without merges, which would make one row of two that are the same, in their own time.
+"$AUTHTAPE" export --schema | sql "$(cat)"
+unmerged() { sql "SYSTEM STOP MERGES"; }
+unmerged
 export_all() { "$AUTHTAPE" export --clickhouse "$CH_URL" day-*.tape; }
 counts() { sql "SELECT count(), uniqExact(tape, event), uniqExact(tape) FROM authtape_events" | tr '\t' ' '; }
 half_way() {
@@ -202,13 +206,13 @@ half_way() {
     "$AUTHTAPE" export --clickhouse "$CH_URL" day-*.tape &
     pid=$!
     for ((i = 0; i < 600; i++)); do
-        [ "$(sql 'SELECT count() FROM authtape_events' 2>/dev/null || echo 0)" -ge $((n / 4)) ] && break
+        [ "$(sql 'SELECT count() FROM authtape_calls' 2>/dev/null || echo 0)" -gt 0 ] && break
         sleep 0.05
     done
     kill -9 $pid
     wait $pid 2>/dev/null
     local there=$(sql 'SELECT count() FROM authtape_events')
-    [ "$there" -ge $((n / 4)) ] && [ "$there" -lt "$n" ] && [ "$(sql 'SELECT count() FROM authtape_recordings')" = 0 ] && return 0
+    [ "$(sql "SELECT count() FROM authtape_calls")" -gt 0 ] && [ "$there" -lt "$n" ] && [ "$(sql 'SELECT count() FROM authtape_recordings')" = 0 ] && return 0
     echo "$there of $n"
     return 1
 }
@@ -223,7 +227,7 @@ for ((i = 0; i < 600; i++)); do
 done
 clickhouse_down
 sleep 0.5
-clickhouse_up "$WORK/ch"
+clickhouse_up "$WORK/ch" && unmerged
 wait $pid
 restarted_status=$?
 restarted() {
