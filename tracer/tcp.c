@@ -7,7 +7,7 @@
 #define FIRST_BUCKETS 1024
 #define IDLE_TIER_US ((int64_t)60 * 1000000) /* connections without data, or over */
 #define IDLE_TIER_SHARE 8                    /* of the memory, the part that those may take */
-#define LATE_SYN (1 << 20)                   /* how far a SYN may be behind the bytes already seen */
+#define FAR (1 << 20)                        /* no late SYN, no late bytes of a connection that is over */
 
 struct list {
     struct at_flow *oldest, *newest;
@@ -309,14 +309,26 @@ static bool is_new_connection(const struct at_flow *f, int end, const struct at_
     if (!h->started)
         return false;
     int32_t behind = at_seq_diff(h->next, seg->seq + 1);
-    return behind < 0 || behind > LATE_SYN;
+    return behind < 0 || behind > FAR;
 }
 
-/* Bytes far away from where a finished flow ended: the beginning of its successor was not captured. */
+static bool is_far(const struct at_half *h, uint32_t seq)
+{
+    int32_t d = at_seq_diff(seq, h->next);
+    return h->started && (d > FAR || d < -FAR);
+}
+
+/*
+ * The beginning of a connection on the same ports was not captured: bytes far away from where the finished one ended;
+ * or, its end is missing too, both numbers of a segment are far away at once. That much lost both ways between two
+ * segments is not believed: it would give the events of one user to another.
+ */
 static bool is_successor(const struct at_flow *f, int end, const struct at_segment *seg)
 {
-    int32_t d = at_seq_diff(seg->seq, f->half[end].next);
-    return f->over && seg->len && f->half[end].started && (d > LATE_SYN || d < -LATE_SYN);
+    if (f->over)
+        return seg->len && is_far(&f->half[end], seg->seq);
+    return (seg->flags & (AT_TCP_ACK | AT_TCP_RST)) == AT_TCP_ACK && is_far(&f->half[end], seg->seq) &&
+           is_far(&f->half[!end], seg->ack);
 }
 
 static void note_syn(struct at_flow *f, int end, const struct at_segment *seg)

@@ -10,7 +10,7 @@ async function read(authtape, tape) {
   const cat = spawn(authtape, ['cat', tape], {stdio: ['ignore', 'pipe', 'inherit']});
   let index = 0;
   for await (const line of createInterface({input: cat.stdout})) {
-    const e = JSON.parse(line), at = {index: index++, ms: e.t / 1000};
+    const e = JSON.parse(line), at = {index: index++, ms: (e.t - (e.late_us ?? 0)) / 1000}; // when it was, and not its place
     if (e.kind === 'gap') {
       stream(e.stream).push(at);
       (users.get(e.user) ?? users.set(e.user, []).get(e.user)).push(at);

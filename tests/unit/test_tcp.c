@@ -150,6 +150,37 @@ static void keep_alives_and_the_middle_of_a_stream(void **state)
     hang_up(&w, &ear);
 }
 
+/* The end of one connection and the beginning of the next on the same ports were not captured. */
+static void ports_used_again_unseen(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t more[2]; /* the numbers go on so much farther */
+        const char *heard;
+        uint64_t flows;
+    } cases[] = {{{84000000, 3000000000}, "end\nrequest 1 0 [1]\n", 2}, /* either way */
+                 {{4000000000, 2000000}, "end\nrequest 1 0 [1]\n", 2},
+                 {{84000000, 500}, "gap 84000000\ngap 500\nrequest 2 0 [1]\n", 1}, /* one way much may be lost */
+                 {{500000, 900000}, "gap 500000\ngap 900000\nrequest 2 0 [1]\n", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct ear ear = {0};
+        struct wire w = {.port = 1000, .decoder = ear_decoder(&ear, NULL)};
+        assert_int_equal(wire_open(&w), AT_OK);
+        say(&w, 0, POST("2", "{}"));
+        heard(&ear, "request 1 0 {}\n");
+        w.seq[0] += cases[i].more[0];
+        w.seq[1] += cases[i].more[1];
+        say(&w, 0, POST("3", "[1]"));
+        w.t_us += 3100000;
+        assert_int_equal(wire_at(&w, 1, w.seq[1], ACK, NULL, 0), AT_OK);
+        w.t_us += 200000;
+        assert_int_equal(wire_at(&w, 1, w.seq[1], ACK, NULL, 0), AT_OK);
+        heard(&ear, cases[i].heard);
+        assert_int_equal(at_decoder_ledger(w.decoder)->flows, cases[i].flows);
+        hang_up(&w, &ear);
+    }
+}
+
 static void memory_is_bounded_and_the_busy_stay(void **state)
 {
     (void)state;
@@ -180,6 +211,7 @@ int main(void)
         cmocka_unit_test(conflicting_overlaps_follow_the_policy),
         cmocka_unit_test(ends),
         cmocka_unit_test(keep_alives_and_the_middle_of_a_stream),
+        cmocka_unit_test(ports_used_again_unseen),
         cmocka_unit_test(memory_is_bounded_and_the_busy_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
