@@ -4,7 +4,6 @@
 #include <zlib.h>
 
 #include "formats/tape_columns.h"
-#include "formats/tape_inflate.h"
 
 #define RAW_DEFLATE_WINDOW (-15) /* no zlib header: the frame has its own checksum */
 #define SMALL_DEFLATE_WINDOW (-13)
@@ -202,8 +201,6 @@ enum at_err at_pack(struct at_packer *p, const struct at_buf columns[COLUMNS], s
 
 /* ---- Unpacking */
 
-#define ZLIB_BYTES 512 /* below this our own tables would not pay off */
-
 struct at_unpacker {
     z_stream z;
     bool has_z;
@@ -268,8 +265,6 @@ static enum at_err read_entry(struct cursor *c, struct entry *e)
 static enum at_err inflate_from(struct at_unpacker *u, const uint8_t *from, const struct entry *e, uint8_t *to)
 {
     z_stream *z = &u->z;
-    if (e->raw >= ZLIB_BYTES && at_inflate_whole(from, e->packed, to, e->raw))
-        return AT_OK;
     if (inflateReset(z) != Z_OK)
         return AT_NOMEM;
     z->next_in = (Bytef *)(uintptr_t)from;
@@ -289,7 +284,7 @@ static enum at_err make_room(struct at_unpacker *u, size_t bytes)
         return AT_OK;
     free(u->raw);
     u->cap = 0;
-    u->raw = malloc(bytes + INFLATE_SLACK);
+    u->raw = malloc(bytes ? bytes : 1);
     if (!u->raw)
         return AT_NOMEM;
     u->cap = bytes;
