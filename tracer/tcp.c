@@ -312,10 +312,15 @@ static bool is_new_connection(const struct at_flow *f, int end, const struct at_
     return behind < 0 || behind > FAR;
 }
 
+static bool is_known(const struct at_half *h)
+{
+    return h->started || h->seen || h->acked;
+}
+
 static bool is_far(const struct at_half *h, uint32_t seq)
 {
-    int32_t d = at_seq_diff(seq, h->next);
-    return h->started && (d > FAR || d < -FAR);
+    int32_t d = at_seq_diff(seq, h->started || h->seen ? h->next : h->ack);
+    return is_known(h) && (d > FAR || d < -FAR);
 }
 
 /*
@@ -325,10 +330,11 @@ static bool is_far(const struct at_half *h, uint32_t seq)
  */
 static bool is_successor(const struct at_flow *f, int end, const struct at_segment *seg)
 {
+    const struct at_half *h = &f->half[end], *other = &f->half[!end];
     if (f->over)
-        return seg->len && is_far(&f->half[end], seg->seq);
-    return (seg->flags & (AT_TCP_ACK | AT_TCP_RST)) == AT_TCP_ACK && is_far(&f->half[end], seg->seq) &&
-           is_far(&f->half[!end], seg->ack);
+        return seg->len && h->started && is_far(h, seg->seq);
+    return (seg->flags & (AT_TCP_ACK | AT_TCP_RST)) == AT_TCP_ACK && is_far(h, seg->seq) &&
+           (is_far(other, seg->ack) || !is_known(other));
 }
 
 static void note_syn(struct at_flow *f, int end, const struct at_segment *seg)

@@ -181,6 +181,26 @@ static void ports_used_again_unseen(void **state)
     }
 }
 
+/* The same, where no more was captured of the first than one segment. */
+static void ports_used_again_hardly_seen(void **state)
+{
+    (void)state;
+    static const int flags[] = {SYN, ACK};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        struct ear ear = {0};
+        struct wire w = {.port = 1000, .decoder = ear_decoder(&ear, NULL)};
+        assert_int_equal(wire_at(&w, 0, 7, flags[i], NULL, 0), AT_OK);
+        w.seq[0] = 84000000;
+        w.seq[1] = 95000000;
+        say(&w, 0, POST("3", "[1]"));
+        w.t_us += 200000;
+        assert_int_equal(wire_at(&w, 1, w.seq[1], ACK, NULL, 0), AT_OK);
+        heard(&ear, "request 1 0 [1]\n");
+        assert_int_equal(at_decoder_ledger(w.decoder)->tcp_gaps, 0);
+        hang_up(&w, &ear);
+    }
+}
+
 static void memory_is_bounded_and_the_busy_stay(void **state)
 {
     (void)state;
@@ -212,6 +232,7 @@ int main(void)
         cmocka_unit_test(ends),
         cmocka_unit_test(keep_alives_and_the_middle_of_a_stream),
         cmocka_unit_test(ports_used_again_unseen),
+        cmocka_unit_test(ports_used_again_hardly_seen),
         cmocka_unit_test(memory_is_bounded_and_the_busy_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
