@@ -42,9 +42,9 @@ const watch = {over: false};
 async function watching() {
   for (let from = Date.now(); !watch.over;) {
     await sleep(1000);
-    const n = await drops(), to = Date.now();
-    if (n > dropped) windows.push([from, to]);
-    [dropped, from] = [n, to];
+    const asked = Date.now(), n = await drops(); // counted at some time between the question and now
+    if (n > dropped) windows.push([from, Date.now()]);
+    [dropped, from] = [n, asked];
   }
 }
 /** The recorder stands still for a while each minute: then the kernel has to drop packets. */
