@@ -26,21 +26,11 @@ enum at_err(at_fail)(struct at_why *why, enum at_err err, const char *fmt, ...)
     return err;
 }
 
-struct at_str at_str(const char *c_string)
-{
-    return (struct at_str){.ptr = c_string, .len = c_string ? strlen(c_string) : 0};
-}
-
 int at_str_cmp(struct at_str a, struct at_str b)
 {
     size_t n = a.len < b.len ? a.len : b.len;
     int order = n ? memcmp(a.ptr, b.ptr, n) : 0;
     return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
-bool at_str_starts(struct at_str s, struct at_str prefix)
-{
-    return s.len >= prefix.len && (prefix.len == 0 || !memcmp(s.ptr, prefix.ptr, prefix.len));
 }
 
 size_t at_str_find(struct at_str s, struct at_str needle)
@@ -121,6 +111,38 @@ uint64_t at_hash(const void *data, size_t len, uint64_t seed)
     return h ^ h >> 28;
 }
 
+/* Eight digits at once: those of a pair are put together, then pairs, then fours. False: not all are digits. */
+static inline bool eight_digits(const char *p, uint64_t *n)
+{
+    const uint64_t v = at_get_u64le((const uint8_t *)p), high = 0xf0f0f0f0f0f0f0f0u, six = 0x0606060606060606u;
+    if (((v & high) | ((v + six) & high) >> 4) != 0x3333333333333333u) /* 0x30 to 0x39, and no carry by six more */
+        return false;
+    uint64_t pairs = ((v & 0x0f0f0f0f0f0f0f0fu) * (10 << 8 | 1)) >> 8;
+    uint64_t fours = ((pairs & 0x00ff00ff00ff00ffu) * (100 << 16 | 1)) >> 16;
+    *n = ((fours & 0x0000ffff0000ffffu) * (UINT64_C(10000) << 32 | 1)) >> 32;
+    return true;
+}
+
+bool at_digits(struct at_str s, uint64_t *n)
+{
+    uint64_t part = 0;
+    size_t i = 0;
+    *n = 0;
+    if (s.len == 0 || s.len > AT_DIGITS_MAX)
+        return false;
+    for (; i + 8 <= s.len; i += 8) {
+        if (!eight_digits(s.ptr + i, &part))
+            return false;
+        *n = *n * 100000000 + part;
+    }
+    for (; i < s.len; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+        *n = *n * 10 + (uint64_t)(s.ptr[i] - '0');
+    }
+    return true;
+}
+
 enum at_err at_buf_reserve(struct at_buf *b, size_t more_bytes)
 {
     if (b->cap - b->len >= more_bytes)
@@ -191,11 +213,6 @@ void at_buf_free(struct at_buf *b)
 {
     free(b->ptr);
     *b = (struct at_buf){0};
-}
-
-struct at_str at_buf_view(const struct at_buf *b)
-{
-    return (struct at_str){.ptr = b->ptr ? b->ptr : "", .len = b->len};
 }
 
 enum at_err at_grow(void **array, size_t *cap, size_t wanted, size_t element_bytes)

@@ -129,29 +129,18 @@ static uint64_t observes_value(const struct at_event *ev)
     return value;
 }
 
-static struct shape shape_of(const struct at_event *ev)
+/* Of an event whose `has` is that of its shape. */
+static uint64_t value_of(const struct at_event *ev, uint32_t has)
 {
-    struct shape s = {
-        .kind = ev->kind,
-        .has = (ev->has & SHAPE_HAS_ALL & ~(uint32_t)(AT_HAS_PLATFORM | SHAPE_HAS_EXTRA)) |
-               (ev->extra.ptr || ev->has & SHAPE_HAS_EXTRA ? SHAPE_HAS_EXTRA : 0),
-    };
     switch (ev->kind) {
-    case AT_KIND_CALL:
-        s.text = ev->api;
-        break;
-    case AT_KIND_RETURN:
-        s.text = ev->err_msg;
-        break;
     case AT_KIND_DECISION:
-        s.value = ev->answer;
-        break;
+        return ev->answer;
     case AT_KIND_SETTINGS:
-        s.value = ev->granted;
-        break;
+        return ev->granted;
     case AT_KIND_START:
-        s.value = (s.has & AT_HAS_FRESH ? ev->fresh : 0u) | (s.has & AT_HAS_OBSERVES ? observes_value(ev) << 1 : 0);
-        break;
+        return (has & AT_HAS_FRESH ? ev->fresh : 0u) | (has & AT_HAS_OBSERVES ? observes_value(ev) << 1 : 0);
+    case AT_KIND_CALL:
+    case AT_KIND_RETURN:
     case AT_KIND_PROMPT:
     case AT_KIND_SETTINGS_PAGE:
     case AT_KIND_RESET:
@@ -159,13 +148,29 @@ static struct shape shape_of(const struct at_event *ev)
     case AT_KIND_END:
         break;
     }
-    if (s.has & AT_HAS_ERRNO)
-        s.err_no = ev->err_no;
-    if (s.has & AT_HAS_SCOPE) {
-        s.scopes = ev->scopes;
-        s.n_scopes = ev->n_scopes;
-    }
-    return s;
+    return 0;
+}
+
+static inline struct at_str text_of(const struct at_event *ev)
+{
+    if (ev->kind == AT_KIND_CALL)
+        return ev->api;
+    return ev->kind == AT_KIND_RETURN ? ev->err_msg : (struct at_str){0};
+}
+
+static struct shape shape_of(const struct at_event *ev)
+{
+    const uint32_t extra = ev->extra.ptr || ev->has & SHAPE_HAS_EXTRA ? SHAPE_HAS_EXTRA : 0;
+    const uint32_t has = (ev->has & SHAPE_HAS_ALL & ~(uint32_t)(AT_HAS_PLATFORM | SHAPE_HAS_EXTRA)) | extra;
+    return (struct shape){
+        .kind = ev->kind,
+        .has = has,
+        .value = value_of(ev, has),
+        .err_no = has & AT_HAS_ERRNO ? ev->err_no : 0,
+        .text = text_of(ev),
+        .scopes = has & AT_HAS_SCOPE ? ev->scopes : NULL,
+        .n_scopes = has & AT_HAS_SCOPE ? ev->n_scopes : 0,
+    };
 }
 
 static uint32_t shape_hash(const struct shape *s)
@@ -177,43 +182,42 @@ static uint32_t shape_hash(const struct shape *s)
     return (uint32_t)(h >> 32);
 }
 
+/* `kept` has what its shape has and nothing else. */
 static bool same_shape(const struct at_event *kept, const struct shape *b)
 {
-    const struct shape a = shape_of(kept);
-    if (a.kind != b->kind || a.has != b->has || a.value != b->value || a.err_no != b->err_no ||
-        a.n_scopes != b->n_scopes || !same_text(a.text, b->text))
+    if (kept->kind != b->kind || kept->has != b->has || kept->err_no != b->err_no || kept->n_scopes != b->n_scopes ||
+        !same_text(text_of(kept), b->text) || value_of(kept, kept->has) != b->value)
         return false;
-    for (size_t i = 0; i < a.n_scopes; i++)
-        if (!same_text(a.scopes[i], b->scopes[i]))
+    for (size_t i = 0; i < b->n_scopes; i++)
+        if (!same_text(kept->scopes[i], b->scopes[i]))
             return false;
     return true;
 }
 
-static enum at_err keep_shape(struct at_dict *d, const struct at_event *ev)
+static enum at_err keep_shape(struct at_dict *d, const struct shape *s, const struct at_event *ev)
 {
     enum at_err err = at_grow((void **)&d->shapes, &d->cap_shapes, d->n_shapes + 1, sizeof *d->shapes);
     if (err)
         return err;
-    const struct shape s = shape_of(ev);
     struct at_event *copy = &d->shapes[d->n_shapes];
     struct at_str *scopes = NULL;
-    *copy = (struct at_event){.kind = s.kind, .has = s.has, .err_no = s.err_no, .n_scopes = s.n_scopes};
-    if (s.kind == AT_KIND_DECISION)
+    *copy = (struct at_event){.kind = s->kind, .has = s->has, .err_no = s->err_no, .n_scopes = s->n_scopes};
+    if (s->kind == AT_KIND_DECISION)
         copy->answer = ev->answer;
-    if (s.kind == AT_KIND_SETTINGS)
+    if (s->kind == AT_KIND_SETTINGS)
         copy->granted = ev->granted;
-    if (s.has & AT_HAS_FRESH)
+    if (s->has & AT_HAS_FRESH)
         copy->fresh = ev->fresh;
-    if (s.has & AT_HAS_OBSERVES) {
+    if (s->has & AT_HAS_OBSERVES) {
         memcpy(copy->observes, ev->observes, ev->n_observes);
         copy->n_observes = ev->n_observes;
     }
-    if (s.n_scopes && !(scopes = at_room_array(&d->arena, s.n_scopes, sizeof *scopes)))
+    if (s->n_scopes && !(scopes = at_room_array(&d->arena, s->n_scopes, sizeof *scopes)))
         return AT_NOMEM;
     copy->scopes = scopes;
-    bool kept = keep_text(d, s.text, s.kind == AT_KIND_CALL ? &copy->api : &copy->err_msg);
-    for (size_t i = 0; i < s.n_scopes && kept; i++)
-        kept = keep_text(d, s.scopes[i], &scopes[i]);
+    bool kept = keep_text(d, s->text, s->kind == AT_KIND_CALL ? &copy->api : &copy->err_msg);
+    for (size_t i = 0; i < s->n_scopes && kept; i++)
+        kept = keep_text(d, s->scopes[i], &scopes[i]);
     return kept ? AT_OK : AT_NOMEM;
 }
 
@@ -230,41 +234,62 @@ static uint32_t find_shape(const struct at_dict *d, const struct shape *shape, u
 
 enum at_err at_dict_add_shape(struct at_dict *d, const struct at_event *ev, struct dict_place *place)
 {
-    enum at_err err = keep_shape(d, ev);
+    const struct shape shape = shape_of(ev);
+    enum at_err err = keep_shape(d, &shape, ev);
     if (!err)
-        err = table_add(&d->shape_table, place->shape_hash, d->n_shapes);
+        err = table_add(&d->shape_table, shape_hash(&shape), d->n_shapes);
     if (!err)
         place->shape = (uint32_t)d->n_shapes++;
     return err;
 }
 
-/* Where a source is looked for first: the ends of users and streams tell most apart. */
-static size_t near_slot(const struct at_tape_source *s)
+/* Two bytes that tell most texts apart. */
+static inline unsigned mark_of(struct at_str text)
 {
-    unsigned char user = s->user.len ? (unsigned char)s->user.ptr[s->user.len - 1] : 0;
-    unsigned char stream = s->stream.len ? (unsigned char)s->stream.ptr[s->stream.len - 1] : 0;
-    return (user + 5u * stream) % DICT_NEAR;
+    return text.len ? (unsigned char)text.ptr[text.len - 1] + 3u * (unsigned char)text.ptr[text.len / 2] : 0;
+}
+
+/* Where a source or a shape is looked for first, before any hash is made. */
+static size_t near_source(const struct at_tape_source *s)
+{
+    return (mark_of(s->user) + 5u * mark_of(s->stream)) % DICT_NEAR;
+}
+
+static size_t near_shape(const struct shape *s)
+{
+    const unsigned scope = s->n_scopes ? mark_of(s->scopes[0]) : 0;
+    return ((unsigned)s->kind + mark_of(s->text) + 5u * scope + s->has + (unsigned)s->value) % DICT_NEAR;
+}
+
+static uint32_t to_source(struct at_dict *d, const struct at_tape_source *source)
+{
+    uint32_t *near = &d->near_sources[near_source(source)];
+    if (!*near || !same_source(&d->sources[*near - 1], source))
+        *near = find_source(d, source, source_hash(source)) + 1; /* AT_DICT_NEW becomes 0 */
+    return *near - 1;
+}
+
+static uint32_t to_shape(struct at_dict *d, const struct shape *shape)
+{
+    uint32_t *near = &d->near_shapes[near_shape(shape)];
+    if (!*near || !same_shape(&d->shapes[*near - 1], shape))
+        *near = find_shape(d, shape, shape_hash(shape)) + 1;
+    return *near - 1;
 }
 
 void at_dict_find(struct at_dict *d, const struct at_event *ev, struct dict_place *place)
 {
     const struct at_tape_source source = source_of(ev);
     const struct shape shape = shape_of(ev);
-    uint32_t *near = &d->near[near_slot(&source)];
-    place->source = *near - 1;
-    if (!*near || !same_source(&d->sources[*near - 1], &source)) {
-        place->source = find_source(d, &source, source_hash(&source));
-        *near = place->source == AT_DICT_NEW ? 0 : place->source + 1;
-    }
-    place->shape_hash = shape_hash(&shape);
-    place->shape = find_shape(d, &shape, place->shape_hash);
+    *place = (struct dict_place){.source = to_source(d, &source), .shape = to_shape(d, &shape)};
 }
 
 void at_dict_clear(struct at_dict *d)
 {
     table_clear(&d->source_table);
     table_clear(&d->shape_table);
-    memset(d->near, 0, sizeof d->near);
+    memset(d->near_sources, 0, sizeof d->near_sources);
+    memset(d->near_shapes, 0, sizeof d->near_shapes);
     d->n_sources = d->n_shapes = d->text_bytes = 0;
     at_room_clear(&d->arena);
 }

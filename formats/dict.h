@@ -17,7 +17,7 @@ struct dict_table {
     size_t n_slots; /* a power of two, at most half full */
 };
 
-#define DICT_NEAR 32u
+#define DICT_NEAR 64u
 
 struct at_dict {
     /* Copies; their views stay where they are until the dictionary is cleared. */
@@ -28,7 +28,7 @@ struct at_dict {
     /* Private. */
     size_t cap_sources, cap_shapes;
     struct dict_table source_table, shape_table;
-    uint32_t near[DICT_NEAR]; /* sources met last: number + 1 */
+    uint32_t near_sources[DICT_NEAR], near_shapes[DICT_NEAR]; /* met last: number + 1 */
     struct tape_arena arena;
 };
 
@@ -37,7 +37,6 @@ struct at_dict {
 /* Where an event belongs: the numbers of its source and shape, AT_DICT_NEW for what was not there yet. */
 struct dict_place {
     uint32_t source, shape;
-    uint32_t shape_hash;
 };
 void at_dict_find(struct at_dict *d, const struct at_event *ev, struct dict_place *place);
 /* Adds what is new, and sets its number. The place must have been found since the last change. AT_NOMEM. */

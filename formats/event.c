@@ -1,4 +1,7 @@
 /* event.c: the words of events, the check of an event made by a program, copies. */
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -146,6 +149,11 @@ bool at_event_lists_fit(const struct at_event *ev)
            settings <= AT_LIST_MAX_BYTES;
 }
 
+bool at_event_lengths_fit(const struct at_event *ev)
+{
+    return at_event_lists_fit(ev) && ev->call.len <= AT_TEXT_MAX_BYTES && ev->extra.len <= AT_EXTRA_MAX_BYTES;
+}
+
 /* True if a byte of the word is 0 or above 0x7f. The word may hold more than that for true, never for false. */
 static bool is_special(uint64_t v)
 {
@@ -162,17 +170,37 @@ static bool is_plain_short(struct at_str s)
     return !is_special(at_get_u64le(p)) && !is_special(at_get_u64le(p + s.len - 8));
 }
 
-/* Most texts are ASCII: those are looked at eight bytes at a time. */
+#ifdef __SSE2__
+/* The same for sixteen bytes, exactly: a NUL character is the only byte that is none of the others. */
+static bool is_special_16(const char *p)
+{
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+    return _mm_movemask_epi8(_mm_or_si128(v, _mm_cmpeq_epi8(v, _mm_setzero_si128())));
+}
+#endif
+
+/* True if a text of more than sixteen bytes is ASCII without NUL characters; false may mean that it has to be read. */
+static bool is_plain_long(struct at_str s)
+{
+#ifdef __SSE2__
+    for (size_t i = 0; i + 16 <= s.len; i += 16)
+        if (is_special_16(s.ptr + i))
+            return false;
+    return !is_special_16(s.ptr + s.len - 16);
+#else
+    for (size_t i = 0; i + 8 <= s.len; i += 8)
+        if (is_special(at_get_u64le((const uint8_t *)s.ptr + i)))
+            return false;
+    return !is_special(at_get_u64le((const uint8_t *)s.ptr + s.len - 8));
+#endif
+}
+
+/* Most texts are ASCII: those are looked at many bytes at a time. */
 bool at_text_valid(struct at_str s)
 {
-    size_t i = 0;
-    if (s.len >= 4 && s.len <= 16 && is_plain_short(s))
+    if (s.len > 16 ? is_plain_long(s) : s.len >= 4 && is_plain_short(s))
         return true;
-    while (i + 8 <= s.len && !is_special(at_get_u64le((const uint8_t *)s.ptr + i)))
-        i += 8;
-    if (i && i + 8 > s.len && is_plain_short((struct at_str){s.ptr + i - 8, s.len - i + 8}))
-        return true;
-    for (; i < s.len; i++)
+    for (size_t i = 0; i < s.len; i++)
         if (s.ptr[i] == 0 || (unsigned char)s.ptr[i] >= 0x80)
             return at_utf8_valid(s) && !memchr(s.ptr, 0, s.len);
     return true;
@@ -252,8 +280,7 @@ static enum at_err check_observes(const struct at_event *ev, struct at_why *why)
     return AT_OK;
 }
 
-/* True for {"NAME":DIGITS}, most often what there is: a stream's senders count their events. */
-static bool is_one_number(struct at_str extra, struct at_str *name)
+bool at_extra_is_number(struct at_str extra, struct at_str *name, struct at_str *digits)
 {
     if (extra.len < 7 || extra.ptr[0] != '{' || extra.ptr[1] != '"')
         return false;
@@ -263,6 +290,7 @@ static bool is_one_number(struct at_str extra, struct at_str *name)
     *name = (struct at_str){extra.ptr + 2, (size_t)(p - extra.ptr) - 2};
     if (end - p < 4 || p[0] != '"' || p[1] != ':' || p[2] < '1' || p[2] > '9')
         return false;
+    *digits = (struct at_str){p + 2, (size_t)(end - p) - 3};
     for (p += 3; p < end - 1 && *p >= '0' && *p <= '9'; p++)
         ;
     return p == end - 1 && *p == '}';
@@ -280,7 +308,7 @@ static enum at_err check_extra(const struct at_event *ev, struct at_why *why)
 {
     struct at_json_iter it;
     struct at_str key, value;
-    if (is_one_number(ev->extra, &key) && ev->extra.len <= AT_EXTRA_MAX_BYTES)
+    if (at_extra_is_number(ev->extra, &key, &value) && ev->extra.len <= AT_EXTRA_MAX_BYTES)
         return check_name(ev, key, why);
     CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
     CHECK(at_json_valid(ev->extra) && ev->extra.ptr[0] == '{', "unknown fields are not a JSON object");

@@ -44,6 +44,7 @@ bool at_text_valid(struct at_str s);
 
 /* True if the lists of the event keep to the limits. */
 bool at_event_lists_fit(const struct at_event *ev);
+bool at_event_lengths_fit(const struct at_event *ev); /* of what is particular to an event */
 
 /* at_event_check of an event whose source and shape are known to be fit: of what is left. */
 AT_MUST_USE enum at_err at_event_check_own(const struct at_event *ev, struct at_why *why);

@@ -69,13 +69,19 @@ struct at_str {
 #define AT_STR(literal) ((struct at_str){.ptr = (literal), .len = sizeof(literal) - 1})
 #define AT_STR_FMT(s) (int)(s).len, (s).ptr /* for "%.*s" */
 
-struct at_str at_str(const char *c_string); /* NULL gives an absent view */
+static inline struct at_str at_str(const char *c_string) /* NULL gives an absent view */
+{
+    return (struct at_str){.ptr = c_string, .len = c_string ? strlen(c_string) : 0};
+}
 static inline bool at_str_eq(struct at_str a, struct at_str b)
 {
     return a.len == b.len && (a.len == 0 || (a.ptr[0] == b.ptr[0] && !memcmp(a.ptr, b.ptr, a.len)));
 }
 int at_str_cmp(struct at_str a, struct at_str b); /* by bytes, shorter first on a tie */
-bool at_str_starts(struct at_str s, struct at_str prefix);
+static inline bool at_str_starts(struct at_str s, struct at_str prefix)
+{
+    return s.len >= prefix.len && (prefix.len == 0 || !memcmp(s.ptr, prefix.ptr, prefix.len));
+}
 /* The offset of the first `needle` in `s`, SIZE_MAX where there is none. */
 size_t at_str_find(struct at_str s, struct at_str needle);
 bool at_utf8_valid(struct at_str s); /* RFC 3629 */
@@ -120,7 +126,10 @@ AT_MUST_USE enum at_err at_buf_printf(struct at_buf *b, const char *fmt, ...) AT
 AT_MUST_USE enum at_err at_buf_vprintf(struct at_buf *b, const char *fmt, va_list args) AT_PRINTF(2, 0);
 void at_buf_drop(struct at_buf *b, size_t front_bytes); /* removes from the front */
 void at_buf_free(struct at_buf *b);
-struct at_str at_buf_view(const struct at_buf *b); /* valid until the buffer changes */
+static inline struct at_str at_buf_view(const struct at_buf *b) /* valid until the buffer changes */
+{
+    return (struct at_str){.ptr = b->ptr ? b->ptr : "", .len = b->len};
+}
 /* Makes an array at least `wanted` elements long, `*cap` being its length so far; what is new is zero. AT_NOMEM. */
 AT_MUST_USE enum at_err at_grow(void **array, size_t *cap, size_t wanted, size_t element_bytes);
 
@@ -163,6 +172,10 @@ static inline void at_put_u64le(uint8_t *p, uint64_t v)
     at_put_u32le(p, (uint32_t)v);
     at_put_u32le(p + 4, (uint32_t)(v >> 32));
 }
+
+#define AT_DIGITS_MAX 18u /* so many fit an int64_t, whatever they are */
+/* The number that 1 to AT_DIGITS_MAX digits stand for. False: there is something else among them, or no digit. */
+bool at_digits(struct at_str s, uint64_t *n);
 
 /*
  * Numbers found by the hash of what they stand for, which is kept, and compared, by who owns the table: the first place
@@ -350,6 +363,12 @@ AT_MUST_USE enum at_err at_event_check(const struct at_event *ev, struct at_why 
 /* The same where app, user, stream and platform are known to be fit. */
 AT_MUST_USE enum at_err at_event_check_what(const struct at_event *ev, struct at_why *why);
 
+/*
+ * True for unknown fields that are {"NAME":DIGITS}, the number without a sign and not 0: most often that is what there
+ * is, for a stream's senders count their events. `name` is without its quotes. Both are set in this case only.
+ */
+bool at_extra_is_number(struct at_str extra, struct at_str *name, struct at_str *digits);
+
 /* Appends the event as one NDJSON line, newline included. */
 AT_MUST_USE enum at_err at_event_to_json(const struct at_event *ev, struct at_buf *out);
 
@@ -457,8 +476,8 @@ AT_MUST_USE enum at_err at_profile_parse(struct at_str json, const char *name, s
                                          struct at_why *why);
 void at_profile_free(struct at_profile **p);
 /*
- * The same profile with one of its scopes only, as its scope 0: what concerns the others is unknown to it. It views `p`,
- * which must outlive it. AT_NOMEM.
+ * The same profile with one of its scopes only, as its scope 0: what concerns the others is unknown to it. It views
+ * `p`, which must outlive it. AT_NOMEM.
  */
 AT_MUST_USE enum at_err at_profile_narrow(const struct at_profile *p, size_t scope, struct at_profile **out);
 #define AT_DEFAULT_PROFILE "wechat-minigame-2018"
@@ -479,9 +498,9 @@ bool at_profile_same_api(const struct at_profile *p, struct at_str called, struc
  * The codec of tape(5): events in, bytes out, and back. Pure: no files.
  */
 struct at_tape_options {
-    int level;               /* zlib 1…9; 0 gives the default for live recording; -1: nothing is deflated, for a pipe */
-    uint32_t frame_events;   /* events in a frame at most; 0 gives 1,024 */
-    uint32_t frame_us;       /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
+    int level;             /* zlib 1…9; 0 gives the default for live recording; -1: nothing is deflated, for a pipe */
+    uint32_t frame_events; /* events in a frame at most; 0 gives 1,024 */
+    uint32_t frame_us;     /* time that a frame may span, in microseconds of event time; 0 gives 1 s */
     uint32_t segment_events; /* events in a segment at most; 0 gives 65,536 */
     uint32_t segment_us;     /* time that a segment may span; 0 gives 30 s; UINT32_MAX in either: any */
     bool archive;            /* smallest: whole segments are deflated column by column; spans any time */
@@ -496,6 +515,9 @@ AT_MUST_USE enum at_err at_tape_encoder_new(const struct at_tape_options *option
 void at_tape_encoder_free(struct at_tape_encoder **enc);
 /* Adds an event. The file header and every frame that is complete are appended to `out`. AT_BAD: an unfit event. */
 AT_MUST_USE enum at_err at_tape_encode(struct at_tape_encoder *enc, const struct at_event *ev, struct at_buf *out);
+/* The same for an event that at_event_check or at_event_from_doc found fit: only lengths are looked at again. */
+AT_MUST_USE enum at_err at_tape_encode_checked(struct at_tape_encoder *enc, const struct at_event *ev,
+                                               struct at_buf *out);
 /* Ends the frame being filled and appends it. Nothing is added where no event waits. */
 AT_MUST_USE enum at_err at_tape_encode_flush(struct at_tape_encoder *enc, struct at_buf *out);
 /* Flushes and appends the footer. The encoder takes no more events. */

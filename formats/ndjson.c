@@ -142,22 +142,20 @@ static inline enum at_err decode(struct at_event_parser *p, uint32_t node, const
     return AT_OK;
 }
 
-#define SAFE_DIGITS 18u /* so many fit an int64_t, whatever they are */
-
 static enum at_err integer(struct at_event_parser *p, uint32_t node, const char *name, int64_t min, int64_t *out,
                            struct at_why *why)
 {
     const struct at_str raw = at_doc_raw(p->at, node);
     size_t i = raw.ptr[0] == '-';
     uint64_t value = 0, limit = (uint64_t)INT64_MAX + i;
-    const bool safe = raw.len - i <= SAFE_DIGITS;
     CHECK(p->at->nodes[node].type == AT_J_NUMBER, "\"%s\" is not an integer", name);
-    for (; i < raw.len; i++) {
-        unsigned digit = (unsigned)(unsigned char)raw.ptr[i] - '0';
-        CHECK(digit <= 9, "\"%s\" is not an integer", name);
-        CHECK(safe || value <= (limit - digit) / 10, "\"%s\" is out of range", name);
-        value = value * 10 + digit;
-    }
+    if (!at_digits((struct at_str){raw.ptr + i, raw.len - i}, &value))
+        for (value = 0; i < raw.len; i++) { /* a long one, or none */
+            unsigned digit = (unsigned)(unsigned char)raw.ptr[i] - '0';
+            CHECK(digit <= 9, "\"%s\" is not an integer", name);
+            CHECK(value <= (limit - digit) / 10, "\"%s\" is out of range", name);
+            value = value * 10 + digit;
+        }
     *out = raw.ptr[0] == '-' ? (int64_t)(0 - value) : (int64_t)value;
     CHECK(*out >= min, "\"%s\" is less than %lld", name, (long long)min);
     return AT_OK;
@@ -285,38 +283,39 @@ static enum at_err parse_answer(struct at_event_parser *p, struct at_event *ev, 
 
 /* ---- Lines */
 
+/* The fields that are one text: where it is kept, and what `has` gets; no offset: another field. */
+static const struct {
+    uint16_t offset, has;
+} text_fields[AT_FIELDS] = {
+    [AT_FIELD_APP] = {offsetof(struct at_event, app), 0},
+    [AT_FIELD_USER] = {offsetof(struct at_event, user), 0},
+    [AT_FIELD_STREAM] = {offsetof(struct at_event, stream), 0},
+    [AT_FIELD_PLATFORM] = {offsetof(struct at_event, platform), AT_HAS_PLATFORM},
+    [AT_FIELD_CALL] = {offsetof(struct at_event, call), AT_HAS_CALL},
+    [AT_FIELD_API] = {offsetof(struct at_event, api), 0},
+    [AT_FIELD_ERR_MSG] = {offsetof(struct at_event, err_msg), 0},
+};
+
 static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, enum at_field_id field, uint32_t value,
                                struct at_why *why)
 {
     int64_t number = 0;
     enum at_err err = AT_OK;
     const char *name = at_fields[field].name;
+    if (text_fields[field].offset) {
+        ev->has |= text_fields[field].has;
+        return decode(p, value, name, (struct at_str *)(void *)((char *)ev + text_fields[field].offset), why);
+    }
     switch (field) {
     case AT_FIELD_T:
         return integer(p, value, name, INT64_MIN, &ev->t_us, why);
-    case AT_FIELD_APP:
-        return decode(p, value, name, &ev->app, why);
-    case AT_FIELD_USER:
-        return decode(p, value, name, &ev->user, why);
-    case AT_FIELD_STREAM:
-        return decode(p, value, name, &ev->stream, why);
-    case AT_FIELD_PLATFORM:
-        ev->has |= AT_HAS_PLATFORM;
-        return decode(p, value, name, &ev->platform, why);
     case AT_FIELD_PACKET:
         ev->has |= AT_HAS_PACKET;
         err = integer(p, value, name, 1, &number, why);
         ev->packet = (uint64_t)number;
         return err;
-    case AT_FIELD_CALL:
-        ev->has |= AT_HAS_CALL;
-        return decode(p, value, name, &ev->call, why);
-    case AT_FIELD_API:
-        return decode(p, value, name, &ev->api, why);
     case AT_FIELD_SCOPE:
         return parse_scope(p, ev, value, why);
-    case AT_FIELD_ERR_MSG:
-        return decode(p, value, name, &ev->err_msg, why);
     case AT_FIELD_ERRNO:
         ev->has |= AT_HAS_ERRNO;
         return integer(p, value, name, INT64_MIN, &ev->err_no, why);
@@ -337,6 +336,13 @@ static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, e
         ev->lost_bytes = (uint64_t)number;
         return err;
     case AT_FIELD_KIND: /* read before the others */
+    case AT_FIELD_APP:
+    case AT_FIELD_USER:
+    case AT_FIELD_STREAM:
+    case AT_FIELD_PLATFORM:
+    case AT_FIELD_CALL:
+    case AT_FIELD_API:
+    case AT_FIELD_ERR_MSG:
     case AT_FIELDS:
         break;
     }
@@ -346,18 +352,28 @@ static enum at_err parse_field(struct at_event_parser *p, struct at_event *ev, e
 /* The field that the member at a key is, AT_FIELDS where it is unknown; its name. */
 static inline size_t field_at(struct at_event_parser *p, uint32_t key, struct at_str *name)
 {
-    if (decode(p, key, "", name, NULL)) /* a name that no string holds is its own text */
-        *name = at_doc_raw(p->at, key);
+    const struct at_str raw = at_doc_raw(p->at, key);
+    *name = (struct at_str){raw.ptr + 1, raw.len - 2};
+    if ((p->at->nodes[key].escaped || name->len > AT_TEXT_MAX_BYTES) && decode(p, key, "", name, NULL))
+        *name = raw; /* a name that no string holds is its own text */
     return at_field_find(*name);
+}
+
+/* True if the member at a key is "kind". Most keys are not, by their length. */
+static inline bool is_kind(struct at_event_parser *p, uint32_t key)
+{
+    const struct at_doc_node *n = &p->at->nodes[key];
+    struct at_str name;
+    return (n->escaped || n->end - n->start == sizeof "kind" + 1) && field_at(p, key, &name) == AT_FIELD_KIND;
 }
 
 /* What the other members are, depends on it. Mostly it comes first. */
 static enum at_err find_kind(struct at_event_parser *p, uint32_t node, struct at_event *ev, struct at_why *why)
 {
     const struct at_doc_node *nodes = p->at->nodes;
-    struct at_str name, text = {0};
+    struct at_str text = {0};
     uint32_t i = node + 1;
-    while (i < nodes[node].next && field_at(p, i, &name) != AT_FIELD_KIND)
+    while (i < nodes[node].next && !is_kind(p, i))
         i = nodes[i + 1].next;
     CHECK(i < nodes[node].next, "\"kind\" is missing");
     enum at_err err = decode(p, i + 1, "kind", &text, why);
@@ -368,7 +384,7 @@ static enum at_err find_kind(struct at_event_parser *p, uint32_t node, struct at
     return AT_OK;
 }
 
-/* Adds a member to the text of unknown fields, which is closed at the end. */
+/* Adds a member to the text of unknown fields, which is closed at the end: there is room for it. */
 static enum at_err keep_unknown(struct at_event_parser *p, uint32_t node)
 {
     const struct at_str key = at_doc_raw(p->at, node), value = at_doc_raw(p->at, node + 1);
@@ -452,12 +468,12 @@ enum at_err at_event_from_doc(struct at_event_parser *p, const struct at_doc *do
         err = find_kind(p, node, ev, why);
     if (!err)
         err = parse_members(p, node, ev, why);
-    if (!err && p->extra.len)
-        err = at_buf_add(&p->extra, "}", 1);
     if (err)
         return err == AT_BAD ? err : at_fail(why, err, "%s", at_err_text(err));
-    if (p->extra.len)
+    if (p->extra.len) {
+        p->extra.ptr[p->extra.len++] = '}';
         ev->extra = at_buf_view(&p->extra);
+    }
     CHECK(ev->extra.len <= AT_EXTRA_MAX_BYTES, "unknown fields are longer than %u bytes", AT_EXTRA_MAX_BYTES);
     CHECK(at_event_lists_fit(ev), "a list is longer than %u bytes", AT_LIST_MAX_BYTES);
     uint32_t known = p->given;

@@ -15,9 +15,24 @@
 #define PSEUDONYM_DIGITS 20u /* 80 bits: with a million users, one chance in 2^40 that two have the same */
 #define NAMES_MAX 262144u    /* remembered at a time; the next is computed anew */
 
+/* What platforms call personal things in the results of their APIs; the short ones stand for themselves only. */
+static const char *const personal_anywhere[] = {
+    "userInfo",  "userName",    "postalCode",      "provinceName", "cityName",      "countyName", "nickName",
+    "nickname",  "avatarUrl",   "avatar",          "rawData",      "encryptedData", "stepInfo",   "latitude",
+    "longitude", "phoneNumber", "purePhoneNumber", "mobile",       "telNumber",     "cloudID",    "signature",
+    "openId",    "unionId",     "session_key",     "idCard",       "realName",      "detailInfo", "tempFilePath"};
+static const char *const personal_keys[] = {"iv",      "code", "gender", "city", "province", "country",
+                                            "address", "step", "result", "data", "res"};
+/* What recorders add themselves, all of it numbers. */
+static const char *const recorders_keys[] = {"seq", "total", "late_us"};
+
+#define PERSONAL (sizeof personal_anywhere / sizeof personal_anywhere[0])
+
 struct at_redactor {
     bool everything; /* all unknown fields, and what is in the words of answers */
     bool pseudonyms;
+    /* The names of personal_anywhere that begin with a byte: the number + 1 of one, and of the next; 0: no more. */
+    uint8_t first[256], next[PERSONAL];
     uint8_t key[KEY_MAX];
     size_t key_len;
     struct at_intern *names;     /* "user:NAME" */
@@ -35,6 +50,11 @@ enum at_err at_redactor_new(const struct at_redact_options *options, struct at_r
         return at_fail(why, AT_NOMEM, "%s", at_err_text(AT_NOMEM));
     }
     enum at_err err = AT_OK;
+    for (uint8_t i = 0; i < PERSONAL; i++) {
+        uint8_t *first = &r->first[(unsigned char)*personal_anywhere[i]];
+        r->next[i] = *first;
+        *first = (uint8_t)(i + 1);
+    }
     r->everything = options->redact || options->key_file;
     r->pseudonyms = r->everything;
 #ifndef AT_NETTLE
@@ -138,58 +158,52 @@ static enum at_err replace_names(struct at_redactor *r, struct at_event *ev)
 
 /* ---- Unknown fields */
 
-/* What platforms call personal things in the results of their APIs; the short ones stand for themselves only. */
-static const char *const personal_anywhere[] = {
-    "userInfo",  "userName",    "postalCode",      "provinceName", "cityName",      "countyName", "nickName",
-    "nickname",  "avatarUrl",   "avatar",          "rawData",      "encryptedData", "stepInfo",   "latitude",
-    "longitude", "phoneNumber", "purePhoneNumber", "mobile",       "telNumber",     "cloudID",    "signature",
-    "openId",    "unionId",     "session_key",     "idCard",       "realName",      "detailInfo", "tempFilePath"};
-static const char *const personal_keys[] = {"iv",      "code", "gender", "city", "province", "country",
-                                            "address", "step", "result", "data", "res"};
-/* What recorders add themselves, all of it numbers. */
-static const char *const recorders_keys[] = {"total", "late_us", "seq"};
-
-/* True if a key in its quotes is one of the names. */
-static bool is_one_of(struct at_str raw_key, const char *const *names, size_t n)
+/* True if a key without its quotes is one of the names. */
+static bool is_one_of(struct at_str key, const char *const *names, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (!strncmp(raw_key.ptr + 1, names[i], raw_key.len - 2) && !names[i][raw_key.len - 2])
+        if (!strncmp(key.ptr, names[i], key.len) && !names[i][key.len])
             return true;
     return false;
 }
-#define IS_ONE_OF(raw_key, names) is_one_of(raw_key, names, sizeof(names) / sizeof(names)[0])
+#define IS_ONE_OF(key, names) is_one_of(key, names, sizeof(names) / sizeof(names)[0])
 
-static bool is_personal(struct at_str raw_key, struct at_str value)
+/* True if one of the names in personal_anywhere is in the text: read once, not once for each name. */
+static bool has_personal(const struct at_redactor *r, struct at_str text)
 {
-    const size_t n = sizeof personal_anywhere / sizeof personal_anywhere[0];
-    if (memchr(raw_key.ptr, '\\', raw_key.len)) /* who hides a name has a reason */
-        return true;
-    for (size_t i = 0; i < n; i++) {
-        const struct at_str name = at_str(personal_anywhere[i]);
-        if (at_str_find(raw_key, name) != SIZE_MAX || at_str_find(value, name) != SIZE_MAX)
-            return true;
-    }
-    return IS_ONE_OF(raw_key, personal_keys);
+    for (; text.len; text.ptr++, text.len--)
+        for (unsigned i = r->first[(unsigned char)*text.ptr]; i; i = r->next[i - 1])
+            if (at_str_starts(text, at_str(personal_anywhere[i - 1])))
+                return true;
+    return false;
 }
 
-static bool is_numbers(struct at_str raw_key, struct at_str value)
+static bool is_personal(const struct at_redactor *r, struct at_str key, struct at_str value)
 {
-    if (!IS_ONE_OF(raw_key, recorders_keys) || value.len > 100)
+    if (memchr(key.ptr, '\\', key.len)) /* who hides a name has a reason */
+        return true;
+    return has_personal(r, key) || has_personal(r, value) || IS_ONE_OF(key, personal_keys);
+}
+
+static bool is_numbers(struct at_str key, struct at_str value)
+{
+    if (!IS_ONE_OF(key, recorders_keys) || value.len > 100)
         return false;
     return *value.ptr != '"' && at_str_find(value, AT_STR(":\"")) == SIZE_MAX;
 }
 
-/* A number under a recorder's own name: nearly every event of the shim has one, so it is not looked at any closer. */
-static bool is_harmless(struct at_str raw_key, struct at_str value)
+/* A number under a recorder's own name. */
+static bool is_harmless(struct at_str key, struct at_str value)
 {
-    return *value.ptr >= '0' && *value.ptr <= '9' && IS_ONE_OF(raw_key, recorders_keys);
+    return *value.ptr >= '0' && *value.ptr <= '9' && IS_ONE_OF(key, recorders_keys);
 }
 
 static bool is_taken_out(const struct at_redactor *r, struct at_str raw_key, struct at_str value)
 {
-    if (is_harmless(raw_key, value))
+    const struct at_str key = {raw_key.ptr + 1, raw_key.len - 2};
+    if (is_harmless(key, value))
         return false;
-    return r->everything ? !is_numbers(raw_key, value) : is_personal(raw_key, value);
+    return r->everything ? !is_numbers(key, value) : is_personal(r, key, value);
 }
 
 static enum at_err clean_extra(struct at_redactor *r, struct at_event *ev)
@@ -197,6 +211,8 @@ static enum at_err clean_extra(struct at_redactor *r, struct at_event *ev)
     struct at_json_iter it;
     struct at_str key, value;
     enum at_err err = AT_OK;
+    if (at_extra_is_number(ev->extra, &key, &value) && is_harmless(key, value))
+        return AT_OK; /* nearly every event of the shim has this and nothing else */
     r->extra.len = 0;
     at_json_iter_begin(&it, ev->extra);
     while (!err && at_json_iter_next(&it, &key, &value)) {

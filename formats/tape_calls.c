@@ -123,13 +123,6 @@ static bool split(struct at_str id, struct at_str *prefix, uint64_t *number)
     return true;
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool is_dash(size_t i)
 {
     return i == 8 || i == 13 || i == 18 || i == 23;
@@ -138,21 +131,20 @@ static bool is_dash(size_t i)
 /* RFC 4122, section 3, in lower case. */
 static bool pack_uuid(struct at_str id, uint8_t out[16])
 {
-    if (id.len != UUID_CHARS || id.ptr[8] != '-')
+    static const uint8_t above[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7, ['7'] = 8, ['8'] = 9,
+        ['9'] = 10, ['a'] = 11, ['b'] = 12, ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16}; /* by one; 0: no digit */
+    static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
+    if (id.len != UUID_CHARS || id.ptr[8] != '-' || id.ptr[13] != '-' || id.ptr[18] != '-' || id.ptr[23] != '-')
         return false;
-    for (size_t i = 0, n = 0; i < UUID_CHARS; i++) {
-        if (is_dash(i)) {
-            if (id.ptr[i] != '-')
-                return false;
-            continue;
-        }
-        int high = hex_value(id.ptr[i]), low = hex_value(id.ptr[i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        out[n++] = (uint8_t)(high << 4 | low);
-        i++;
+    bool digits = true;
+    for (size_t i = 0; i < 16; i++) {
+        const uint8_t *p = (const uint8_t *)id.ptr + places[i];
+        const unsigned high = above[p[0]], low = above[p[1]];
+        digits = digits && high && low;
+        out[i] = (uint8_t)((high - 1) << 4 | (low - 1));
     }
-    return true;
+    return digits;
 }
 
 static void unpack_uuid(const uint8_t in[16], char *out)

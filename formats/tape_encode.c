@@ -526,17 +526,27 @@ static enum at_err encode(struct at_tape_encoder *e, const struct at_event *ev, 
     return err;
 }
 
-enum at_err at_tape_encode(struct at_tape_encoder *e, const struct at_event *ev, struct at_buf *out)
+static enum at_err add_event(struct at_tape_encoder *e, const struct at_event *ev, bool checked, struct at_buf *out)
 {
     if (e->failed || e->finished)
         return e->failed ? e->failed : AT_BAD;
     struct dict_place place;
     at_dict_find(&e->dict, ev, &place);
     bool known = place.source != AT_DICT_NEW && place.shape != AT_DICT_NEW;
-    if (known ? at_event_check_own(ev, NULL) : at_event_check(ev, NULL))
+    if (checked && known ? !at_event_lengths_fit(ev) : known ? at_event_check_own(ev, NULL) : at_event_check(ev, NULL))
         return AT_BAD;
     e->failed = encode(e, ev, &place, out);
     return e->failed;
+}
+
+enum at_err at_tape_encode(struct at_tape_encoder *e, const struct at_event *ev, struct at_buf *out)
+{
+    return add_event(e, ev, false, out);
+}
+
+enum at_err at_tape_encode_checked(struct at_tape_encoder *e, const struct at_event *ev, struct at_buf *out)
+{
+    return add_event(e, ev, true, out);
 }
 
 enum at_err at_tape_encode_flush(struct at_tape_encoder *e, struct at_buf *out)
