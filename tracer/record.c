@@ -12,6 +12,7 @@
 #define FLUSH_US (int64_t)1000000
 #define FLUSH_PIPE_US (int64_t)200000 /* somebody reads along: `record -w - | replay -` tells within a second */
 #define WRITE_BYTES ((size_t)64 * 1024)
+#define FILE_FRAME_EVENTS 4096u /* nobody waits for a frame of a file: fewer are packed in less time, and smaller */
 
 struct at_taping {
     char *path;
@@ -46,7 +47,8 @@ static enum at_err open_live(struct at_taping *t)
 
 static enum at_err begin(struct at_taping *t)
 {
-    const struct at_tape_options options = {.frame_us = t->any_times ? UINT32_MAX : 0,
+    const struct at_tape_options options = {.frame_events = t->live ? 0 : FILE_FRAME_EVENTS,
+                                            .frame_us = t->any_times ? UINT32_MAX : 0,
                                             .segment_us = t->any_times ? UINT32_MAX : 0};
     enum at_err err = t->live ? open_live(t) : at_output_open(t->path, &t->output, &t->why);
     if (err)
@@ -141,7 +143,7 @@ static enum at_err write_out(struct at_taping *t)
 enum at_err at_taping_event(void *ctx, const struct at_event *ev)
 {
     struct at_taping *t = ctx;
-    enum at_err err = at_tape_encode(t->encoder, ev, &t->bytes);
+    enum at_err err = at_tape_encode_checked(t->encoder, ev, &t->bytes); /* the tracer looked at it */
     if (err)
         return at_fail(&t->why, err, "%s", at_err_text(err));
     if (t->begun_us == INT64_MIN)
