@@ -8,29 +8,65 @@
 #ifndef AUTHTAPE_DIALECT_H
 #define AUTHTAPE_DIALECT_H
 
+#include <stdalign.h>
+#include <stddef.h>
+
 #include "tracer/tracer.h"
 
 /* ---- Memory that lives as long as its owner, or until the next message. Addresses stay. */
 
-struct at_arena_chunk;
+struct at_arena_chunk {
+    struct at_arena_chunk *next;
+    size_t used, cap;
+    alignas(max_align_t) char bytes[];
+};
 struct at_arena {
     struct at_arena_chunk *chunks;
 };
-void *at_arena_get(struct at_arena *a, size_t size);              /* aligned, not zeroed; NULL when out of memory */
+void *at_arena_more(struct at_arena *a, size_t size);
+/* Aligned, not zeroed; NULL when out of memory. */
+static inline void *at_arena_get(struct at_arena *a, size_t size)
+{
+    struct at_arena_chunk *c = a->chunks;
+    size = size ? (size + 15) & ~(size_t)15 : 16;
+    if (!c || c->cap - c->used < size)
+        return at_arena_more(a, size);
+    void *p = c->bytes + c->used;
+    c->used += size;
+    return p;
+}
 struct at_str at_arena_copy(struct at_arena *a, struct at_str s); /* NUL added; absent when out of memory */
-/* Forgets what was got since the mark; a zero mark: all, but one chunk is kept. */
 struct at_arena_mark {
     struct at_arena_chunk *chunk;
     size_t used;
 };
-struct at_arena_mark at_arena_mark(const struct at_arena *a);
-void at_arena_release(struct at_arena *a, struct at_arena_mark mark);
+static inline struct at_arena_mark at_arena_mark(const struct at_arena *a)
+{
+    return (struct at_arena_mark){a->chunks, a->chunks ? a->chunks->used : 0};
+}
+void at_arena_drop_chunks(struct at_arena *a, struct at_arena_mark mark);
+/* Forgets what was got since the mark; a zero mark: all, but one chunk is kept. */
+static inline void at_arena_release(struct at_arena *a, struct at_arena_mark mark)
+{
+    if (a->chunks != mark.chunk)
+        at_arena_drop_chunks(a, mark);
+    if (a->chunks)
+        a->chunks->used = mark.used;
+}
 void at_arena_free(struct at_arena *a);
 
 /* ---- Texts and pointers in the index of a message (struct at_doc) */
 
 /* The text of a scalar: a string without its quotes and escapes (in the arena where it has any), else as written. */
-AT_MUST_USE enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *arena, struct at_str *out);
+AT_MUST_USE enum at_err at_doc_unescape(struct at_arena *arena, struct at_str *text);
+static inline AT_MUST_USE enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *arena,
+                                                  struct at_str *out)
+{
+    const struct at_doc_node *n = &d->nodes[node];
+    const bool quoted = n->type == AT_J_STRING || n->type == AT_J_KEY;
+    *out = (struct at_str){d->text.ptr + n->start + quoted, n->end - n->start - 2 * quoted};
+    return n->escaped ? at_doc_unescape(arena, out) : AT_OK;
+}
 
 /* A JSON Pointer (RFC 6901), taken apart. */
 struct at_pointer {
@@ -357,6 +393,12 @@ void at_hold_forget(struct at_hold *h, struct at_ticket **ticket); /* leaves the
 AT_MUST_USE enum at_err at_hold_tick(struct at_hold *h, int64_t now_us);
 AT_MUST_USE enum at_err at_hold_finish(struct at_hold *h);
 
+/* True if the views are of the same bytes at the same place. */
+static inline bool at_str_same(struct at_str a, struct at_str b)
+{
+    return a.ptr == b.ptr && a.len == b.len;
+}
+
 /* ---- Requests that wait for their answers: dialect_pair.c */
 
 struct at_pending {
@@ -370,7 +412,9 @@ struct at_pending {
     uint32_t uses; /* how often this id was used on the connection */
     enum at_dir dir;
     bool answered;
-    bool fit;                                                       /* its event was one, so that its names are texts */
+    bool fit;        /* its event was one, so that its names are texts */
+    bool names_stay; /* app, user, platform and stream stay where they are as long as the connection: not copied */
+    size_t room;     /* bytes behind the struct */
     struct at_str id, call, api, part, app, user, platform, stream; /* behind the struct */
 };
 struct at_pairs {
@@ -378,6 +422,7 @@ struct at_pairs {
     uint32_t n_buckets, n[2]; /* open, answered */
     uint32_t asked[2];        /* by enum at_dir of the request */
     struct at_pending *oldest[2], *newest[2];
+    struct at_pending *spare; /* to be used again */
 };
 #define AT_PAIRS_OPEN 4096u /* requests remembered per connection and dialect */
 #define AT_PAIRS_ANSWERED 256u
@@ -387,7 +432,7 @@ struct at_pending *at_pairs_find(const struct at_pairs *p, struct at_str id, uin
 struct at_pending *at_pairs_of_exchange(const struct at_pairs *p, uint64_t exchange, enum at_dir request_dir);
 /* The request that has the id, exchange and direction of `like`. It sets like->hash, which at_pairs_add needs. */
 struct at_pending *at_pairs_before(const struct at_pairs *p, struct at_pending *like);
-/* Copies the strings of `like`. */
+/* Copies the strings of `like`, those that stay where they are aside. */
 AT_MUST_USE enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, struct at_pending **added);
 void at_pairs_answered(struct at_pairs *p, struct at_pending *e); /* remembered, so that a second answer is seen */
 void at_pairs_remove(struct at_pairs *p, struct at_pending *e);   /* and frees it; its ticket must be gone */
@@ -474,6 +519,7 @@ struct at_run {
     struct at_dialect_state *state;
     struct at_last_reports *last;
     struct at_names names; /* what the options say of this message; members may be absent */
+    bool names_stay;       /* and of all messages of the connection: the texts stay where they are */
     bool identified;
     const struct at_apis *apis;
     struct at_arena *arena;
@@ -484,7 +530,7 @@ struct at_run {
     struct at_event_parser *parser;
     struct at_tracer_stats *stats;
     /* Asked for `names` when they are needed first. */
-    enum at_err (*identify)(void *ctx, const struct at_message *m, struct at_names *out);
+    enum at_err (*identify)(void *ctx, const struct at_message *m, struct at_names *out, bool *stay);
     /* Told of every event before it goes to `hold`. */
     enum at_err (*note)(void *ctx, const struct at_event *ev);
     void *ctx;
@@ -523,13 +569,15 @@ AT_MUST_USE enum at_err at_taken_json(struct at_buf *out, const struct at_taken 
 /* ---- Messages that need not be looked into: dialect_gate.c */
 
 #define AT_NEEDLES 64u
+#define AT_NEEDLE_LENGTHS 16u
 struct at_needles { /* what rules want among the members of a message, over all dialects */
     struct at_needle {
         struct at_str text; /* the value; absent: any */
     } list[AT_NEEDLES];
     struct {
         struct at_str name;
-        uint64_t mask; /* of the needles of that name */
+        uint64_t mask, any;                  /* of the needles of that name; of those that any value is */
+        uint64_t of_size[AT_NEEDLE_LENGTHS]; /* of those that a text of that length may be, modulo so many */
     } names[AT_NEEDLES];
     unsigned n, n_names;
 };

@@ -2,7 +2,6 @@
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
-#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,29 +11,15 @@
 
 #define CHUNK_BYTES (size_t)8192
 
-struct at_arena_chunk {
-    struct at_arena_chunk *next;
-    size_t used, cap;
-    alignas(max_align_t) char bytes[];
-};
-
-void *at_arena_get(struct at_arena *a, size_t size)
+void *at_arena_more(struct at_arena *a, size_t size)
 {
-    size = (size + 15) & ~(size_t)15;
-    if (size == 0)
-        size = 16;
-    struct at_arena_chunk *c = a->chunks;
-    if (!c || c->cap - c->used < size) {
-        size_t cap = size > CHUNK_BYTES ? size : CHUNK_BYTES;
-        c = malloc(sizeof *c + cap);
-        if (!c)
-            return NULL;
-        *c = (struct at_arena_chunk){.next = a->chunks, .cap = cap};
-        a->chunks = c;
-    }
-    void *p = c->bytes + c->used;
-    c->used += size;
-    return p;
+    const size_t cap = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+    struct at_arena_chunk *c = malloc(sizeof *c + cap);
+    if (!c)
+        return NULL;
+    *c = (struct at_arena_chunk){.next = a->chunks, .used = size, .cap = cap};
+    a->chunks = c;
+    return c->bytes;
 }
 
 struct at_str at_arena_copy(struct at_arena *a, struct at_str s)
@@ -48,20 +33,13 @@ struct at_str at_arena_copy(struct at_arena *a, struct at_str s)
     return (struct at_str){p, s.len};
 }
 
-struct at_arena_mark at_arena_mark(const struct at_arena *a)
-{
-    return (struct at_arena_mark){a->chunks, a->chunks ? a->chunks->used : 0};
-}
-
-void at_arena_release(struct at_arena *a, struct at_arena_mark mark)
+void at_arena_drop_chunks(struct at_arena *a, struct at_arena_mark mark)
 {
     while (a->chunks && a->chunks != mark.chunk && (mark.chunk || a->chunks->next)) {
         struct at_arena_chunk *next = a->chunks->next;
         free(a->chunks);
         a->chunks = next;
     }
-    if (a->chunks)
-        a->chunks->used = mark.used;
 }
 
 void at_arena_free(struct at_arena *a)
@@ -161,18 +139,12 @@ static struct at_str unescape(struct at_str s, char *room)
     return (struct at_str){room, (size_t)(to - room)};
 }
 
-enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *arena, struct at_str *out)
+enum at_err at_doc_unescape(struct at_arena *arena, struct at_str *text)
 {
-    *out = at_doc_raw(d, node);
-    if (d->nodes[node].type != AT_J_STRING && d->nodes[node].type != AT_J_KEY)
-        return AT_OK;
-    *out = (struct at_str){out->ptr + 1, out->len - 2};
-    if (!d->nodes[node].escaped)
-        return AT_OK;
-    char *room = at_arena_get(arena, out->len + UNESCAPE_SLACK);
+    char *room = at_arena_get(arena, text->len + UNESCAPE_SLACK);
     if (!room)
         return AT_NOMEM;
-    *out = unescape(*out, room);
+    *text = unescape(*text, room);
     return AT_OK;
 }
 

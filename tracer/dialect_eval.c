@@ -117,6 +117,19 @@ static enum at_err found_at(const struct at_doc *d, uint32_t node, struct at_are
     return at_doc_text(d, node, arena, &out->text);
 }
 
+/* What most values are: a place in the item and nothing else. */
+static inline bool is_pointer(const struct at_value *v)
+{
+    return v->plain && v->source == AT_FROM_ITEM;
+}
+
+/* As found_at, where null is nothing. */
+static inline enum at_err found_there(const struct at_doc *d, uint32_t node, struct at_arena *arena,
+                                      struct at_found *out)
+{
+    return node == AT_NO_NODE || d->nodes[node].type == AT_J_NULL ? AT_OK : found_at(d, node, arena, out);
+}
+
 static void found_text(struct at_str text, struct at_found *out)
 {
     if (text.ptr)
@@ -210,6 +223,20 @@ static enum at_err from_find(const struct at_value *v, const struct at_scene *s,
     return AT_OK;
 }
 
+/* The first of the values that is there. */
+static enum at_err from_first(const struct at_value *v, const struct at_scene *s, struct at_found *out)
+{
+    enum at_err err = AT_OK;
+    for (size_t i = 0; i < v->n_list && !err && !out->type; i++) {
+        const struct at_value *one = &v->list[i];
+        if (is_pointer(one))
+            err = found_there(s->doc, at_scene_find(s, &one->ptr), s->arena, out);
+        else
+            err = at_value_get(one, s, out);
+    }
+    return err;
+}
+
 static enum at_err from_list(const struct at_value *v, const struct at_scene *s, struct at_found *out)
 {
     struct at_named named = {0};
@@ -223,10 +250,7 @@ static enum at_err from_list(const struct at_value *v, const struct at_scene *s,
             err = at_apis_named(s->apis, &f, s->arena, &named);
             if (err)
                 return err;
-        } else if (v->source == AT_FROM_FIRST && f.type) {
-            *out = f;
-            return AT_OK;
-        } else if (v->source == AT_FROM_JOIN) {
+        } else {
             if (!f.text.ptr)
                 return AT_OK; /* a part is missing: nothing */
             char *to = at_arena_get(s->arena, joined.len + f.text.len);
@@ -269,6 +293,7 @@ static enum at_err from_source(const struct at_value *v, const struct at_scene *
     case AT_FROM_FIND:
         return from_find(v, s, out);
     case AT_FROM_FIRST:
+        return from_first(v, s, out);
     case AT_FROM_JOIN:
     case AT_FROM_NAMES:
         return from_list(v, s, out);
@@ -311,6 +336,8 @@ static void apply_map(const struct at_value *v, struct at_found *f)
 enum at_err at_value_get(const struct at_value *v, const struct at_scene *s, struct at_found *out)
 {
     *out = (struct at_found){0};
+    if (is_pointer(v))
+        return found_there(s->doc, at_scene_find(s, &v->ptr), s->arena, out);
     if (v->plain) {
         enum at_err plain_err = from_source(v, s, out);
         if (out->type == AT_J_NULL)

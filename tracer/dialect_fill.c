@@ -57,14 +57,9 @@ static bool to_double(struct at_str text, double *out)
 static bool to_whole(struct at_str text, int64_t *out)
 {
     const size_t minus = text.ptr[0] == '-';
-    uint64_t n = 0;
-    if (text.len == minus || text.len - minus > 18)
+    uint64_t n;
+    if (!at_digits((struct at_str){text.ptr + minus, text.len - minus}, &n))
         return false;
-    for (size_t i = minus; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        n = n * 10 + (uint64_t)(text.ptr[i] - '0');
-    }
     *out = minus ? -(int64_t)n : (int64_t)n;
     return true;
 }
@@ -94,10 +89,8 @@ static bool to_integer(const struct at_found *f, uint32_t unit, bool rounds, int
     bool is_whole = to_whole(f->text, &whole);
     if (!is_whole && !to_double(f->text, &value) && !to_number(f->text, &whole, &is_whole, &value))
         return false;
-    if (is_whole && whole <= INT64_MAX / (int64_t)unit && whole >= INT64_MIN / (int64_t)unit) {
-        *out = whole * (int64_t)unit;
+    if (is_whole && !__builtin_mul_overflow(whole, (int64_t)unit, out))
         return true;
-    }
     value *= unit;
     if (!(value > -9.2e18 && value < 9.2e18) || (!rounds && value < floor(value)) || (!rounds && value > floor(value)))
         return false;
@@ -248,26 +241,31 @@ static enum at_err fill_observes(const struct at_found *f, const struct at_scene
 /* Arguments that change what an API does and say nothing about a person. */
 static bool is_harmless(struct at_str raw_key)
 {
-    static const char *const names[] = {"withCredentials",
-                                        "lang",
-                                        "type",
-                                        "altitude",
-                                        "isHighAccuracy",
-                                        "highAccuracyExpireTime",
-                                        "withSubscriptions",
-                                        "timeout",
-                                        "duration",
-                                        "sampleRate",
-                                        "numberOfChannels",
-                                        "encodeBitRate",
-                                        "format",
-                                        "frameSize",
-                                        "audioSource",
-                                        "mode",
-                                        "withShareTicket"};
+#define NAME(text)                                                                                                     \
+    {                                                                                                                  \
+        text, sizeof text - 1                                                                                          \
+    }
+    static const struct at_str names[] = {NAME("withCredentials"),
+                                          NAME("lang"),
+                                          NAME("type"),
+                                          NAME("altitude"),
+                                          NAME("isHighAccuracy"),
+                                          NAME("highAccuracyExpireTime"),
+                                          NAME("withSubscriptions"),
+                                          NAME("timeout"),
+                                          NAME("duration"),
+                                          NAME("sampleRate"),
+                                          NAME("numberOfChannels"),
+                                          NAME("encodeBitRate"),
+                                          NAME("format"),
+                                          NAME("frameSize"),
+                                          NAME("audioSource"),
+                                          NAME("mode"),
+                                          NAME("withShareTicket")};
+#undef NAME
     const struct at_str key = {raw_key.ptr + 1, raw_key.len - 2};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (at_str_eq(key, at_str(names[i])))
+        if (at_str_eq(key, names[i]))
             return true;
     return false;
 }
@@ -433,9 +431,11 @@ enum at_err at_fill_event(const struct at_value *const fields[AT_FIELDS], uint32
 
 enum at_err at_clock_lead(const struct at_value *clock, const struct at_scene *s, uint64_t *lead_us)
 {
-    const struct at_value *fields[AT_FIELDS] = {[AT_FIELD_T] = clock};
     struct at_event sent = {.t_us = INT64_MIN};
-    enum at_err err = at_fill_event(fields, 1u << AT_FIELD_T, s, &sent);
+    struct at_found f;
+    enum at_err err = at_value_get(clock, s, &f);
+    if (!err && f.type)
+        err = fill_time(clock, &f, &sent);
     *lead_us = 0;
     if (err || sent.t_us <= s->m->t_us)
         return err == AT_BAD ? AT_OK : err; /* it shows no time, or the message was under way for some */

@@ -29,8 +29,13 @@ static uint64_t needle(struct at_needles *needles, struct at_str name, struct at
         needles->list[needles->n++].text = text;
     if (i == needles->n_names)
         needles->names[needles->n_names++].name = name;
-    needles->names[i].mask |= UINT64_C(1) << k;
-    return UINT64_C(1) << k;
+    const uint64_t bit = UINT64_C(1) << k;
+    needles->names[i].mask |= bit;
+    needles->names[i].any |= text.ptr ? 0 : bit;
+    for (unsigned length = 0; length < AT_NEEDLE_LENGTHS; length++)
+        if (!text.ptr || text.len % AT_NEEDLE_LENGTHS == length)
+            needles->names[i].of_size[length] |= bit;
+    return bit;
 }
 
 /* Of a pointer into the whole message; 0 for the message itself. */
@@ -160,13 +165,17 @@ static uint64_t met(const struct at_needles *needles, const struct at_doc *doc, 
     const struct at_str name = inside(doc, key);
     while (i < needles->n_names && !at_str_eq(needles->names[i].name, name))
         i++;
-    uint64_t there = 0, left = i < needles->n_names ? needles->names[i].mask : 0;
-    for (; left; left &= left - 1) {
-        const struct at_str *wanted = &needles->list[__builtin_ctzll(left)].text;
-        if (!wanted->ptr ||
-            (value->type == AT_J_STRING && (value->escaped || at_str_eq(*wanted, inside(doc, key + 1)))))
+    if (i == needles->n_names)
+        return 0;
+    if (value->type != AT_J_STRING)
+        return needles->names[i].any;
+    if (value->escaped)
+        return needles->names[i].mask; /* it may be any of them */
+    const struct at_str text = inside(doc, key + 1);
+    uint64_t there = needles->names[i].any, left = needles->names[i].of_size[text.len % AT_NEEDLE_LENGTHS] & ~there;
+    for (; left; left &= left - 1)
+        if (at_str_eq(needles->list[__builtin_ctzll(left)].text, text))
             there |= left & ~(left - 1);
-    }
     return there;
 }
 

@@ -92,7 +92,7 @@ static enum at_err grow(struct at_pairs *p)
     return AT_OK;
 }
 
-static void keep(char **to, struct at_str *s)
+static inline void keep(char **to, struct at_str *s)
 {
     if (!s->ptr)
         return;
@@ -102,27 +102,52 @@ static void keep(char **to, struct at_str *s)
     *to += s->len;
 }
 
+#define ROOM_BYTES (size_t)256 /* of most entries' texts */
+
+/* An entry with room for that many bytes of texts; the one that was removed last is used again. */
+static struct at_pending *new_entry(struct at_pairs *p, size_t bytes)
+{
+    struct at_pending *e = p->spare;
+    size_t room = bytes > ROOM_BYTES ? bytes : ROOM_BYTES;
+    if (e && e->room >= bytes) {
+        room = e->room;
+        p->spare = NULL;
+    } else {
+        e = malloc(sizeof *e + room);
+    }
+    if (e)
+        e->room = room;
+    return e;
+}
+
 enum at_err at_pairs_add(struct at_pairs *p, const struct at_pending *like, struct at_pending **added)
 {
     *added = NULL;
     enum at_err err = grow(p);
     if (err)
         return err;
-    size_t bytes = like->id.len + like->call.len + like->api.len + like->part.len + like->app.len + like->user.len +
-                   like->platform.len + like->stream.len;
-    struct at_pending *e = malloc(sizeof *e + bytes + 1);
+    size_t bytes = like->id.len + like->call.len + like->api.len + like->part.len;
+    bytes += like->names_stay ? 0 : like->app.len + like->user.len + like->platform.len + like->stream.len;
+    struct at_pending *e = new_entry(p, bytes);
     if (!e)
         return AT_NOMEM;
+    const size_t room = e->room;
     *e = *like;
+    e->room = room;
     char *to = (char *)(e + 1);
     keep(&to, &e->id);
-    keep(&to, &e->call);
+    if (like->call.ptr == like->id.ptr && like->call.len == like->id.len)
+        e->call = e->id;
+    else
+        keep(&to, &e->call);
     keep(&to, &e->api);
     keep(&to, &e->part);
-    keep(&to, &e->app);
-    keep(&to, &e->user);
-    keep(&to, &e->platform);
-    keep(&to, &e->stream);
+    if (!like->names_stay) {
+        keep(&to, &e->app);
+        keep(&to, &e->user);
+        keep(&to, &e->platform);
+        keep(&to, &e->stream);
+    }
     e->answered = false;
     struct at_pending **bucket = &p->buckets[e->hash & (p->n_buckets - 1)];
     e->chain = *bucket;
@@ -150,8 +175,10 @@ void at_pairs_remove(struct at_pairs *p, struct at_pending *e)
     *at = e->chain;
     p->asked[e->dir]--;
     unlink_aged(p, e);
-    free(e);
+    free(p->spare);
+    p->spare = e;
     if (p->n[0] + p->n[1] == 0) {
+        free(p->spare);
         free(p->buckets);
         *p = (struct at_pairs){0};
     }

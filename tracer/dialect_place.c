@@ -95,11 +95,17 @@ void at_finder_begin(struct at_finder *f, const struct at_dialect *d)
     f->doc = NULL;
 }
 
-static struct at_spot *look(struct at_finder *f, uint32_t place)
+static struct at_spot *look_anew(struct at_finder *f, uint32_t place);
+
+static inline struct at_spot *look(struct at_finder *f, uint32_t place)
 {
     struct at_spot *spot = &f->spots[place];
-    if (spot->turn == f->turn)
-        return spot;
+    return spot->turn == f->turn ? spot : look_anew(f, place);
+}
+
+static struct at_spot *look_anew(struct at_finder *f, uint32_t place)
+{
+    struct at_spot *spot = &f->spots[place];
     const struct at_place *p = &f->places[place];
     uint32_t from = p->parent ? look(f, p->parent)->node : f->node;
     *spot = (struct at_spot){.turn = f->turn, .node = from};
@@ -109,7 +115,7 @@ static struct at_spot *look(struct at_finder *f, uint32_t place)
 }
 
 /* The item at hand is that of the scene. */
-static void turn_to(struct at_finder *f, const struct at_scene *s)
+static inline void turn_to(struct at_finder *f, const struct at_scene *s)
 {
     if (f->doc == s->doc && f->node == s->node)
         return;

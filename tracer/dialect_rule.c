@@ -56,19 +56,14 @@ static bool wants(const struct at_run *run, enum at_kind kind)
     return false;
 }
 
-static bool is_same(struct at_str a, struct at_str b)
-{
-    return a.ptr == b.ptr && a.len == b.len;
-}
-
 /* True if the names are those of the options or of the stream: they were looked at when they were found. */
 static bool known_names(const struct at_run *run, const struct at_event *ev)
 {
     const struct at_names *names = &run->names;
     const struct at_str stream = run->m->stream->name;
-    return is_same(ev->stream, stream) && (is_same(ev->user, stream) || is_same(ev->user, names->user)) &&
-           (ev->app.ptr == no_app || is_same(ev->app, names->app)) &&
-           (!(ev->has & AT_HAS_PLATFORM) || is_same(ev->platform, names->platform));
+    return at_str_same(ev->stream, stream) && (at_str_same(ev->user, stream) || at_str_same(ev->user, names->user)) &&
+           (ev->app.ptr == no_app || at_str_same(ev->app, names->app)) &&
+           (!(ev->has & AT_HAS_PLATFORM) || at_str_same(ev->platform, names->platform));
 }
 
 /* What every event needs; false: it is not wanted or is no event. `named`: its names are known to be fit. */
@@ -77,9 +72,10 @@ static bool complete(const struct at_run *run, struct at_event *ev, bool named)
     fill_names(run, ev);
     if (!wants(run, ev->kind))
         return false;
-    struct at_why why = {{0}};
+    struct at_why why;
     if (!(named || known_names(run, ev) ? at_event_check_what(ev, NULL) : at_event_check(ev, NULL)))
         return true;
+    why.text[0] = 0;
     if (!at_event_check(ev, run->check || run->watch ? &why : NULL))
         return true;
     note_unfit(run, &why);
@@ -249,6 +245,7 @@ static enum at_err request(const struct at_run *run, const struct at_rule *r, co
     like.stream = whole.stream;
     like.platform = whole.platform;
     like.fit = fit;
+    like.names_stay = run->names_stay && known_names(run, &whole);
     at_seen_other(run->last, &whole);
     if (!err && fit && known && is_call && !r->reply.has_drop_if)
         err = push(run, &whole, false);
@@ -370,7 +367,7 @@ static enum at_err find_request(const struct at_run *run, const struct at_scene 
     enum at_dir asked = m->dir == AT_DIR_CLIENT ? AT_DIR_SERVER : AT_DIR_CLIENT;
     struct at_str id;
     *out = run->answered;
-    if (*out || !at_pairs_any(&run->state->pairs))
+    if (*out || !run->state->pairs.asked[asked])
         return AT_OK;
     enum at_err err = pair_id(run->dialect->reply_id, s, &id);
     if (err)
@@ -417,13 +414,14 @@ static enum at_err report(const struct at_run *run, const struct at_rule *r, con
 static enum at_err copy_event(const struct at_run *run, const struct at_rule *r, const struct at_scene *s)
 {
     struct at_event names = blank(run, 0), ev;
-    struct at_why why = {{0}};
+    struct at_why why;
     if (s->doc->nodes[s->node].type != AT_J_OBJECT)
         return AT_OK;
     enum at_err err = fill(run, r, s, &names);
     if (err)
         return spoiled(run, err);
     fill_names(run, &names);
+    why.text[0] = 0; /* all of it would have to be cleared for every event */
     err = at_event_from_doc(run->parser, s->doc, s->node, &names, &ev, run->check || run->watch ? &why : NULL);
     if (err == AT_BAD)
         note_unfit(run, &why);
@@ -458,7 +456,7 @@ static enum at_err make_event(struct at_run *run, const struct at_rule *r, const
         run->watch->rule(run->watch->ctx, run->m, r->place, NULL);
     if (!run->identified) {
         run->identified = true;
-        err = run->identify(run->ctx, run->m, &run->names);
+        err = run->identify(run->ctx, run->m, &run->names, &run->names_stay);
         if (err)
             return err;
     }

@@ -107,8 +107,7 @@ static bool add_number(struct stream *t, uint64_t number)
 
 bool at_sequence_again(struct at_sequences *s, uint64_t dialect, const struct at_event *ev, uint64_t number)
 {
-    uint64_t key = at_hash(&dialect, sizeof dialect, s->seed);
-    key = at_hash(ev->stream.ptr, ev->stream.len, key);
+    uint64_t key = at_hash(ev->stream.ptr, ev->stream.len, s->seed + dialect);
     key = at_hash(ev->app.ptr, ev->app.len, key);
     key = at_hash(ev->user.ptr, ev->user.len, key);
     struct stream *t = stream_of(s, key ? key : 1);
@@ -122,17 +121,8 @@ bool at_sequence_number(const struct at_event *ev, uint64_t *number)
 {
     if (!ev->extra.ptr)
         return false;
-    const struct at_str alone = AT_STR("{\"seq\":"); /* most often nothing else is there */
-    struct at_str raw = {ev->extra.ptr + alone.len, ev->extra.len - alone.len - 1};
-    if (!at_str_starts(ev->extra, alone) || raw.len > 18 || memchr(raw.ptr, ',', raw.len))
+    struct at_str name, raw;
+    if (!at_extra_is_number(ev->extra, &name, &raw) || !at_str_eq(name, AT_STR("seq")))
         raw = at_json_member(ev->extra, "seq");
-    if (raw.len == 0 || raw.len > 18)
-        return false;
-    *number = 0;
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.ptr[i] < '0' || raw.ptr[i] > '9')
-            return false;
-        *number = *number * 10 + (uint64_t)(raw.ptr[i] - '0');
-    }
-    return true;
+    return at_digits(raw, number);
 }

@@ -6,13 +6,14 @@
 
 #define DIALECTS_MAX 16u
 #define KEYS_MAX (1u << 20) /* whose start is remembered */
-#define KEYS_NEAR 16u       /* seen just now: no table is asked for them */
+#define KEYS_NEAR 64u       /* seen just now: no table is asked for them */
 #define LAG_MS 1000u        /* dialects with times of their own report in batches */
 
 struct conn {
     struct conn *next, **at;
     struct at_ident_memory memory;
     bool identified;
+    bool own_key;           /* that of the stream and the names of its handshake is among the keys */
     struct at_intern *keys; /* stream NUL app NUL user of its events */
     struct at_str last_key;
     bool lost;                 /* something, before or between its events */
@@ -40,7 +41,7 @@ struct at_tracer {
     struct at_event_parser *parser;
     struct at_intern *started;     /* app NUL user */
     uint64_t forgotten_keys;       /* that were in it; one may be counted again */
-    struct at_str near[KEYS_NEAR]; /* keys of it, by the last byte of the user */
+    struct at_str near[KEYS_NEAR]; /* keys of it, see near_slot */
     struct at_arena arena, names_arena;
     struct at_docs docs;
     struct at_doc doc;
@@ -341,6 +342,13 @@ static void forget_keys(struct at_tracer *t)
     t->fresh = false; /* it was said of the first start of each */
 }
 
+/* Where the key of a user is looked for first: two of the bytes tell most users apart. */
+static size_t near_slot(struct at_str user)
+{
+    return user.len ? ((unsigned char)user.ptr[user.len - 1] + 5u * (unsigned char)user.ptr[user.len / 2]) % KEYS_NEAR
+                    : 0;
+}
+
 /*
  * A late event whose time is its sender's keeps it: a phone that was offline, or whose clock is behind, still tells how
  * long things took. Others get the time of the place that is left for them.
@@ -350,7 +358,6 @@ static enum at_err hand_on(void *ctx, const struct at_event *given, bool own_tim
     struct at_tracer *t = ctx;
     struct at_event changed;
     const struct at_event *ev = given;
-    const size_t user = given->user.len ? (unsigned char)given->user.ptr[given->user.len - 1] % KEYS_NEAR : 0;
     bool is_new;
     enum at_err err = AT_OK;
     if (ev->t_us >= t->last_us) {
@@ -365,7 +372,7 @@ static enum at_err hand_on(void *ctx, const struct at_event *given, bool own_tim
     if (!err && at_intern_count(t->started) >= KEYS_MAX)
         forget_keys(t);
     if (!err)
-        err = add_key(t, t->started, &t->near[user], (struct at_str[]){ev->app, ev->user}, 2, &is_new);
+        err = add_key(t, t->started, &t->near[near_slot(ev->user)], (struct at_str[]){ev->app, ev->user}, 2, &is_new);
     if (!err && is_new) {
         changed = *ev;
         ev = &changed;
@@ -402,15 +409,27 @@ static enum at_err gap_event(struct at_tracer *t, struct conn *c, const struct a
     return err ? err : at_hold_push(t->hold, &gap, false);
 }
 
+/* True if the event is of the connection itself and its handshake: these texts stay where they are. */
+static bool has_own_names(const struct at_tracer *t, const struct at_event *ev)
+{
+    const struct at_ident_memory *of = &t->conn->memory;
+    const struct at_str stream = t->run.m->stream->name;
+    return t->conn->identified && of->known[0] && at_str_same(ev->stream, stream) &&
+           at_str_same(ev->app, at_buf_view(&of->text[0])) &&
+           at_str_same(ev->user, of->known[1] ? at_buf_view(&of->text[1]) : stream);
+}
+
 /* Remembers whose events a connection carries. A key that appears after a loss begins with a gap. */
 static enum at_err note_event(void *ctx, const struct at_event *ev)
 {
     struct at_tracer *t = ctx;
     struct conn *c = t->conn;
     bool is_new = false, gap = false;
+    const bool own = has_own_names(t, ev);
     enum at_err err = c->keys ? AT_OK : at_intern_new(&c->keys);
-    if (!err)
+    if (!err && !(own && c->own_key))
         err = add_key(t, c->keys, &c->last_key, (struct at_str[]){ev->stream, ev->app, ev->user}, 3, &is_new);
+    c->own_key = c->own_key || (own && !err);
     if (!err)
         err = at_losses_touch(t->losses, t->now_us, ev, &gap);
     if (!err && (gap || (is_new && c->lost)))
@@ -499,7 +518,7 @@ static enum at_err on_end(void *ctx, struct at_stream *s, int64_t t_us, uint64_t
 /* ---- Messages */
 
 /* What the handshake of a WebSocket says holds for all of its messages. */
-static enum at_err identify(void *ctx, const struct at_message *m, struct at_names *out)
+static enum at_err identify(void *ctx, const struct at_message *m, struct at_names *out, bool *stay)
 {
     struct at_tracer *t = ctx;
     const struct at_scene scene = {.m = m, .doc = t->at, .root = t->at, .arena = &t->names_arena};
@@ -507,6 +526,7 @@ static enum at_err identify(void *ctx, const struct at_message *m, struct at_nam
     struct at_str *const names[] = {&out->app, &out->user, &out->platform};
     const bool constant = m->proto == AT_PROTO_WEBSOCKET && !at_ident_every_message(t->ident);
     enum at_err err = AT_OK;
+    *stay = constant;
     if (!constant || !t->conn->identified) {
         at_arena_release(&t->names_arena, (struct at_arena_mark){0});
         err = at_ident_look(t->ident, &scene, memory, out);
@@ -550,8 +570,9 @@ static enum at_err run_dialects(struct at_tracer *t, const struct at_message *m,
     run->last = &t->conn->last;
     run->identified = at_ident_every_message(t->ident);
     run->names = (struct at_names){0};
+    run->names_stay = false;
     if (run->identified)
-        err = identify(t, m, &run->names);
+        err = identify(t, m, &run->names, &run->names_stay);
     for (size_t i = 0; i < t->n_dialects && !err; i++) {
         if (!(open & 1u << i))
             continue;
