@@ -120,6 +120,32 @@ static void numbers_of_bytes(void **state)
     assert_memory_equal(p, q, 8);
 }
 
+/* Against strtoull, for every length; then every byte at every place. */
+static void digits_are_numbers(void **state)
+{
+    (void)state;
+    static const char texts[][21] = {"987654321098765432", "100000000000000000", "000000000000000009",
+                                     "999999999999999999"};
+    uint64_t n = 0;
+    for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++)
+        for (size_t len = 1; len <= AT_DIGITS_MAX; len++) {
+            char text[21] = {0};
+            memcpy(text, texts[t], len);
+            assert_true(at_digits((struct at_str){text, len}, &n));
+            assert_true(n == strtoull(text, NULL, 10));
+            for (size_t i = 0; i < len; i++)
+                for (int c = 0; c < 256; c++) {
+                    char other[21];
+                    memcpy(other, text, sizeof other);
+                    other[i] = (char)c;
+                    assert_int_equal(at_digits((struct at_str){other, len}, &n), c >= '0' && c <= '9');
+                    assert_true(c < '0' || c > '9' || n == strtoull(other, NULL, 10));
+                }
+        }
+    assert_false(at_digits(AT_STR(""), &n));
+    assert_false(at_digits(AT_STR("1234567890123456789"), &n));
+}
+
 static void hashes_look_at_every_byte(void **state)
 {
     (void)state;
@@ -213,6 +239,7 @@ int main(void)
         cmocka_unit_test(utf8_is_that_of_rfc3629),
         cmocka_unit_test(utf8_texts),
         cmocka_unit_test(numbers_of_bytes),
+        cmocka_unit_test(digits_are_numbers),
         cmocka_unit_test(hashes_look_at_every_byte),
         cmocka_unit_test(buffers_grow),
         cmocka_unit_test(buffers_refuse_what_cannot_be),

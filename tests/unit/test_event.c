@@ -189,6 +189,54 @@ static void unknown_fields_are_checked(void **state)
 }
 
 /* The copy prints the same when the original is gone. */
+static void one_number_is_known(void **state)
+{
+    (void)state;
+    static const char *const none[] = {"",
+                                       "{}",
+                                       "{\"seq\":}",
+                                       "{\"seq\":0}",
+                                       "{\"seq\":-1}",
+                                       "{\"seq\":1.5}",
+                                       "{\"seq\":1e5}",
+                                       "{\"seq\": 1}",
+                                       "{\"seq\":\"1\"}",
+                                       "{\"Seq\":1}",
+                                       "{\"seq\":1} ",
+                                       "{\"seq\":12",
+                                       "{\"seq\":1,\"a\":2}",
+                                       "{\"s\\u0065q\":1}",
+                                       "[\"seq\",1]"};
+    struct at_str name, digits;
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        assert_false(at_extra_is_number(at_str(none[i]), &name, &digits));
+    assert_true(at_extra_is_number(AT_STR("{\"seq\":1}"), &name, &digits));
+    assert_true(at_str_eq(name, AT_STR("seq")) && at_str_eq(digits, AT_STR("1")));
+    assert_true(at_extra_is_number(AT_STR("{\"late_us\":12034}"), &name, &digits));
+    assert_true(at_str_eq(name, AT_STR("late_us")) && at_str_eq(digits, AT_STR("12034")));
+}
+
+/* Every byte at every place of a text of every length: a text is fit if it is ASCII without NUL characters. */
+static void texts_are_looked_at_whole(void **state)
+{
+    (void)state;
+    char text[72];
+    for (size_t len = 1; len < sizeof text; len++) {
+        memset(text, 'a', sizeof text);
+        assert_true(at_text_valid((struct at_str){text, len}));
+        for (size_t i = 0; i < len; i++) {
+            for (int c = 0; c < 256; c++) {
+                text[i] = (char)c;
+                assert_int_equal(at_text_valid((struct at_str){text, len}), c > 0 && c < 0x80);
+            }
+            text[i] = 'a';
+        }
+        if (len > 2)
+            memcpy(text + len - 2, "\xc3\xa4", 2);
+        assert_true(at_text_valid((struct at_str){text, len}));
+    }
+}
+
 static void copies_stand_alone(void **state)
 {
     (void)state;
@@ -230,6 +278,8 @@ int main(void)
         cmocka_unit_test(texts_are_checked),
         cmocka_unit_test(lists_are_checked),
         cmocka_unit_test(unknown_fields_are_checked),
+        cmocka_unit_test(one_number_is_known),
+        cmocka_unit_test(texts_are_looked_at_whole),
         cmocka_unit_test(copies_stand_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
