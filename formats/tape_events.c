@@ -28,6 +28,12 @@ struct follow {
     uint32_t first, second;
 };
 
+/* What a list of scopes has in all, so that one more scope need not be held against each. */
+struct list_sum {
+    uint64_t scopes; /* a bit for each, by its hash */
+    size_t bytes;
+};
+
 struct texts {
     struct at_str *items;
     size_t n, cap;
@@ -52,7 +58,8 @@ struct tape_events {
     struct follow *follow; /* [0]: of a source's first event */
     size_t n_shapes, cap_shapes, cap_briefs, cap_follow;
     struct at_scope_list *lists;
-    size_t n_lists, cap_lists;
+    struct list_sum *list_sums;
+    size_t n_lists, cap_lists, cap_list_sums;
     struct tape_arena arena;
     struct tape_ids ids;
     struct tape_arena ids_before; /* those of the segment before: who keeps them learns late that it is over */
@@ -104,6 +111,7 @@ void at_events_free(struct tape_events **events)
     at_room_free(&d->ids_before);
     for (int i = 0; i < POOLS; i++)
         free(d->texts[i].items);
+    free(d->list_sums);
     free(d->lists);
     free(d->follow);
     free(d->briefs);
@@ -135,10 +143,13 @@ enum at_err at_events_frame(struct tape_events *d, const struct tape_frame *f, c
         d->segment++;
         err = at_grow((void **)&d->lists, &d->cap_lists, 1, sizeof *d->lists);
         if (!err)
+            err = at_grow((void **)&d->list_sums, &d->cap_list_sums, 1, sizeof *d->list_sums);
+        if (!err)
             err = at_grow((void **)&d->follow, &d->cap_follow, 1, sizeof *d->follow);
         if (err)
             return err;
         d->lists[0] = (struct at_scope_list){0};
+        d->list_sums[0] = (struct list_sum){0};
         d->follow[0] = (struct follow){0};
     }
     if (d->segment == 0)
@@ -378,6 +389,13 @@ static enum at_err get_sources(struct tape_events *d, uint32_t n)
     return AT_OK;
 }
 
+/* Without a branch: which of the codes it is, nobody guesses, and a wrong guess costs more than both ways. */
+static inline uint32_t choose(bool first, uint32_t one, uint32_t other)
+{
+    const uint32_t mask = 0 - (uint32_t)first;
+    return (one & mask) | (other & ~mask);
+}
+
 /* The shapes of the events from `i` on, up to one that is new: *end, or n. */
 static enum at_err get_shapes(struct tape_events *d, uint32_t i, uint32_t n, uint32_t *end)
 {
@@ -387,22 +405,18 @@ static enum at_err get_shapes(struct tape_events *d, uint32_t i, uint32_t n, uin
         struct source *source = &d->states[d->source[i]];
         struct follow *f = &follow[source->shape];
         struct varint code = next_varint(p, p_end);
-        uint32_t mark = f->first;
         if (!code.p)
             return AT_DAMAGED;
         if (code.v == SHAPE_NEW)
             break;
+        if (code.v >= SHAPE_KNOWN + d->n_shapes)
+            return AT_DAMAGED;
         p = code.p;
-        if (code.v != SHAPE_FIRST) {
-            if (code.v == SHAPE_SECOND)
-                mark = f->second;
-            else if (code.v - SHAPE_KNOWN < d->n_shapes)
-                mark = (uint32_t)(code.v - SHAPE_KNOWN) + 1;
-            else
-                return AT_DAMAGED;
-            f->second = f->first;
-            f->first = mark;
-        }
+        const uint32_t first = f->first, second = f->second;
+        const uint32_t known = (uint32_t)(code.v - SHAPE_KNOWN) + 1;
+        const uint32_t mark = choose(code.v == SHAPE_FIRST, first, choose(code.v == SHAPE_SECOND, second, known));
+        f->second = choose(code.v == SHAPE_FIRST, second, first);
+        f->first = mark;
         if (mark == 0)
             return AT_DAMAGED;
         source->shape = mark;
@@ -461,6 +475,14 @@ static enum at_err get_call(struct tape_events *d, struct source *source, enum a
     return at_calls_decode(&source->calls, &d->ids, kind, &c, text, out);
 }
 
+static bool has_scope(const struct tape_events *d, uint32_t list, struct at_str scope)
+{
+    for (; list; list = d->lists[list].shorter)
+        if (at_str_eq(d->lists[list].scope, scope))
+            return true;
+    return false;
+}
+
 static enum at_err new_list(struct tape_events *d)
 {
     uint64_t back = 0;
@@ -470,18 +492,21 @@ static enum at_err new_list(struct tape_events *d)
     enum at_err err = get_view(d, COL_SNAPSHOT, WORDS, &scope);
     if (!err)
         err = at_grow((void **)&d->lists, &d->cap_lists, d->n_lists + 1, sizeof *d->lists);
+    if (!err)
+        err = at_grow((void **)&d->list_sums, &d->cap_list_sums, d->n_lists + 1, sizeof *d->list_sums);
     if (err)
         return err;
     uint32_t shorter = (uint32_t)(d->n_lists - 1 - back);
-    size_t bytes = scope.len;
-    for (uint32_t i = shorter; i; i = d->lists[i].shorter) {
-        if (at_str_eq(d->lists[i].scope, scope)) /* a scope twice in a list */
-            return AT_DAMAGED;
-        bytes += d->lists[i].scope.len;
-    }
-    struct at_scope_list list = {.shorter = shorter, .n = d->lists[shorter].n + 1, .scope = scope};
-    if (list.n > AT_LIST_MAX || bytes > AT_LIST_MAX_BYTES)
+    struct list_sum sum = d->list_sums[shorter];
+    const uint64_t bit = UINT64_C(1) << at_hash(scope.ptr, scope.len, 0) % 64;
+    if (sum.scopes & bit && has_scope(d, shorter, scope)) /* a scope twice in a list */
         return AT_DAMAGED;
+    sum.scopes |= bit;
+    sum.bytes += scope.len;
+    struct at_scope_list list = {.shorter = shorter, .n = d->lists[shorter].n + 1, .scope = scope};
+    if (list.n > AT_LIST_MAX || sum.bytes > AT_LIST_MAX_BYTES)
+        return AT_DAMAGED;
+    d->list_sums[d->n_lists] = sum;
     d->lists[d->n_lists++] = list;
     return AT_OK;
 }
@@ -524,17 +549,26 @@ static enum at_err get_rest(struct tape_events *d, struct source *source, uint32
     return err;
 }
 
+static enum at_err get_others(struct tape_events *d, const uint32_t *events, uint32_t n)
+{
+    enum at_err err = AT_OK;
+    for (uint32_t i = 0; i < n && !err; i++) {
+        const uint32_t e = events[i];
+        err = get_rest(d, &d->states[d->source[e]], d->briefs[d->shape[e]].has, e);
+    }
+    return err;
+}
+
 /* What the events from `i` to `end` have beside time, source and shape. */
 static enum at_err get_own(struct tape_events *d, uint32_t i, uint32_t end)
 {
     const uint8_t *packets = d->columns[COL_PACKET].p;
-    enum at_err err = AT_OK;
-    for (; i < end && !err; i++) {
+    uint32_t others[TAPE_BATCH], n_others = 0;
+    for (; i < end; i++) {
         const struct brief *shape = &d->briefs[d->shape[i]];
-        struct source *source = &d->states[d->source[i]];
         if (shape->has & AT_HAS_CALL) {
             struct tape_call_id id;
-            err = get_call(d, source, shape->kind, &id);
+            enum at_err err = get_call(d, &d->states[d->source[i]], shape->kind, &id);
             if (err)
                 return err;
             d->call[i] = id.id;
@@ -548,11 +582,11 @@ static enum at_err get_own(struct tape_events *d, uint32_t i, uint32_t end)
                 return AT_DAMAGED;
             packets = step.p;
         }
-        if (shape->has & (AT_HAS_AUTH_SETTING | AT_HAS_LOST_BYTES | SHAPE_HAS_EXTRA))
-            err = get_rest(d, source, shape->has, i);
+        others[n_others] = i; /* noted, as a branch here would be a guess */
+        n_others += (shape->has & (AT_HAS_AUTH_SETTING | AT_HAS_LOST_BYTES | SHAPE_HAS_EXTRA)) != 0;
     }
     d->columns[COL_PACKET].p = packets;
-    return err;
+    return get_others(d, others, n_others);
 }
 
 enum at_err at_events_batch(struct tape_events *d)
