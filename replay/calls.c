@@ -105,6 +105,24 @@ static enum at_err more_calls(struct key *k)
     return AT_OK;
 }
 
+/* Field by field: as a whole it would be cleared first, by an instruction that takes long to begin. */
+static void fill_call(struct call *call, struct stream *st, const struct happening *h)
+{
+    const struct meaning *m = h->meaning;
+    call->hash = h->call_hash;
+    call->stream = st;
+    call->id = (struct at_str){call->text, h->call.len};
+    call->api = m->api;
+    call->scopes = m->scopes;
+    call->api_number = m->api_number;
+    call->kind = (uint8_t)m->api_kind;
+    call->spare = call->over = call->prompted = false;
+    call->decided = 0;
+    call->place = h->at;
+    call->platform = h->platform;
+    call->told = 0;
+}
+
 enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, const struct happening *h,
                      struct call **out)
 {
@@ -118,15 +136,7 @@ enum at_err add_call(struct at_checker *c, struct key *k, struct stream *st, con
     struct call *call = new_call(c, h->call.len);
     if (!call)
         return AT_NOMEM;
-    *call = (struct call){.hash = h->call_hash,
-                          .stream = st,
-                          .id = {call->text, h->call.len},
-                          .api = h->meaning->api,
-                          .scopes = h->meaning->scopes,
-                          .kind = (uint8_t)h->meaning->api_kind,
-                          .place = h->at,
-                          .platform = h->platform,
-                          .api_number = h->meaning->api_number};
+    fill_call(call, st, h);
     copy_id(call->text, h->call);
     call_tags(k)[k->n_calls] = tag_of(call);
     k->calls[k->n_calls++] = call;

@@ -374,9 +374,8 @@ enum at_err work_tell_settled(struct at_checker *c, const struct key *k, const s
 {
     const uint8_t ok = SLOT_OK_STATE | SLOT_OK_PROMPT, denied = SLOT_DENIED_STATE | SLOT_DENIED_PROMPT;
     const struct meaning *m = h->meaning;
-    bool unclear = (o->before & ok) && (o->before & denied);
-    if (m->outcomes && call->scopes && unclear)
-        c->totals.undetermined++;
+    const bool unclear = !!(o->before & ok) & !!(o->before & denied); /* half of them are: no branches here */
+    c->totals.undetermined += unclear & (m->outcomes != 0) & (call->scopes != 0);
     if (!c->sink.settled || !call->scopes)
         return AT_OK;
     struct at_settled d = settled_of(k, call, c->profile->scopes[first_of(call->scopes)].name);
