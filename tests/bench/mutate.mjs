@@ -108,11 +108,19 @@ function fragments(p, v6) {
   return random(2) ? out.reverse() : out;
 }
 
-/** Everything within `window` packets may change places; the times stay in order. */
+/**
+ * Everything within `window` packets may change places. The times stay in order, but none is more than a millisecond after
+ * the one before, however long the machine that it was captured on stood still: captures are out of order by less than
+ * --reorder-ms.
+ */
 function shuffle(list, window) {
   const keyed = list.map((p, i) => ({ p, key: i + random(window * 1000) / 1000 }));
   keyed.sort((a, b) => a.key - b.key);
-  return keyed.map(({ p }, i) => ({ ...p, t: list[i].t }));
+  let t = list[0]?.t;
+  return keyed.map(({ p }, i) => {
+    if (i > 0) t += Math.min(list[i].t - list[i - 1].t, 1000);
+    return { ...p, t };
+  });
 }
 
 /** Sequence numbers moved so that each direction wraps after a few bytes. */
