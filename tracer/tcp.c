@@ -300,18 +300,6 @@ enum at_err at_tcp_finish(struct at_tcp *t)
 
 /* ---- Segments */
 
-/* A SYN on a known flow: the same one again, a late one, or the first of a new connection. */
-static bool is_new_connection(const struct at_flow *f, int end, const struct at_segment *seg)
-{
-    const struct at_half *h = &f->half[end];
-    if (h->syn)
-        return h->isn != seg->seq;
-    if (!h->started)
-        return false;
-    int32_t behind = at_seq_diff(h->next, seg->seq + 1);
-    return behind < 0 || behind > FAR;
-}
-
 static bool is_known(const struct at_half *h)
 {
     return h->started || h->seen || h->acked;
@@ -321,6 +309,17 @@ static bool is_far(const struct at_half *h, uint32_t seq)
 {
     int32_t d = at_seq_diff(seq, h->started || h->seen ? h->next : h->ack);
     return is_known(h) && (d > FAR || d < -FAR);
+}
+
+/* A SYN on a known flow: the same one again, a late one, or the first of a new connection. */
+static bool is_new_connection(const struct at_flow *f, int end, const struct at_segment *seg)
+{
+    const struct at_half *h = &f->half[end];
+    if (h->syn)
+        return h->isn != seg->seq;
+    if (is_far(h, seg->seq + 1) || (h->started && at_seq_diff(h->next, seg->seq + 1) < 0))
+        return true;
+    return seg->flags & AT_TCP_ACK && is_far(&f->half[!end], seg->ack);
 }
 
 /*

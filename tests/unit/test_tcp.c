@@ -181,17 +181,23 @@ static void ports_used_again_unseen(void **state)
     }
 }
 
-/* The same, where no more was captured of the first than one segment. */
+/* The same, where no more was captured of the first than one segment, and of the second's beginning half at most. */
 static void ports_used_again_hardly_seen(void **state)
 {
     (void)state;
-    static const int flags[] = {SYN, ACK};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+    static const struct {
+        int end, flags;  /* the segment of the first connection */
+        int syn_of, syn; /* of the second; 0: none */
+    } cases[] = {{0, SYN, 0, 0},   {0, ACK, 0, 0},   {1, ACK, 0, 0},         {0, ACK, 0, SYN},
+                 {1, ACK, 0, SYN}, {0, SYN, 0, SYN}, {0, ACK, 1, SYN | ACK}, {1, ACK, 1, SYN | ACK}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct ear ear = {0};
-        struct wire w = {.port = 1000, .decoder = ear_decoder(&ear, NULL)};
-        assert_int_equal(wire_at(&w, 0, 7, flags[i], NULL, 0), AT_OK);
+        struct wire w = {.port = 1000, .seq = {7, 9}, .decoder = ear_decoder(&ear, NULL)};
+        assert_int_equal(wire_at(&w, cases[i].end, w.seq[cases[i].end], cases[i].flags, NULL, 0), AT_OK);
         w.seq[0] = 84000000;
         w.seq[1] = 95000000;
+        if (cases[i].syn)
+            assert_int_equal(wire_at(&w, cases[i].syn_of, w.seq[cases[i].syn_of] - 1, cases[i].syn, NULL, 0), AT_OK);
         say(&w, 0, POST("3", "[1]"));
         w.t_us += 200000;
         assert_int_equal(wire_at(&w, 1, w.seq[1], ACK, NULL, 0), AT_OK);
