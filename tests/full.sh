@@ -7,22 +7,6 @@ work_folder
 [ $# -gt 0 ] || set -- threads tidy valgrind coverage packages
 quiet_make() { $MAKE --no-print-directory -s -j"$JOBS" CC=gcc "$@"; }
 
-# ---- What has threads: replay of a tape, the relay; and the collector in the same program
-
-of_threads() {
-    local tsan=build/tsan
-    quiet_make BUILD=$tsan OPT='-O1 -g' HARDEN=-fPIE SAN='-fsanitize=thread -fno-omit-frame-pointer' $tsan/authtape tools || return 1
-    export TSAN_OPTIONS=exitcode=66:halt_on_error=1
-    "$CHECK_BUILD/tools/gen_sessions" -n "${THREADS_EVENTS:-300000}" -o 8 -T >"$WORK/t.tape" || return 1
-    $tsan/authtape replay --threads 4 --brief "$WORK/t.tape" >"$WORK/four"
-    [ $? -le 1 ] || return 1
-    "$AUTHTAPE" replay --threads 1 --brief "$WORK/t.tape" >"$WORK/one"
-    cmp "$WORK/one" "$WORK/four"
-}
-relayed() {
-    mkdir "$WORK/relay" && AUTHTAPE_UNDER_TEST=$ROOT/build/tsan/authtape LABEL=threads timeout 300 node tests/collect/relay.mjs "$WORK/relay"
-}
-
 # ---- Unit programs, but for the one whose children lock themselves up
 
 under_valgrind() {
@@ -56,10 +40,7 @@ covered() {
 
 for part in "$@"; do
     case $part in
-    threads)
-        check "threads: replay on four, no races" of_threads
-        command -v node >/dev/null && check "threads: the relay, no races" relayed
-        ;;
+    threads) THREADS_EVENTS=300000 bash tests/threads/check.sh ;;
     valgrind)
         export -f check pass fail remark under_valgrind
         find "$CHECK_BUILD/unit" -name 'test_*' -executable ! -name test_sandbox | sort |
