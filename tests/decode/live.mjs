@@ -87,14 +87,15 @@ async function statistics() {
   if (!/JSON messages$/m.test(run.said)) throw new Error(run.said);
 }
 
-/** The same interface twice: every packet comes twice, and counts once. */
+/** The same interface twice: every packet comes twice, and counts once; what TCP sends again comes four times. */
 async function twoInterfaces() {
   const run = await recorded('two', ['-i', 'lo', '--immediate', '--ledger', `${work}/two.json`], async (player) => {
     await player.call('getUserInfo');
   });
   compareAll(run, 1);
   const l = JSON.parse(readFileSync(`${work}/two.json`));
-  if (l.tcp_duplicate_bytes * 2 !== l.tcp_bytes) throw new Error(`${l.tcp_bytes} bytes, ${l.tcp_duplicate_bytes} of them twice`);
+  const fresh = l.tcp_bytes - l.tcp_duplicate_bytes;
+  if (fresh === 0 || fresh * 2 > l.tcp_bytes) throw new Error(`${l.tcp_bytes} bytes, ${l.tcp_duplicate_bytes} of them twice`);
 }
 
 /** A recorder that cannot keep up: what it saw and what the kernel dropped are all packets that there were. */
