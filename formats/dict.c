@@ -243,22 +243,16 @@ enum at_err at_dict_add_shape(struct at_dict *d, const struct at_event *ev, stru
     return err;
 }
 
-/* Two bytes that tell most texts apart. */
-static inline unsigned mark_of(struct at_str text)
-{
-    return text.len ? (unsigned char)text.ptr[text.len - 1] + 3u * (unsigned char)text.ptr[text.len / 2] : 0;
-}
-
 /* Where a source or a shape is looked for first, before any hash is made. */
 static size_t near_source(const struct at_tape_source *s)
 {
-    return (mark_of(s->user) + 5u * mark_of(s->stream)) % DICT_NEAR;
+    return (at_str_mark(s->user) + 5u * at_str_mark(s->stream)) % DICT_NEAR;
 }
 
 static size_t near_shape(const struct shape *s)
 {
-    const unsigned scope = s->n_scopes ? mark_of(s->scopes[0]) : 0;
-    return ((unsigned)s->kind + mark_of(s->text) + 5u * scope + s->has + (unsigned)s->value) % DICT_NEAR;
+    const unsigned scope = s->n_scopes ? at_str_mark(s->scopes[0]) : 0;
+    return ((unsigned)s->kind + at_str_mark(s->text) + 5u * scope + s->has + (unsigned)s->value) % DICT_NEAR;
 }
 
 static uint32_t to_source(struct at_dict *d, const struct at_tape_source *source)

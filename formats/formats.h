@@ -82,6 +82,11 @@ static inline bool at_str_starts(struct at_str s, struct at_str prefix)
 {
     return s.len >= prefix.len && (prefix.len == 0 || !memcmp(s.ptr, prefix.ptr, prefix.len));
 }
+/* Made of two bytes that tell most names apart, for finding those met last before any hash is made. */
+static inline unsigned at_str_mark(struct at_str s)
+{
+    return s.len ? (unsigned char)s.ptr[s.len - 1] + 3u * (unsigned char)s.ptr[s.len / 2] : 0;
+}
 /* The offset of the first `needle` in `s`, SIZE_MAX where there is none. */
 size_t at_str_find(struct at_str s, struct at_str needle);
 bool at_utf8_valid(struct at_str s); /* RFC 3629 */

@@ -526,6 +526,14 @@ static enum at_err encode(struct at_tape_encoder *e, const struct at_event *ev, 
     return err;
 }
 
+/* `known`: its source and shape were found fit before. `checked`: all of it was. */
+static bool is_fit(const struct at_event *ev, bool known, bool checked)
+{
+    if (!known)
+        return !at_event_check(ev, NULL);
+    return checked ? at_event_lengths_fit(ev) : !at_event_check_own(ev, NULL);
+}
+
 static enum at_err add_event(struct at_tape_encoder *e, const struct at_event *ev, bool checked, struct at_buf *out)
 {
     if (e->failed || e->finished)
@@ -533,7 +541,7 @@ static enum at_err add_event(struct at_tape_encoder *e, const struct at_event *e
     struct dict_place place;
     at_dict_find(&e->dict, ev, &place);
     bool known = place.source != AT_DICT_NEW && place.shape != AT_DICT_NEW;
-    if (checked && known ? !at_event_lengths_fit(ev) : known ? at_event_check_own(ev, NULL) : at_event_check(ev, NULL))
+    if (!is_fit(ev, known, checked))
         return AT_BAD;
     e->failed = encode(e, ev, &place, out);
     return e->failed;

@@ -1,10 +1,10 @@
 #!/bin/bash
 # usage: tests/full.sh [PART]...    what takes longer than `make check` may: `make check-full` runs it behind that
-# PARTs: threads (thread sanitizer), tidy (clang-tidy), valgrind (unit programs), coverage (gcov), packages (Debian).
+# PARTs: tidy (clang-tidy), valgrind (unit programs), coverage (gcov), packages (Debian).
 . "$(dirname "$0")/tap.sh"
 cd "$ROOT" || exit 2
 work_folder
-[ $# -gt 0 ] || set -- threads tidy valgrind coverage packages
+[ $# -gt 0 ] || set -- tidy valgrind coverage packages
 quiet_make() { $MAKE --no-print-directory -s -j"$JOBS" CC=gcc "$@"; }
 
 # ---- Unit programs, but for the one whose children lock themselves up
@@ -40,7 +40,6 @@ covered() {
 
 for part in "$@"; do
     case $part in
-    threads) THREADS_EVENTS=300000 bash tests/threads/check.sh ;;
     valgrind)
         export -f check pass fail remark under_valgrind
         find "$CHECK_BUILD/unit" -name 'test_*' -executable ! -name test_sandbox | sort |

@@ -23,7 +23,7 @@ struct at_arena_chunk {
 struct at_arena {
     struct at_arena_chunk *chunks;
 };
-void *at_arena_more(struct at_arena *a, size_t size);
+void *at_arena_more(struct at_arena *a, size_t size); /* at_arena_get, where the chunk at hand has no room */
 /* Aligned, not zeroed; NULL when out of memory. */
 static inline void *at_arena_get(struct at_arena *a, size_t size)
 {
@@ -44,7 +44,7 @@ static inline struct at_arena_mark at_arena_mark(const struct at_arena *a)
 {
     return (struct at_arena_mark){a->chunks, a->chunks ? a->chunks->used : 0};
 }
-void at_arena_drop_chunks(struct at_arena *a, struct at_arena_mark mark);
+void at_arena_drop_chunks(struct at_arena *a, struct at_arena_mark mark); /* those since the mark */
 /* Forgets what was got since the mark; a zero mark: all, but one chunk is kept. */
 static inline void at_arena_release(struct at_arena *a, struct at_arena_mark mark)
 {
@@ -57,8 +57,9 @@ void at_arena_free(struct at_arena *a);
 
 /* ---- Texts and pointers in the index of a message (struct at_doc) */
 
-/* The text of a scalar: a string without its quotes and escapes (in the arena where it has any), else as written. */
+/* Puts the text without its escapes in the arena, in place of what was there. AT_NOMEM. */
 AT_MUST_USE enum at_err at_doc_unescape(struct at_arena *arena, struct at_str *text);
+/* The text of a scalar: a string without its quotes and escapes (in the arena where it has any), else as written. */
 static inline AT_MUST_USE enum at_err at_doc_text(const struct at_doc *d, uint32_t node, struct at_arena *arena,
                                                   struct at_str *out)
 {

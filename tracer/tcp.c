@@ -7,7 +7,7 @@
 #define FIRST_BUCKETS 1024
 #define IDLE_TIER_US ((int64_t)60 * 1000000) /* connections without data, or over */
 #define IDLE_TIER_SHARE 8                    /* of the memory, the part that those may take */
-#define FAR (1 << 20)                        /* no late SYN, no late bytes of a connection that is over */
+#define FAR (1 << 20)                        /* no SYN is so late, nor so much lost both ways at once */
 
 struct list {
     struct at_flow *oldest, *newest;

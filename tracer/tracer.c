@@ -41,7 +41,7 @@ struct at_tracer {
     struct at_event_parser *parser;
     struct at_intern *started;     /* app NUL user */
     uint64_t forgotten_keys;       /* that were in it; one may be counted again */
-    struct at_str near[KEYS_NEAR]; /* keys of it, see near_slot */
+    struct at_str near[KEYS_NEAR]; /* keys of it, by the mark of the user */
     struct at_arena arena, names_arena;
     struct at_docs docs;
     struct at_doc doc;
@@ -342,13 +342,6 @@ static void forget_keys(struct at_tracer *t)
     t->fresh = false; /* it was said of the first start of each */
 }
 
-/* Where the key of a user is looked for first: two of the bytes tell most users apart. */
-static size_t near_slot(struct at_str user)
-{
-    return user.len ? ((unsigned char)user.ptr[user.len - 1] + 5u * (unsigned char)user.ptr[user.len / 2]) % KEYS_NEAR
-                    : 0;
-}
-
 /*
  * A late event whose time is its sender's keeps it: a phone that was offline, or whose clock is behind, still tells how
  * long things took. Others get the time of the place that is left for them.
@@ -372,7 +365,8 @@ static enum at_err hand_on(void *ctx, const struct at_event *given, bool own_tim
     if (!err && at_intern_count(t->started) >= KEYS_MAX)
         forget_keys(t);
     if (!err)
-        err = add_key(t, t->started, &t->near[near_slot(ev->user)], (struct at_str[]){ev->app, ev->user}, 2, &is_new);
+        err = add_key(t, t->started, &t->near[at_str_mark(ev->user) % KEYS_NEAR], (struct at_str[]){ev->app, ev->user},
+                      2, &is_new);
     if (!err && is_new) {
         changed = *ev;
         ev = &changed;
